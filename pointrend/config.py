@@ -1,0 +1,105 @@
+"""What a model is made of, read from a detectron2 configuration.
+
+Names follow detectron2's keys, which stand behind each field.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ResNetConfig:
+    """Backbone: MODEL.RESNETS."""
+
+    depth: int = 50  # DEPTH: 18, 34, 50, 101 or 152
+    stem_channels: int = 64  # STEM_OUT_CHANNELS
+    res2_channels: int = 256  # RES2_OUT_CHANNELS
+    groups: int = 1  # NUM_GROUPS
+    width_per_group: int = 64  # WIDTH_PER_GROUP
+    stride_in_1x1: bool = True  # STRIDE_IN_1X1
+    norm: str = "FrozenBN"  # NORM: "FrozenBN" or "BN"
+
+
+@dataclass(frozen=True, slots=True)
+class FPNConfig:
+    """Feature pyramid: MODEL.FPN."""
+
+    channels: int = 256  # OUT_CHANNELS
+    norm: str = ""  # NORM: "" (convolutions have a bias) or "BN"
+
+
+@dataclass(frozen=True, slots=True)
+class RPNConfig:
+    """Anchors and proposals: MODEL.ANCHOR_GENERATOR, MODEL.RPN."""
+
+    anchor_sizes: tuple[tuple[float, ...], ...] = ((32.0,), (64.0,), (128.0,), (256.0,), (512.0,))  # SIZES, p2 to p6
+    aspect_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)  # ASPECT_RATIOS: height / width
+    pre_nms_topk: int = 1000  # PRE_NMS_TOPK_TEST, a level
+    post_nms_topk: int = 1000  # POST_NMS_TOPK_TEST, over all levels
+    nms_threshold: float = 0.7  # NMS_THRESH
+
+
+@dataclass(frozen=True, slots=True)
+class BoxHeadConfig:
+    """Box head and its detections: MODEL.ROI_BOX_HEAD, MODEL.ROI_HEADS, TEST."""
+
+    num_fc: int = 2  # NUM_FC
+    fc_dim: int = 1024  # FC_DIM
+    pooler_resolution: int = 7  # POOLER_RESOLUTION
+    class_agnostic: bool = False  # CLS_AGNOSTIC_BBOX_REG
+    reg_weights: tuple[float, float, float, float] = (10.0, 10.0, 5.0, 5.0)  # BBOX_REG_WEIGHTS
+    score_threshold: float = 0.05  # SCORE_THRESH_TEST
+    nms_threshold: float = 0.5  # NMS_THRESH_TEST
+    max_detections: int = 100  # DETECTIONS_PER_IMAGE
+
+
+@dataclass(frozen=True, slots=True)
+class CoarseMaskConfig:
+    """PointRend's coarse mask head: MODEL.ROI_MASK_HEAD with NAME PointRendMaskHead."""
+
+    conv_dim: int = 256  # CONV_DIM
+    fc_dim: int = 1024  # FC_DIM
+    num_fc: int = 2  # NUM_FC
+    pooler_resolution: int = 14  # POOLER_RESOLUTION
+    side: int = 7  # OUTPUT_SIDE_RESOLUTION
+
+
+@dataclass(frozen=True, slots=True)
+class PointHeadConfig:
+    """PointRend's point head: MODEL.POINT_HEAD."""
+
+    fc_dim: int = 256  # FC_DIM
+    num_fc: int = 3  # NUM_FC
+    coarse_pred_each_layer: bool = True  # COARSE_PRED_EACH_LAYER
+    subdivision_steps: int = 5  # SUBDIVISION_STEPS
+    subdivision_points: int = 784  # SUBDIVISION_NUM_POINTS
+
+
+@dataclass(frozen=True, slots=True)
+class ConvMaskConfig:
+    """Mask R-CNN's constant-resolution head: MODEL.ROI_MASK_HEAD with NAME MaskRCNNConvUpsampleHead."""
+
+    num_conv: int = 4  # NUM_CONV
+    conv_dim: int = 256  # CONV_DIM
+    pooler_resolution: int = 14  # POOLER_RESOLUTION
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """A PointRend R-CNN (``coarse_mask`` and ``point_head``) or a Mask R-CNN (``conv_mask``)."""
+
+    num_classes: int  # MODEL.ROI_HEADS.NUM_CLASSES
+    pixel_mean: tuple[float, float, float]  # MODEL.PIXEL_MEAN, in the order of input_format
+    pixel_std: tuple[float, float, float]  # MODEL.PIXEL_STD
+    input_format: str  # INPUT.FORMAT: "BGR" or "RGB"
+    min_size: int  # INPUT.MIN_SIZE_TEST: the shorter edge
+    max_size: int  # INPUT.MAX_SIZE_TEST: the longer edge's limit
+    resnet: ResNetConfig
+    fpn: FPNConfig
+    rpn: RPNConfig
+    box_head: BoxHeadConfig
+    coarse_mask: CoarseMaskConfig | None = None
+    point_head: PointHeadConfig | None = None
+    conv_mask: ConvMaskConfig | None = None
+    class_agnostic_mask: bool = False  # MODEL.ROI_MASK_HEAD.CLS_AGNOSTIC_MASK
