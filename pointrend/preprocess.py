@@ -1,0 +1,65 @@
+"""From a photo to the network's input, exactly as detectron2 does it at test time.
+
+Shapes: H, W height and width in pixels. Images are HWC uint8 RGB.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pointrend.config import ModelConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SIZE_DIVISOR = 32  # the pyramid halves five times; every level must divide evenly
+
+
+def network_size(height: int, width: int, config: ModelConfig) -> tuple[int, int]:
+    """Size (height, width) of the resized photo: shortest edge to ``min_size``, longest at most ``max_size``.
+
+    Rounding is half up, and the longest edge is limited after the first scaling, in detectron2's order: the result
+    can differ by a pixel from scaling once. No side falls below one pixel.
+    """
+    scale = config.min_size / min(height, width)
+    if height < width:
+        new_height, new_width = float(config.min_size), scale * width
+    else:
+        new_height, new_width = scale * height, float(config.min_size)
+    longest = max(new_height, new_width)
+    if longest > config.max_size:
+        scale = config.max_size / longest
+        new_height, new_width = new_height * scale, new_width * scale
+    return max(1, int(new_height + 0.5)), max(1, int(new_width + 0.5))
+
+
+def resize(image: NDArray[np.uint8], config: ModelConfig) -> NDArray[np.uint8]:
+    """Resize an HWC uint8 RGB photo to the network's size with Pillow's bilinear filter."""
+    height, width = network_size(image.shape[0], image.shape[1], config)
+    if (height, width) == image.shape[:2]:
+        return image
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def to_input(resized: NDArray[np.uint8], config: ModelConfig) -> tuple[Tensor, tuple[int, int]]:
+    """Order channels, normalise and pad a resized HWC uint8 RGB photo.
+
+    Returns:
+        images (1, 3, H, W) float32, zero-padded at the bottom and right to multiples of 32, and the size (height,
+        width) before padding.
+    """
+    import torch
+
+    height, width = resized.shape[:2]
+    padded_height, padded_width = (-(-side // SIZE_DIVISOR) * SIZE_DIVISOR for side in (height, width))
+    channels = resized[:, :, ::-1] if config.input_format == "BGR" else resized
+    mean = np.asarray(config.pixel_mean, dtype=np.float32)
+    std = np.asarray(config.pixel_std, dtype=np.float32)
+    images = torch.zeros(1, 3, padded_height, padded_width)
+    normalised = (channels.astype(np.float32) - mean) / std
+    images[0, :, :height, :width] = torch.from_numpy(normalised).permute(2, 0, 1)
+    return images, (height, width)
