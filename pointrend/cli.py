@@ -1,0 +1,65 @@
+"""The command line: ``pointrend up | archive``."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from pointrend.errors import PointRendError
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
+
+Model = Annotated[str, typer.Option(help="A model's name (demo) or its folder.")]
+Port = typer.Option(min=1024, max=65000)
+
+
+@app.command()
+def up(
+    model: Model = "demo",
+    port: Annotated[int, Port] = 7860,
+    server_port: Annotated[int, Port] = 8080,
+    page: Annotated[bool, typer.Option(help="Open the page too, beside the server.")] = True,
+) -> None:
+    """Serve a model with TorchServe and open the page, until Ctrl-C.
+
+    The server takes server-port and the two ports after it, and two for gRPC (7070 and 7071, shifted alike).
+    """
+    from pointrend.launcher import Ports
+    from pointrend.launcher import up as launch
+
+    launch(model, Ports.beside(server_port, port), page=page)
+
+
+@app.command()
+def archive(
+    model: Model = "demo",
+    destination: Annotated[Path, typer.Option(help="The folder that receives pointrend.mar.")] = Path("model_store"),
+) -> None:
+    """Build a self-contained TorchServe archive of a model."""
+    from handler.archive import build
+    from pointrend.weights.folder import ModelFolder
+
+    path = build(ModelFolder.open(model).path, destination)
+    typer.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
+
+
+def main() -> None:
+    """Run the command line; errors that this project raises on purpose are shown as a sentence, not a traceback."""
+    try:
+        app()
+    except PointRendError as error:
+        _fail(str(error))
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _fail(f"The disk is full ({error.filename or 'no space left'}). Free some space and try again.")
+
+
+def _fail(message: str) -> NoReturn:
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]pointrend:[/] {escape(message)}", highlight=False)
+    raise SystemExit(1)

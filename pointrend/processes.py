@@ -1,0 +1,116 @@
+"""Child processes and ports, on one machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from pointrend.errors import PointRendError
+
+GRACE_SECONDS = 15.0  # TorchServe drains for about 2.5 s; a busy worker may hold it longer
+
+
+class LaunchError(PointRendError):
+    """Something that keeps the server or the page from starting, in one readable sentence."""
+
+
+def require_free_port(port: int, purpose: str, option: str) -> None:
+    """Check that a loopback port can be bound.
+
+    Raises:
+        LaunchError: another process has it; the message names the option that chooses another.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise LaunchError(
+                f"Port {port}, wanted for {purpose}, cannot be used ({error.strerror}). "
+                f"Stop what holds it, or choose another with {option}."
+            ) from error
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that nothing holds at the moment, all different."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+class ProcessGroup:
+    """A command and everything that it starts, stopped together.
+
+    Args:
+        command: the program and its arguments.
+        log: the file that receives its output.
+        cwd: its working directory.
+        env: its whole environment.
+    """
+
+    def __init__(self, command: Sequence[str], *, log: Path, cwd: Path, env: Mapping[str, str]) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            # A session of its own: Ctrl-C reaches the launcher alone, which then stops its children in order.
+            self._process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                env=dict(env),
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Process id of the command, which is also the group's id."""
+        return self._process.pid
+
+    def running(self) -> bool:
+        """Whether the command itself still runs."""
+        return self._process.poll() is None
+
+    def tail(self, lines: int = 20) -> str:
+        """The last lines of its output."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def stop(self) -> None:
+        """Ask the group to end, then end it; returns when nothing of it runs."""
+        members = self._members()
+        self._signal(signal.SIGTERM)
+        deadline = time.monotonic() + GRACE_SECONDS
+        # TorchServe's starter ends at once while its Java process still drains: wait for every member, not for it.
+        while any(_alive(member) for member in members) and time.monotonic() < deadline:
+            self._process.poll()
+            time.sleep(0.05)
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+
+    def _members(self) -> list[psutil.Process]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            leader = psutil.Process(self.pid)
+            return [leader, *leader.children(recursive=True)]
+        return []
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+
+def _alive(process: psutil.Process) -> bool:
+    """Whether a process runs; one that ended and waits to be reaped does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,89 @@
+"""``pointrend up`` as a person runs it: a process, Ctrl-C, and nothing left behind."""
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+from PIL import Image
+
+from pointrend.client import Client
+from pointrend.processes import free_ports
+
+pytestmark = pytest.mark.server
+
+COMMAND = [str(Path(sys.executable).with_name("pointrend")), "up"]
+
+
+def free_server_port() -> int:
+    """A port whose neighbours and gRPC companions are free too."""
+    for port in free_ports(50):
+        taken = [port, port + 1, port + 2, port - 1010, port - 1009]
+        if all(1024 < each < 65000 and _free(each) for each in taken):
+            return port
+    raise AssertionError("no run of free ports was found")
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_up_serves_and_ctrl_c_leaves_nothing(tmp_path):
+    server_port, (page_port,) = free_server_port(), free_ports(1)
+    log = tmp_path / "out"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [*COMMAND, "--server-port", str(server_port), "--port", str(page_port)], stdout=output, stderr=output
+        )
+    try:
+        alarm = threading.Timer(240, process.kill)
+        alarm.start()
+        while "Ctrl-C" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            threading.Event().wait(0.2)
+        photo = Image.new("RGB", (64, 48))
+        assert Client(f"http://127.0.0.1:{server_port}").segment(photo).width == 64
+        assert requests.get(f"http://127.0.0.1:{page_port}", timeout=10).ok
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) >= 3  # Java, a worker, the page
+
+        process.send_signal(signal.SIGINT)
+
+        assert process.wait(60) == 0, log.read_text()
+    finally:
+        alarm.cancel()
+        process.kill()
+        process.wait()
+    assert log.read_text().rstrip().endswith("Stopped.")
+    assert [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE] == []
+    assert _free(server_port)
+    assert _free(page_port)
+
+
+def test_a_port_in_use_is_said_clearly():
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        result = subprocess.run(
+            [*COMMAND, "--server-port", str(free_server_port()), "--port", str(port)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert result.returncode == 1
+    assert f"Port {port}, wanted for the page, cannot be used" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_unknown_model_is_said_clearly():
+    result = subprocess.run([*COMMAND, "--model", "no-such-model"], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1
+    assert "no-such-model" in result.stderr
+    assert "Traceback" not in result.stderr
