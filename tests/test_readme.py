@@ -1,0 +1,63 @@
+"""The README's snippets run as they stand, only with the test server's address."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.server
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+DEMO_PHOTO = Path(__file__).parent / "demo" / "astronaut.png"
+
+
+def snippets(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A working directory with a photo, as the snippets expect it."""
+    (tmp_path / "photo.jpg").write_bytes(DEMO_PHOTO.read_bytes())
+    return tmp_path
+
+
+def test_the_readme_has_the_snippets_that_are_tested_here():
+    assert len(snippets("bash")) == 2
+    assert len(snippets("python")) == 2
+
+
+def test_curl_with_a_header_answers_json(served, folder):
+    result = run(["bash", "-ec", snippets("bash")[0].replace("http://127.0.0.1:8080", served.url)], folder)
+    instances = json.loads(result)["instances"]
+    assert instances
+    assert {instance["category"] for instance in instances} == {"person"}
+    assert min(instance["score"] for instance in instances) >= 0.6
+
+
+def test_curl_with_a_form_writes_a_png(served, folder):
+    run(["bash", "-ec", snippets("bash")[1].replace("http://127.0.0.1:8080", served.url)], folder)
+    assert (folder / "masks.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("index", [0, 1], ids=["client", "in-process"])
+def test_python(served, folder, index):
+    code = snippets("python")[index].replace("http://127.0.0.1:8080", served.url)
+    output = run([sys.executable, "-c", code], folder)
+    assert "person" in output or re.search(r"[1-9]\d* objects", output)
+
+
+def test_the_options_are_documented():
+    from pointrend.options import names
+
+    table = re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)
+    assert tuple(table) == names()
+
+
+def run(command, folder):
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr + result.stdout
+    return result.stdout
