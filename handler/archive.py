@@ -1,0 +1,129 @@
+"""Building ``pointrend.mar``: everything that TorchServe's worker needs, so that nothing is installed at its start.
+
+What lies in it::
+
+    MAR-INF/MANIFEST.json  model-config.yaml  pointrend_handler.py
+    handler/     inputs.py outputs.py
+    pointrend/   the library, without any model
+    model/       model.safetensors config.yaml model.json MODEL_CARD.md
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import handler
+import pointrend
+from pointrend.errors import PointRendError
+
+ARCHIVE_NAME = "pointrend"
+REQUIRED = ("model.safetensors", "config.yaml", "model.json")
+# By what they are rather than by what they are not: a pickle, which is a program, never comes in.
+MODEL_SUFFIXES = (".safetensors", ".yaml", ".json", ".md")
+ROOM_FACTOR = 3  # the staged files, the archiver's own copy of them, and the archive
+
+
+class ArchiveError(PointRendError):
+    """The archive could not be built; one readable sentence says why."""
+
+
+def build(model_folder: Path, destination: Path) -> Path:
+    """Build the archive of a model; an older one is replaced only once the new one is whole.
+
+    Args:
+        model_folder: holds :data:`REQUIRED`.
+        destination: the model store, a folder; made where it is missing.
+
+    Returns:
+        the archive's path, ``destination/pointrend.mar``.
+
+    Raises:
+        ArchiveError: the folder lacks a file, torch-model-archiver is missing or failed, or the disk is full.
+    """
+    missing = [name for name in REQUIRED if not (model_folder / name).is_file()]
+    if missing:
+        raise ArchiveError(f"{model_folder} is no model folder: it lacks {', '.join(missing)}.")
+    if importlib.util.find_spec("model_archiver") is None:
+        raise ArchiveError("torch-model-archiver is not installed; install the project with its extra 'serve'.")
+    try:
+        destination.mkdir(parents=True, exist_ok=True)
+        _check_room(model_folder, destination)
+        # Beside the destination: renaming is atomic within one file system only. The archiver works in a folder of
+        # a fixed name inside TMPDIR, so that two builds at once would mix without one of their own.
+        with tempfile.TemporaryDirectory(dir=destination, prefix=".building-") as scratch:
+            staged = _stage(model_folder, Path(scratch) / "staged")
+            archive = _run_archiver(staged, Path(scratch), _version(model_folder))
+            final = destination / archive.name
+            os.replace(archive, final)
+    except OSError as error:
+        raise ArchiveError(f"The archive could not be written to {destination}: {_reason(error)}.") from error
+    return final
+
+
+def _check_room(model_folder: Path, destination: Path) -> None:
+    needed = ROOM_FACTOR * sum(path.stat().st_size for path in _model_files(model_folder))
+    free = shutil.disk_usage(destination).free
+    if free < needed:
+        raise OSError(errno.ENOSPC, f"{needed / 2**20:.0f} MiB are needed and {free / 2**20:.0f} MiB are free")
+
+
+def _model_files(model_folder: Path) -> list[Path]:
+    return sorted(path for path in model_folder.iterdir() if path.is_file() and path.suffix in MODEL_SUFFIXES)
+
+
+def _version(model_folder: Path) -> str:
+    try:
+        return str(json.loads((model_folder / "model.json").read_text(encoding="utf-8"))["version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArchiveError(f"{model_folder / 'model.json'} names no version: {error!r}.") from error
+
+
+def _stage(model_folder: Path, staged: Path) -> Path:
+    """Lay out the archive's files; the archiver lifts what lies in ``content`` to the archive's root."""
+    content = staged / "content"
+    (content / "model").mkdir(parents=True)
+    for path in _model_files(model_folder):
+        shutil.copyfile(path, content / "model" / path.name)
+    shutil.copytree(Path(pointrend.__path__[0]), content / "pointrend", ignore=_skip)
+    source = Path(handler.__path__[0])
+    (content / "handler").mkdir()
+    for name in ("__init__.py", "inputs.py", "outputs.py"):
+        shutil.copyfile(source / name, content / "handler" / name)
+    for name in ("pointrend_handler.py", "model-config.yaml"):
+        shutil.copyfile(source / name, staged / name)
+    return staged
+
+
+def _skip(folder: str, names: list[str]) -> set[str]:
+    """Caches, and models that come with the package."""
+    return {name for name in names if name == "__pycache__" or (Path(folder) / name / "model.json").is_file()}
+
+
+def _run_archiver(staged: Path, scratch: Path, version: str) -> Path:
+    """Run torch-model-archiver with relative paths: it takes commas and brackets in a path for its own syntax."""
+    command = [sys.executable, "-m", "model_archiver.model_packaging"]
+    command += ["--model-name", ARCHIVE_NAME, "--version", version, "--handler", "pointrend_handler.py"]
+    command += ["--config-file", "model-config.yaml", "--extra-files", "content", "--export-path", str(scratch)]
+    command += ["--archive-format", "zip-store"]  # weights do not shrink
+    environment = os.environ | {"TMPDIR": str(scratch)}
+    done = subprocess.run(command, cwd=staged, env=environment, capture_output=True, text=True, check=False)
+    archive = scratch / f"{ARCHIVE_NAME}.mar"
+    if done.returncode != 0 or not archive.is_file():
+        if os.strerror(errno.ENOSPC) in done.stderr:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
+        raise ArchiveError(f"torch-model-archiver failed with status {done.returncode}: {last}")
+    return archive
+
+
+def _reason(error: OSError) -> str:
+    text = error.strerror or str(error)
+    return f"the disk is full ({text})" if error.errno in (errno.ENOSPC, errno.EDQUOT) else text

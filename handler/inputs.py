@@ -1,0 +1,161 @@
+"""What TorchServe hands over for one request, read as an image and its options.
+
+Three forms are equal: the image as the raw body; a form with the part ``image``; JSON with ``image`` in base64.
+Options are form fields, JSON keys, or, beside any of them, the header ``X-PointRend-Options``.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from pointrend.errors import InvalidOption, InvalidRequest
+from pointrend.image import ImageLimits, check_bytes
+from pointrend.options import Options
+
+OPTIONS_HEADER = "X-PointRend-Options"
+IMAGE_PARTS = ("image", "data")
+BODY = "body"  # TorchServe's name for a body that is no form
+
+
+def read(data: Mapping[str, Any], headers: Mapping[str, Any], limits: ImageLimits) -> tuple[bytes | bytearray, Options]:
+    """Read one request.
+
+    Args:
+        data: TorchServe's parameters: ``{"body": bytes or parsed JSON}``, or one entry a form field.
+        headers: its header names and values in the client's spelling; entries that are no text describe form fields.
+        limits: bounds the size of base64 before it is decoded.
+
+    Returns:
+        the image file's bytes and the options.
+
+    Raises:
+        InvalidRequest: the request cannot be understood or carries no image.
+        ImageTooLarge: base64 that stands for more bytes than allowed.
+        InvalidOption: an option is unknown or out of range.
+    """
+    texts = {name.lower(): value for name, value in headers.items() if isinstance(value, str)}
+    if texts.get("content-encoding", "identity").lower() != "identity":
+        raise InvalidRequest(
+            f"Content-Encoding {texts['content-encoding']!r} is not read; send the body uncompressed.",
+            field="Content-Encoding",
+            value=texts["content-encoding"],
+            code="unsupported_encoding",
+        )
+    image, fields = _image_and_fields(data, headers, limits)
+    for name, value in _header_options(texts.get(OPTIONS_HEADER.lower(), "")).items():
+        if name in fields:
+            raise InvalidRequest(
+                f"The option {name!r} stands in the request and in {OPTIONS_HEADER}; send it once.",
+                field=name,
+                code="duplicate_option",
+            )
+        fields[name] = value
+    if "format" not in fields and _first_media_type(texts.get("accept", "")) == "image/png":
+        fields["format"] = "png"
+    return image, Options.parse(fields)
+
+
+def _image_and_fields(
+    data: Mapping[str, Any], headers: Mapping[str, Any], limits: ImageLimits
+) -> tuple[bytes | bytearray, dict[str, Any]]:
+    if BODY in data and len(data) == 1 and _is_json(headers):
+        return _from_json(_parsed(data[BODY]), limits)
+    image, fields = _split(data, (*IMAGE_PARTS, BODY))
+    if isinstance(image, str):
+        image = image.encode()  # declared as text/...: TorchServe has decoded it
+    if not isinstance(image, bytes | bytearray):
+        raise InvalidRequest("The part 'image' must be a file, not JSON.", field="image")
+    return image, {name: _text(name, value) for name, value in fields.items()}
+
+
+def _is_json(headers: Mapping[str, Any]) -> bool:
+    """Whether the body was declared as JSON; TorchServe keeps a parameter's type under the parameter's name."""
+    declared = headers.get(BODY)
+    return isinstance(declared, Mapping) and str(declared.get("content-type")).startswith("application/json")
+
+
+def _parsed(body: Any) -> Mapping[str, Any]:
+    """The JSON object of a body; bytes where TorchServe, which parses one type name only, left or could not read it."""
+    if isinstance(body, bytes | bytearray):
+        if not body:
+            body = b"{}"
+        try:
+            body = json.loads(body)
+        except ValueError as error:  # UnicodeDecodeError is one
+            raise InvalidRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from error
+    if not isinstance(body, Mapping):
+        raise InvalidRequest("The JSON body must be an object with the key 'image'.", code="invalid_json")
+    return body
+
+
+def _from_json(tree: Mapping[str, Any], limits: ImageLimits) -> tuple[bytes, dict[str, Any]]:
+    image, fields = _split(tree, IMAGE_PARTS)
+    if not isinstance(image, str):
+        raise InvalidRequest("In JSON, 'image' must be the image file in base64.", field="image", code="invalid_base64")
+    if image.startswith("data:"):
+        image = image.partition(",")[2]
+    text = "".join(image.split())
+    check_bytes(len(text) // 4 * 3 - text.endswith("=") - text.endswith("=="), limits)
+    try:
+        return base64.b64decode(text, validate=True), fields
+    except (binascii.Error, ValueError) as error:  # ValueError: letters beyond ASCII
+        raise InvalidRequest(f"'image' is not valid base64: {error}.", field="image", code="invalid_base64") from error
+
+
+def _split(fields: Mapping[str, Any], image_names: tuple[str, ...]) -> tuple[Any, dict[str, Any]]:
+    """Part the image from the options."""
+    parts = [name for name in image_names if name in fields]
+    if len(parts) > 1:
+        raise InvalidRequest(
+            f"The request carries {len(parts)} images, {' and '.join(map(repr, parts))}; send one a request.",
+            field="image",
+            limit=1,
+            value=len(parts),
+            code="duplicate_image",
+        )
+    if not parts or not fields[parts[0]]:
+        raise InvalidRequest(
+            "The request carries no image: send it as the body, as the form part 'image', "
+            "or in JSON as 'image' in base64.",
+            field="image",
+            code="missing_image",
+        )
+    return fields[parts[0]], {name: value for name, value in fields.items() if name != parts[0]}
+
+
+def _text(name: str, value: Any) -> Any:
+    """A form field as text; a part that was declared as JSON or text has been decoded by TorchServe."""
+    if not isinstance(value, bytes | bytearray):
+        return value
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidOption(f"The field {name!r} is not UTF-8 text.", field=name) from error
+
+
+def _header_options(header: str) -> dict[str, str]:
+    if not header.strip():
+        return {}
+    try:
+        pairs = parse_qsl(header.strip(), keep_blank_values=True, strict_parsing=True)
+    except ValueError as error:
+        raise InvalidRequest(
+            f"{OPTIONS_HEADER} must be URL-encoded, such as score_threshold=0.7&masks=none: {error}.",
+            field=OPTIONS_HEADER,
+            code="invalid_options_header",
+        ) from error
+    options = dict(pairs)
+    if len(options) < len(pairs):
+        raise InvalidRequest(
+            f"{OPTIONS_HEADER} names an option twice.", field=OPTIONS_HEADER, code="invalid_options_header"
+        )
+    return options
+
+
+def _first_media_type(accept: str) -> str:
+    return accept.split(",")[0].split(";")[0].strip().lower()

@@ -1,0 +1,177 @@
+"""Drawing what was found: masks over the photo, with outlines and labels. Needs no torch.
+
+Shapes: H, W are the photo's height and width, h, w those of a mask's own window, all in pixels.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import io
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from pointrend.prediction import Instance, Prediction
+
+Box = tuple[float, float, float, float]
+Colour = tuple[int, int, int]
+
+_GOLDEN_RATIO = 0.618033988749895
+_SHADES = ((0.85, 0.95), (0.55, 1.0), (0.95, 0.7))  # (saturation, value), one after the other
+
+
+def colour(index: int) -> Colour:
+    """The colour of the instance ``index`` (0 is the best), as RGB in 0..255; the same in every picture.
+
+    Hues step by the golden ratio, which keeps any number of them apart; shades differ between neighbours.
+    """
+    saturation, value = _SHADES[index % len(_SHADES)]
+    red, green, blue = colorsys.hsv_to_rgb((0.58 + index * _GOLDEN_RATIO) % 1, saturation, value)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def labels(prediction: Prediction) -> list[str]:
+    """A unique label for each instance: ``person 1``, ``person 2``, ... within a category from the best score down."""
+    numbers: dict[int, int] = {}
+    seen: Counter[str] = Counter()
+    for index in sorted(range(len(prediction.instances)), key=lambda i: -prediction.instances[i].score):
+        seen[prediction.instances[index].category] += 1
+        numbers[index] = seen[prediction.instances[index].category]
+    return [f"{instance.category} {numbers[index]}" for index, instance in enumerate(prediction.instances)]
+
+
+def overlay(image: NDArray[np.uint8], prediction: Prediction, opacity: float = 0.5) -> NDArray[np.uint8]:
+    """Draw every instance's mask, outline and label on a copy of the photo; where masks overlap the best is on top.
+
+    An instance without a mask is drawn by its box. Cost goes with the masks' own windows, not with their number
+    times the photo.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, the upright photo that ``prediction`` is of.
+        prediction: what was found.
+        opacity: of the masks' fill, from 0 (outlines only) to 1.
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        ValueError: the photo's size is not the prediction's, or the opacity is out of range.
+    """
+    height, width = image.shape[:2]
+    if (width, height) != (prediction.width, prediction.height):
+        raise ValueError(
+            f"The photo is {width}x{height} and the prediction of one of {prediction.width}x{prediction.height}."
+        )
+    if not 0 <= opacity <= 1:
+        raise ValueError(f"opacity must be from 0 to 1, not {opacity}.")
+    canvas = Image.fromarray(image)
+    line = max(1, round(min(width, height) / 320))
+    draw = ImageDraw.Draw(canvas)
+    found = list(zip(prediction.instances, labels(prediction), strict=True))
+    for index, (instance, _) in reversed(list(enumerate(found))):
+        if instance.segmentation is None:
+            draw.rectangle(_corners(instance), outline=colour(index), width=line)
+        else:
+            x, y, mask = decode_crop(instance.segmentation)
+            canvas.paste(colour(index), (x, y), Image.fromarray(_alpha(mask, opacity, line)))
+    _draw_labels(draw, (width, height), [(instance, text, colour(i)) for i, (instance, text) in enumerate(found)])
+    return np.array(canvas)
+
+
+def encode_png(array: NDArray[np.uint8]) -> bytes:
+    """Encode (H, W, 3) uint8 RGB as PNG; fast rather than small, since it is sent once and not kept."""
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def decode_crop(segmentation: dict[str, Any]) -> tuple[int, int, NDArray[np.bool_]]:
+    """Decode COCO's compressed run lengths inside the mask's own window only.
+
+    The counts are runs down the columns of the whole photo, empty and filled in turn, the first one empty. Each is
+    written in 5-bit groups, low ones first: bit 5 says that more follow, bit 4 of the last is the sign. From the
+    fourth on a count is the difference to the one two before.
+
+    Args:
+        segmentation: ``{"size": [height, width], "counts": str}``.
+
+    Returns:
+        x, y and the (h, w) bool mask of the tight window there; (0, 0) and no pixels for an empty mask.
+    """
+    height = int(segmentation["size"][0])
+    codes = np.frombuffer(segmentation["counts"].encode("ascii"), np.uint8).astype(np.int64) - 48
+    last = np.flatnonzero((codes & 0x20) == 0)
+    first = np.concatenate(([0], last[:-1] + 1))
+    shifts = 5 * (np.arange(codes.size) - np.repeat(first, last - first + 1))
+    counts = np.add.reduceat((codes & 0x1F) << shifts, first)
+    counts -= np.where(codes[last] & 0x10, np.int64(1) << (shifts[last] + 5), 0)
+    counts[1::2] = counts[1::2].cumsum()
+    counts[2::2] = counts[2::2].cumsum()
+    ends = counts.cumsum()
+    starts, stops = ends[:-1:2], ends[1::2]
+    filled = stops > starts
+    if not filled.any():
+        return 0, 0, np.zeros((0, 0), bool)
+    starts, stops = starts[filled], stops[filled]
+    left, right = int(starts[0]) // height, int(stops[-1] - 1) // height + 1
+    steps = np.zeros((right - left) * height + 1, np.int8)
+    steps[starts - left * height] = 1
+    steps[stops - left * height] -= 1  # a run may start where the one before ends
+    strip = steps[:-1].cumsum(dtype=np.int8).view(bool).reshape(right - left, height).T
+    rows = np.flatnonzero(strip.any(axis=1))
+    return left, int(rows[0]), strip[rows[0] : rows[-1] + 1]
+
+
+def _alpha(mask: NDArray[np.bool_], opacity: float, line: int) -> NDArray[np.uint8]:
+    """(h, w) opacity of a mask in 0..255: full along its inner border, ``line`` pixels wide."""
+    inner = np.pad(mask, 1)
+    for _ in range(line):
+        core = inner[1:-1, 1:-1]
+        shrunk = core & inner[:-2, 1:-1] & inner[2:, 1:-1] & inner[1:-1, :-2] & inner[1:-1, 2:]
+        inner[1:-1, 1:-1] = shrunk
+    border = mask & ~inner[1:-1, 1:-1]
+    alpha = mask.astype(np.uint8) * np.uint8(round(opacity * 255))
+    alpha[border] = 255
+    return alpha
+
+
+def _corners(instance: Instance) -> Box:
+    x, y, width, height = instance.bbox
+    return x, y, x + width, y + height
+
+
+def _draw_labels(draw: ImageDraw.ImageDraw, size: tuple[int, int], found: list[tuple[Instance, str, Colour]]) -> None:
+    width, height = size
+    font = ImageFont.load_default(size=min(40, max(11, round(min(width, height) / 32))))
+    placed: list[Box] = []
+    for instance, name, fill in found:
+        text = f"{name}  {instance.score:.0%}"
+        left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
+        pad = max(2, round((bottom - top) / 4))
+        text_width, text_height = right - left + 2 * pad, bottom - top + 2 * pad
+        if text_width > width or text_height > height:
+            continue  # the photo is smaller than its own label
+        x0, y0, _, y1 = _corners(instance)
+        x = min(max(x0, 0), width - text_width)
+        heights = [y0 - text_height, y0, y0 + text_height, y1 - text_height, y1]
+        spots = [(x, min(max(y, 0), height - text_height)) for y in heights]
+        spot = next((s for s in spots if not _overlaps((*s, s[0] + text_width, s[1] + text_height), placed)), spots[0])
+        box = (*spot, spot[0] + text_width, spot[1] + text_height)
+        placed.append(box)
+        draw.rectangle(box, fill=fill)
+        draw.text((spot[0] + pad - left, spot[1] + pad - top), text, fill=_ink(fill), font=font)
+
+
+def _ink(background: Colour) -> Colour:
+    """Black or white, whichever stands out (luma of ITU-R BT.601)."""
+    red, green, blue = background
+    return (0, 0, 0) if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else (255, 255, 255)
+
+
+def _overlaps(box: Box, others: Iterable[Box]) -> bool:
+    x0, y0, x1, y1 = box
+    return any(x0 < right and left < x1 and y0 < bottom and top < y1 for left, top, right, bottom in others)
