@@ -1,0 +1,127 @@
+"""Boxes: their offsets, area, clipping, overlap and non-maximum suppression.
+
+Shapes: R boxes. Boxes are (x0, y0, x1, y1), continuous pixel coordinates.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+MAX_LOG_SCALE = math.log(1000.0 / 16)  # a box grows at most 62.5 times: exp() of a wild offset stays finite
+NMS_BLOCK = 128  # boxes that are compared with each other at once
+
+
+def encode_boxes(references: Tensor, targets: Tensor, weights: tuple[float, float, float, float]) -> Tensor:
+    """Offsets (R, 4) that :func:`decode_boxes` turns back from references to targets (R-CNN, arXiv:1311.2524)."""
+    reference_sizes = references[:, 2:] - references[:, :2]
+    target_sizes = targets[:, 2:] - targets[:, :2]
+    shifts = (targets[:, :2] + 0.5 * target_sizes - references[:, :2] - 0.5 * reference_sizes) / reference_sizes
+    scales = torch.log(target_sizes / reference_sizes)
+    return torch.cat([shifts, scales], dim=1) * references.new_tensor(weights)
+
+
+def decode_boxes(references: Tensor, offsets: Tensor, weights: tuple[float, float, float, float]) -> Tensor:
+    """Move and scale boxes by predicted offsets.
+
+    Args:
+        references: (R, 4) anchors or proposals.
+        offsets: (R, 4) as (dx, dy, dw, dh), shifts relative to the reference's size and logarithms of scales.
+        weights: what each offset was multiplied with when it was encoded.
+
+    Returns:
+        (R, 4) boxes, not clipped.
+    """
+    offsets = offsets / offsets.new_tensor(weights)
+    sizes = references[:, 2:] - references[:, :2]
+    centres = offsets[:, :2] * sizes + (references[:, :2] + 0.5 * sizes)
+    half = 0.5 * offsets[:, 2:].clamp(max=MAX_LOG_SCALE).exp() * sizes
+    return torch.cat([centres - half, centres + half], dim=1)
+
+
+def clip_boxes(boxes: Tensor, height: float, width: float) -> Tensor:
+    """Limit (R, 4) boxes to an image."""
+    limit = boxes.new_tensor([width, height, width, height])
+    return torch.minimum(boxes.clamp(min=0), limit)
+
+
+def box_area(boxes: Tensor) -> Tensor:
+    """Areas (R,) of (R, 4) boxes."""
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+
+def nonempty(boxes: Tensor) -> Tensor:
+    """Which (R,) of (R, 4) boxes have a width and a height."""
+    return (boxes[:, 2:] > boxes[:, :2]).all(dim=1)
+
+
+def nms(boxes: Tensor, scores: Tensor, threshold: float) -> Tensor:
+    """Greedy non-maximum suppression.
+
+    Args:
+        boxes: (R, 4).
+        scores: (R,); of equal ones the first wins.
+        threshold: a box goes when its intersection over union with a better kept one exceeds this.
+
+    Returns:
+        int64 indices of the kept boxes by descending score.
+    """
+    order = scores.argsort(descending=True, stable=True)
+    kept = _greedy(boxes.detach()[order].float().cpu().numpy(), threshold)
+    return order[torch.from_numpy(kept).to(order.device)]
+
+
+def grouped_nms(boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float) -> Tensor:
+    """Non-maximum suppression within each group (class or level) on its own.
+
+    Args:
+        boxes: (R, 4).
+        scores: (R,).
+        groups: (R,) integers.
+        threshold: see :func:`nms`.
+
+    Returns:
+        int64 indices of the kept boxes of all groups by descending score.
+    """
+    kept = torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+    for group in set(groups.tolist()):
+        members = (groups == group).nonzero().flatten()
+        kept[members[nms(boxes[members], scores[members], threshold)]] = True
+    indices = kept.nonzero().flatten()
+    return indices[scores[indices].argsort(descending=True, stable=True)]
+
+
+def _greedy(boxes: NDArray[np.float32], threshold: float) -> NDArray[np.int64]:
+    """Rows that survive among boxes in order of preference.
+
+    Blocks of boxes are decided among themselves, then their survivors strike the rest at once: the loop in Python
+    runs over the boxes, but the overlaps are computed in bulk, and never for what is struck already.
+    """
+    alive = np.ones(len(boxes), dtype=bool)
+    for start in range(0, len(boxes), NMS_BLOCK):
+        block = start + np.flatnonzero(alive[start : start + NMS_BLOCK])
+        overlaps = _overlaps(boxes[block], boxes[block], threshold)
+        for row, index in enumerate(block):
+            if alive[index]:
+                alive[block[row + 1 :][overlaps[row, row + 1 :]]] = False
+        block = block[alive[block]]
+        rest = start + NMS_BLOCK + np.flatnonzero(alive[start + NMS_BLOCK :])
+        alive[rest[_overlaps(boxes[block], boxes[rest], threshold).any(axis=0)]] = False
+    return np.flatnonzero(alive)
+
+
+def _overlaps(first: NDArray[np.float32], second: NDArray[np.float32], threshold: float) -> NDArray[np.bool_]:
+    """Which pairs have an intersection over union above the threshold; two empty boxes have none."""
+    x0, y0, x1, y1 = first.T[:, :, None]
+    other_x0, other_y0, other_x1, other_y1 = second.T[:, None, :]
+    width = np.minimum(x1, other_x1) - np.maximum(x0, other_x0)
+    height = np.minimum(y1, other_y1) - np.maximum(y0, other_y0)
+    intersection = np.maximum(width, 0) * np.maximum(height, 0)
+    union = (x1 - x0) * (y1 - y0) + (other_x1 - other_x0) * (other_y1 - other_y0) - intersection
+    with np.errstate(divide="ignore", invalid="ignore"):
+        result: NDArray[np.bool_] = intersection / union > np.float32(threshold)
+    return result

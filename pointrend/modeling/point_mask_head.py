@@ -1,0 +1,86 @@
+"""PointRend's mask head: a coarse mask of all classes, then the predicted class's mask refined at points.
+
+Shapes: R regions, C channels, K classes, S side of a mask in cells. Boxes are (x0, y0, x1, y1) in pixels of the
+network's input.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pointrend.config import CoarseMaskConfig, PointHeadConfig
+from pointrend.modeling.fpn import STRIDES
+from pointrend.modeling.mask_head import CoarseMaskHead
+from pointrend.modeling.point_rend import (
+    FeatureMap,
+    PointHead,
+    double,
+    predict_everywhere,
+    regular_points,
+    sample_in_boxes,
+    subdivision_plan,
+)
+
+FINE_LEVEL = "p2"  # where both heads read their features
+# Regions that are refined together: enough for large matrix products, few enough to stay in a CPU's cache.
+REGIONS_AT_ONCE = 16
+
+
+class PointRendMaskHead(nn.Module):
+    """``coarse_head`` and ``point_head`` of a PointRend R-CNN.
+
+    Args:
+        channels: C of the pyramid.
+        num_classes: K.
+        class_agnostic: points get one logit for all classes.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_classes: int,
+        coarse: CoarseMaskConfig,
+        points: PointHeadConfig,
+        *,
+        class_agnostic: bool = False,
+    ) -> None:
+        super().__init__()
+        self.class_agnostic = class_agnostic
+        self.coarse_head = CoarseMaskHead(channels, num_classes, coarse)
+        self.point_head = PointHead(channels, num_classes, 1 if class_agnostic else num_classes, points)
+        self.first_side, self.doublings = subdivision_plan(coarse.side, points)
+
+    def forward(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int) -> Tensor:
+        """Mask logits (R, S, S) of one image's regions.
+
+        Args:
+            features: the pyramid, each level (1, C, H, W).
+            boxes: (R, 4).
+            classes: (R,) int64.
+            refinement: 0 for the coarse mask; 1 for the first grid of points, and each more doubles it, as far as
+                the model's subdivision steps go. For the usual 7 and 784 points S is 7, 28, 56, 112, 224.
+        """
+        fine = FeatureMap.of(features[FINE_LEVEL], STRIDES[FINE_LEVEL])
+        coarse = self.coarse_logits(fine, boxes)
+        if refinement == 0:
+            return coarse[torch.arange(len(boxes), device=boxes.device), classes]
+        doublings = min(refinement - 1, self.doublings)
+        side = self.first_side * 2**doublings
+        point_classes = torch.zeros_like(classes) if self.class_agnostic else classes
+        masks = coarse.new_empty(len(boxes), side, side)
+        for start in range(0, len(boxes), REGIONS_AT_ONCE):
+            chunk = slice(start, start + REGIONS_AT_ONCE)
+            regions = (boxes[chunk], point_classes[chunk], coarse[chunk])
+            logits = predict_everywhere(self.point_head, fine, *regions, self.first_side)
+            for _ in range(doublings):
+                logits = double(self.point_head, fine, *regions, logits)
+            masks[chunk] = logits
+        return masks
+
+    def coarse_logits(self, fine: FeatureMap, boxes: Tensor) -> Tensor:
+        """Coarse logits (R, K, 7, 7) of all classes, which the point head takes as features."""
+        side = self.coarse_head.config.pooler_resolution
+        sampled = sample_in_boxes(fine, boxes, regular_points(side).to(boxes.device))
+        logits: Tensor = self.coarse_head(sampled.transpose(1, 2).reshape(len(boxes), -1, side, side))
+        return logits

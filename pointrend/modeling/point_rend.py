@@ -1,0 +1,162 @@
+"""Point-based mask refinement (PointRend, arXiv:1912.08193, sections 3 and 4.1).
+
+Shapes: R regions, C channels, K classes, P points a region, S side of a mask in cells. Boxes are (x0, y0, x1, y1) in
+pixels of the network's input. Points are (x, y) in [0, 1] x [0, 1] relative to a region's box.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pointrend.config import PointHeadConfig
+from pointrend.modeling.sampling import bilinear_terms, feature_rows, weighted_rows
+
+
+def regular_points(side: int) -> Tensor:
+    """The centres (side * side, 2) of a regular grid's cells, row by row."""
+    centres = (torch.arange(side) + 0.5) / side
+    return torch.cartesian_prod(centres, centres).flip(1)
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureMap:
+    """One image's feature map as rows (see :func:`pointrend.modeling.sampling.feature_rows`).
+
+    ``height`` and ``width`` count its cells, padding included; ``stride`` is a cell's size in pixels.
+    """
+
+    rows: Tensor
+    height: int
+    width: int
+    stride: int
+
+    @classmethod
+    def of(cls, features: Tensor, stride: int) -> FeatureMap:
+        """From a map (1, C, height, width)."""
+        return cls(feature_rows(features), features.shape[2], features.shape[3], stride)
+
+
+def sample_in_boxes(fine: FeatureMap, boxes: Tensor, points: Tensor) -> Tensor:
+    """Read a feature map bilinearly at points of boxes; it is zero beyond its edge.
+
+    Args:
+        fine: the map.
+        boxes: (R, 4).
+        points: (R, P, 2), or (P, 2) for the same points in every box.
+
+    Returns:
+        (R, P, C).
+    """
+    places = boxes[:, None, :2] + points * (boxes[:, None, 2:] - boxes[:, None, :2])
+    cells = (places / fine.stride - 0.5).flatten(0, 1)
+    sampled = weighted_rows(fine.rows, *bilinear_terms(cells[:, 0], cells[:, 1], fine.height, fine.width))
+    return sampled.view(*places.shape[:2], -1)
+
+
+def sample_masks(logits: Tensor, points: Tensor) -> Tensor:
+    """Read coarse masks (R, K, S, S) bilinearly at points (R, P, 2): (R, P, K); zero beyond the edge."""
+    sampled = F.grid_sample(logits, 2.0 * points[:, :, None] - 1.0, mode="bilinear", align_corners=False)
+    return sampled[:, :, :, 0].transpose(1, 2)
+
+
+def most_uncertain_points(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Pick the points whose mask is least decided: smallest |logit|.
+
+    Args:
+        logits: (R, S, S) logits of each region's predicted class.
+        count: P, at most S * S.
+
+    Returns:
+        indices (R, P) into the flattened grid, and their coordinates (R, P, 2) at cell centres.
+    """
+    side = logits.shape[-1]
+    indices = logits.flatten(1).abs().topk(count, dim=1, largest=False, sorted=False).indices
+    columns, rows = indices % side, indices // side
+    return indices, (torch.stack([columns, rows], dim=2) + 0.5) / side
+
+
+class PointHead(nn.Module):
+    """A multi-layer perceptron shared by all points; sees fine features, and coarse logits before every layer.
+
+    Its layers are stored as 1-wide convolutions, as in published checkpoints, and applied as matrix products.
+    """
+
+    def __init__(self, channels: int, num_classes: int, num_mask_classes: int, config: PointHeadConfig) -> None:
+        super().__init__()
+        self.config = config
+        inputs = channels + num_classes
+        for index in range(1, config.num_fc + 1):
+            self.add_module(f"fc{index}", nn.Conv1d(inputs, config.fc_dim, 1))
+            inputs = config.fc_dim + (num_classes if config.coarse_pred_each_layer else 0)
+        self.predictor = nn.Conv1d(inputs, num_mask_classes, 1)
+
+    def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        """Map fine features (R, P, C) and coarse logits (R, P, K) to logits of all classes (R, P, K)."""
+        return F.linear(self._hidden(fine, coarse), self.predictor.weight[:, :, 0], self.predictor.bias)
+
+    def predict(self, fine: Tensor, coarse: Tensor, classes: Tensor) -> Tensor:
+        """Logits (R, P) of one class (R,) each; nothing else is computed. Inputs as in :meth:`forward`."""
+        hidden = self._hidden(fine, coarse)
+        assert self.predictor.bias is not None  # nn.Conv1d has one unless told otherwise
+        logits = torch.bmm(hidden, self.predictor.weight[classes])[:, :, 0]
+        return logits + self.predictor.bias[classes][:, None]
+
+    def _hidden(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        hidden = torch.cat([fine, coarse], dim=2)
+        for index in range(1, self.config.num_fc + 1):
+            layer = cast(nn.Conv1d, self.get_submodule(f"fc{index}"))
+            hidden = F.relu(F.linear(hidden, layer.weight[:, :, 0], layer.bias), inplace=True)
+            if self.config.coarse_pred_each_layer:
+                hidden = torch.cat([hidden, coarse], dim=2)
+        return hidden
+
+
+def subdivision_plan(coarse_side: int, config: PointHeadConfig) -> tuple[int, int]:
+    """Side of the first grid, all of whose points are predicted, and how many doublings follow.
+
+    A grid that would be predicted wholly is not worth a coarser one before it: with 784 points a step, 7 becomes 28.
+    """
+    side, steps = coarse_side, config.subdivision_steps
+    while 4 * side**2 <= config.subdivision_points:
+        side, steps = 2 * side, steps - 1
+    return side, max(steps, 0)
+
+
+def predict_everywhere(
+    head: PointHead, fine: FeatureMap, boxes: Tensor, classes: Tensor, coarse: Tensor, side: int
+) -> Tensor:
+    """Logits (R, side, side) predicted at every point of a regular grid; arguments as in :func:`double`."""
+    points = regular_points(side).to(boxes.device).expand(len(boxes), -1, -1)
+    return _predict(head, fine, boxes, classes, coarse, points).view(len(boxes), side, side)
+
+
+def double(head: PointHead, fine: FeatureMap, boxes: Tensor, classes: Tensor, coarse: Tensor, logits: Tensor) -> Tensor:
+    """One step of adaptive subdivision (section 3.1): double the mask, predict anew where it is least certain.
+
+    Args:
+        head: the point head.
+        fine: the feature map it reads.
+        boxes: (R, 4).
+        classes: (R,) rows of the head's predictor.
+        coarse: (R, K, 7, 7) coarse logits of all classes, which the head takes as features.
+        logits: (R, S, S).
+
+    Returns:
+        (R, 2S, 2S).
+    """
+    doubled = F.interpolate(logits[:, None], scale_factor=2.0, mode="bilinear", align_corners=False)[:, 0]
+    count = min(head.config.subdivision_points, doubled.shape[1] * doubled.shape[2])
+    indices, points = most_uncertain_points(doubled, count)
+    predicted = _predict(head, fine, boxes, classes, coarse, points)
+    return doubled.flatten(1).scatter(1, indices, predicted).view_as(doubled)
+
+
+def _predict(
+    head: PointHead, fine: FeatureMap, boxes: Tensor, classes: Tensor, coarse: Tensor, points: Tensor
+) -> Tensor:
+    return head.predict(sample_in_boxes(fine, boxes, points), sample_masks(coarse, points), classes)

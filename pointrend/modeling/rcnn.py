@@ -1,0 +1,135 @@
+"""PointRend R-CNN and Mask R-CNN, put together from their parts.
+
+Module names are those of published checkpoints. What follows the backbone works on one image, whose maps are
+(1, C, H, W).
+
+Shapes: R regions, D detections, C channels, K classes, S side of a mask in cells. Boxes are (x0, y0, x1, y1) in
+pixels of the network's input.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pointrend.config import ModelConfig
+from pointrend.errors import ConfigError
+from pointrend.modeling.box_head import BoxHead, BoxPredictor, Detections, select_detections
+from pointrend.modeling.fpn import FPN, STRIDES
+from pointrend.modeling.mask_head import ConvMaskHead
+from pointrend.modeling.point_mask_head import REGIONS_AT_ONCE, PointRendMaskHead
+from pointrend.modeling.roi_align import pool_regions
+from pointrend.modeling.rpn import RPN
+
+__all__ = ["RCNN", "Detections", "RoIHeads"]
+
+POOLED_LEVELS = ("p2", "p3", "p4", "p5")
+POOLED_STRIDES = tuple(STRIDES[level] for level in POOLED_LEVELS)
+
+
+class RoIHeads(nn.Module):
+    """What looks at single regions: ``box_head``, ``box_predictor`` and ``mask_head``.
+
+    Raises:
+        ConfigError: the configuration has neither or both of a PointRend and a Mask R-CNN mask head.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.box_head = BoxHead(config.fpn.channels, config.box_head)
+        self.box_predictor = BoxPredictor(
+            self.box_head.out_features, config.num_classes, class_agnostic=config.box_head.class_agnostic
+        )
+        self.mask_head = _mask_head(config)
+
+    def forward(self, features: dict[str, Tensor], boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Class logits (R, K + 1), background last, and box offsets (R, 4K or 4) for proposals (R, 4)."""
+        hidden = self.box_head(self.pool(features, boxes, self.config.box_head.pooler_resolution))
+        logits, offsets = self.box_predictor(hidden)
+        return logits, offsets
+
+    def pool(self, features: dict[str, Tensor], boxes: Tensor, bins: int) -> Tensor:
+        """RoIAlign of boxes (R, 4) from the level that fits each: (R, C, bins, bins)."""
+        return pool_regions([features[level] for level in POOLED_LEVELS], POOLED_STRIDES, boxes, bins)
+
+    def mask_logits(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int) -> Tensor:
+        """See :meth:`RCNN.mask_logits`."""
+        if isinstance(self.mask_head, PointRendMaskHead):
+            masks: Tensor = self.mask_head(features, boxes, classes, refinement)
+            return masks
+        bins = self.mask_head.config.pooler_resolution
+        rows = torch.zeros_like(classes) if self.config.class_agnostic_mask else classes
+        pooled = self.pool(features, boxes, bins)
+        masks = boxes.new_empty(len(boxes), 2 * bins, 2 * bins)
+        for start in range(0, len(boxes), REGIONS_AT_ONCE):
+            chunk = slice(start, start + REGIONS_AT_ONCE)
+            masks[chunk] = self.mask_head.predict(pooled[chunk], rows[chunk])
+        return masks
+
+
+class RCNN(nn.Module):
+    """The whole network: ``backbone``, ``proposal_generator`` and ``roi_heads``.
+
+    Raises:
+        ConfigError: a configuration that cannot be built.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = FPN(config.resnet, config.fpn)
+        self.proposal_generator = RPN(config.fpn.channels, config.rpn)
+        self.roi_heads = RoIHeads(config)
+
+    def detect(self, images: Tensor, image_size: tuple[int, int]) -> tuple[dict[str, Tensor], Detections]:
+        """Find the objects of one image.
+
+        Args:
+            images: (1, 3, H, W) float32, normalised, zero-padded at the bottom and right to multiples of 32.
+            image_size: height and width before padding.
+
+        Returns:
+            the pyramid, ``p2`` .. ``p6``, and the detections by descending score.
+
+        Raises:
+            ValueError: more or fewer images than one.
+        """
+        if images.shape[0] != 1:
+            raise ValueError(f"detect() takes one image at a time, not {images.shape[0]}.")
+        # Channels last is the layout in which regions and points are read, and convolutions are no slower in it.
+        features: dict[str, Tensor] = self.backbone(images.contiguous(memory_format=torch.channels_last))
+        proposals = self.proposal_generator(features, image_size).boxes
+        logits, offsets = self.roi_heads(features, proposals)
+        return features, select_detections(logits, offsets, proposals, image_size, self.config.box_head)
+
+    def mask_logits(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int = 4) -> Tensor:
+        """Masks of the given regions, each for its own class only.
+
+        Args:
+            features: the pyramid of one image, each level (1, C, H, W).
+            boxes: (R, 4); R may be 0.
+            classes: (R,) int64.
+            refinement: how far PointRend refines: 0 stops at the coarse mask, 4 is everything (S = 7, 28, 56, 112,
+                224). Mask R-CNN's head knows one resolution (S = 28) and ignores it.
+
+        Returns:
+            (R, S, S) logits, relative to each box.
+
+        Raises:
+            ValueError: a negative refinement.
+        """
+        if refinement < 0:
+            raise ValueError(f"refinement must be at least 0, not {refinement}.")
+        return self.roi_heads.mask_logits(features, boxes, classes, refinement)
+
+
+def _mask_head(config: ModelConfig) -> PointRendMaskHead | ConvMaskHead:
+    channels, num_classes, class_agnostic = config.fpn.channels, config.num_classes, config.class_agnostic_mask
+    if config.conv_mask is not None and config.coarse_mask is None and config.point_head is None:
+        return ConvMaskHead(channels, 1 if class_agnostic else num_classes, config.conv_mask)
+    if config.conv_mask is None and config.coarse_mask is not None and config.point_head is not None:
+        return PointRendMaskHead(
+            channels, num_classes, config.coarse_mask, config.point_head, class_agnostic=class_agnostic
+        )
+    raise ConfigError("A model needs either PointRend's coarse_mask and point_head, or Mask R-CNN's conv_mask.")

@@ -1,0 +1,105 @@
+"""RoIAlign (Mask R-CNN, arXiv:1703.06870) over a feature pyramid, in plain PyTorch.
+
+Every region is divided into S x S bins; a bin is the mean over a grid of bilinear samples, ceil(bin size) of them
+an axis. Bilinear sampling is separable, so a bin is a small weighted sum of cells whose weights are the product of
+one axis's weights with the other's: those are found first, without touching the features.
+
+Shapes: R regions, C channels, S bins an axis, G samples a bin and axis at most, L levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from pointrend.modeling.boxes import box_area
+from pointrend.modeling.sampling import feature_rows, weighted_rows
+
+CANONICAL_SIZE = 224  # a region of this size, in pixels, ...
+CANONICAL_LEVEL = 4  # ... belongs to this level (FPN, equation 1)
+MIN_LEVEL = 2
+
+
+def assign_levels(boxes: Tensor, count: int) -> Tensor:
+    """Index (R,) of the pyramid level, 0 for p2 to ``count - 1``, that fits each of (R, 4) boxes in pixels."""
+    sizes = box_area(boxes).clamp(min=0).sqrt()
+    levels = torch.floor(CANONICAL_LEVEL + torch.log2(sizes / CANONICAL_SIZE + 1e-8)) - MIN_LEVEL
+    return levels.clamp(0, count - 1).long()
+
+
+def pool_regions(features: Sequence[Tensor], strides: Sequence[int], boxes: Tensor, bins: int) -> Tensor:
+    """Pool every region from the pyramid level that fits its size.
+
+    Args:
+        features: L maps (1, C, H, W) of one image, from p2 on.
+        strides: their L strides.
+        boxes: (R, 4) in pixels of the network's input.
+        bins: S.
+
+    Returns:
+        (R, C, S, S).
+    """
+    levels = assign_levels(boxes, len(features))
+    rows = torch.cat([feature_rows(level) for level in features]) if len(features) > 1 else feature_rows(features[0])
+    sizes = torch.tensor([level.shape[2:] for level in features], device=boxes.device)
+    first_row = sizes.prod(dim=1).cumsum(0) - sizes.prod(dim=1)
+    heights, widths = sizes[levels].unbind(1)
+    # Pixel centres lie half a pixel inside: a cell's centre has integer coordinates here ("aligned").
+    scaled = boxes.float() / torch.tensor(strides, device=boxes.device)[levels][:, None] - 0.5
+    x_first, x_weights, x_counts = _axis(scaled[:, 0], scaled[:, 2], widths, bins)
+    y_first, y_weights, y_counts = _axis(scaled[:, 1], scaled[:, 3], heights, bins)
+
+    # All terms of all bins in one flat list: bins of a region have y_count * x_count terms each.
+    terms = y_counts * x_counts
+    per_bin = terms[:, None].expand(-1, bins * bins).reshape(-1)
+    offsets = per_bin.cumsum(0) - per_bin
+    bin_of_term = torch.repeat_interleave(per_bin)
+    region = bin_of_term // (bins * bins)
+    place = torch.arange(len(bin_of_term), device=boxes.device) - offsets[bin_of_term]
+    dy = place // x_counts[region]
+    dx = place - dy * x_counts[region]
+    y_bin = bin_of_term // bins  # = region * S + the bin's row
+    x_bin = region * bins + bin_of_term % bins
+    # A weight beyond the edge is zero, but its index must still be one of the map's.
+    y = torch.minimum(y_first.flatten()[y_bin] + dy, heights[region] - 1)
+    x = torch.minimum(x_first.flatten()[x_bin] + dx, widths[region] - 1)
+    weights = y_weights.flatten(0, 1)[y_bin, dy] * x_weights.flatten(0, 1)[x_bin, dx]
+    pooled = weighted_rows(rows, first_row[levels][region] + y * widths[region] + x, weights, offsets)
+    return pooled.view(len(boxes), bins * bins, -1).transpose(1, 2).reshape(len(boxes), -1, bins, bins)
+
+
+def _axis(start: Tensor, end: Tensor, length: Tensor, bins: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Weights of cells along one axis.
+
+    Args:
+        start, end: (R,) region edges in cells.
+        length: (R,) int64 cells of the map along the axis.
+
+    Returns:
+        first cell (R, S) of each bin, weights (R, S, G + 1) of the cells from there on, and how many of them (R,) can
+        be other than zero.
+    """
+    size = end - start
+    bin_size = size / bins
+    samples = bin_size.ceil().clamp(min=0).long()
+    most = int(samples.max()) if len(samples) else 0
+    sample = torch.arange(max(most, 1), device=start.device)
+    divisor = samples.clamp(min=1)[:, None, None]
+    bin_start = start[:, None] + torch.arange(bins, device=start.device) * bin_size[:, None]
+    place = bin_start[:, :, None] + (sample + 0.5) * bin_size[:, None, None] / divisor
+    limit = length[:, None, None]
+    counted = (sample < samples[:, None, None]) & (place >= -1) & (place <= limit)
+    # Within a cell of the edge the edge's own value counts; further out there is nothing.
+    place = torch.minimum(place.clamp(min=0), (limit - 1).to(place.dtype))
+    low = place.floor()
+    fraction = place - low
+    low = low.long()
+    first = low[:, :, 0]
+    share = counted / divisor
+    weights = place.new_zeros(*place.shape[:2], most + 1 if most else 2)
+    relative = (low - first[:, :, None]).clamp(max=weights.shape[2] - 2)
+    weights.scatter_add_(2, relative, (1 - fraction) * share)
+    weights.scatter_add_(2, relative + 1, fraction * share)
+    return first, weights, samples + 1
