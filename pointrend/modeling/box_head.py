@@ -79,7 +79,7 @@ def select_detections(
     candidates = (probabilities[:, :-1] > config.score_threshold) & finite[:, None]
     regions, classes = candidates.nonzero().unbind(1)
     scores = probabilities[regions, classes]
-    by_class = offsets.view(len(offsets), -1, 4)
+    by_class = offsets.view(len(offsets), offsets.shape[1] // 4, 4)
     chosen = by_class[regions, torch.zeros_like(classes) if config.class_agnostic else classes]
     boxes = clip_boxes(decode_boxes(proposals[regions], chosen, config.reg_weights), *image_size)
     kept = grouped_nms(boxes, scores, classes, config.nms_threshold)[: config.max_detections]

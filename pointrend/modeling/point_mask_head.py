@@ -82,5 +82,5 @@ class PointRendMaskHead(nn.Module):
         """Coarse logits (R, K, 7, 7) of all classes, which the point head takes as features."""
         side = self.coarse_head.config.pooler_resolution
         sampled = sample_in_boxes(fine, boxes, regular_points(side).to(boxes.device))
-        logits: Tensor = self.coarse_head(sampled.transpose(1, 2).reshape(len(boxes), -1, side, side))
+        logits: Tensor = self.coarse_head(sampled.transpose(1, 2).reshape(len(boxes), fine.rows.shape[1], side, side))
         return logits

@@ -55,7 +55,7 @@ def sample_in_boxes(fine: FeatureMap, boxes: Tensor, points: Tensor) -> Tensor:
     places = boxes[:, None, :2] + points * (boxes[:, None, 2:] - boxes[:, None, :2])
     cells = (places / fine.stride - 0.5).flatten(0, 1)
     sampled = weighted_rows(fine.rows, *bilinear_terms(cells[:, 0], cells[:, 1], fine.height, fine.width))
-    return sampled.view(*places.shape[:2], -1)
+    return sampled.view(*places.shape[:2], fine.rows.shape[1])
 
 
 def sample_masks(logits: Tensor, points: Tensor) -> Tensor:

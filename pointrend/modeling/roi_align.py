@@ -67,7 +67,7 @@ def pool_regions(features: Sequence[Tensor], strides: Sequence[int], boxes: Tens
     x = torch.minimum(x_first.flatten()[x_bin] + dx, widths[region] - 1)
     weights = y_weights.flatten(0, 1)[y_bin, dy] * x_weights.flatten(0, 1)[x_bin, dx]
     pooled = weighted_rows(rows, first_row[levels][region] + y * widths[region] + x, weights, offsets)
-    return pooled.view(len(boxes), bins * bins, -1).transpose(1, 2).reshape(len(boxes), -1, bins, bins)
+    return pooled.view(len(boxes), bins, bins, rows.shape[1]).permute(0, 3, 1, 2).contiguous()
 
 
 def _axis(start: Tensor, end: Tensor, length: Tensor, bins: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pointrend.config import PointHeadConfig
+from pointrend.modeling.point_rend import (
+    FeatureMap,
+    PointHead,
+    double,
+    most_uncertain_points,
+    predict_everywhere,
+    regular_points,
+    sample_in_boxes,
+    sample_masks,
+    subdivision_plan,
+)
+
+
+def test_regular_points_are_cell_centres_row_by_row() -> None:
+    assert regular_points(2).tolist() == [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]]
+
+
+@pytest.mark.parametrize(
+    ("side", "steps", "points", "plan"),
+    [(7, 5, 784, (28, 3)), (7, 3, 784, (28, 1)), (7, 5, 100, (7, 5)), (7, 1, 784, (28, 0)), (14, 3, 784, (28, 2))],
+)
+def test_subdivision_plan(side: int, steps: int, points: int, plan: tuple[int, int]) -> None:
+    assert subdivision_plan(side, PointHeadConfig(subdivision_steps=steps, subdivision_points=points)) == plan
+
+
+def test_most_uncertain_points() -> None:
+    logits = torch.full((1, 4, 4), 3.0)
+    logits[0, 1, 2], logits[0, 3, 0] = -0.1, 0.2
+    indices, points = most_uncertain_points(logits, 2)
+    found = dict(zip(indices[0].tolist(), points[0].tolist(), strict=True))
+    assert found == {6: [0.625, 0.375], 12: [0.125, 0.875]}
+
+
+def test_sampling_equals_grid_sample() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.rand(1, 3, 10, 12, generator=generator)
+    boxes = torch.tensor([[4.0, 3.0, 30.0, 33.0], [-8.0, -8.0, 60.0, 50.0]])  # the second reaches beyond the map
+    points = torch.rand(2, 50, 2, generator=generator)
+    ours = sample_in_boxes(FeatureMap.of(features, 4), boxes, points)
+    places = boxes[:, None, :2] + points * (boxes[:, None, 2:] - boxes[:, None, :2])
+    grid = places / torch.tensor([48.0, 40.0]) * 2 - 1
+    expected = torch.nn.functional.grid_sample(features.expand(2, -1, -1, -1), grid[:, :, None], align_corners=False)
+    assert torch.allclose(ours, expected[:, :, :, 0].transpose(1, 2), atol=1e-5)
+
+
+def test_sampling_masks_by_hand() -> None:
+    logits = torch.tensor([[[[1.0, 3.0], [5.0, 7.0]]]])
+    points = torch.tensor([[[0.25, 0.25], [0.5, 0.5], [0.0, 0.25]]])
+    assert sample_masks(logits, points)[0, :, 0].tolist() == pytest.approx([1.0, 4.0, 0.5])
+
+
+def test_sampling_gradient() -> None:
+    features = torch.rand(1, 2, 5, 6, dtype=torch.float64, requires_grad=True)
+    boxes, points = torch.tensor([[1.0, 2.0, 18.0, 15.0]]), torch.rand(1, 7, 2)
+    assert torch.autograd.gradcheck(lambda level: sample_in_boxes(FeatureMap.of(level, 4), boxes, points), features)
+
+
+@pytest.mark.parametrize("coarse_pred_each_layer", [True, False])
+def test_one_class_equals_that_class_of_all(coarse_pred_each_layer: bool) -> None:
+    torch.manual_seed(0)
+    head = PointHead(8, 5, 5, PointHeadConfig(fc_dim=16, coarse_pred_each_layer=coarse_pred_each_layer))
+    fine, coarse, classes = torch.rand(3, 11, 8), torch.rand(3, 11, 5), torch.tensor([4, 0, 2])
+    every_class = head(fine, coarse)
+    assert every_class.shape == (3, 11, 5)
+    expected = every_class[torch.arange(3), :, classes]
+    assert torch.allclose(head.predict(fine, coarse, classes), expected, atol=1e-6)
+
+
+def test_doubling_changes_the_chosen_points_only() -> None:
+    torch.manual_seed(0)
+    head = PointHead(8, 5, 5, PointHeadConfig(fc_dim=16, subdivision_points=10))
+    fine = FeatureMap.of(torch.rand(1, 8, 10, 12), 4)
+    regions = (torch.tensor([[2.0, 3.0, 30.0, 28.0]]), torch.tensor([3]), torch.rand(1, 5, 7, 7))
+    logits = torch.randn(1, 6, 6)
+    plain = torch.nn.functional.interpolate(logits[:, None], scale_factor=2, mode="bilinear")[:, 0]
+    doubled = double(head, fine, *regions, logits)
+    everywhere = predict_everywhere(head, fine, *regions, 12)
+    changed = (doubled != plain).flatten().nonzero().flatten().tolist()
+    chosen = most_uncertain_points(plain, 10)[0][0].tolist()
+    assert sorted(chosen) == changed
+    assert torch.allclose(doubled.flatten()[chosen], everywhere.flatten()[chosen], atol=1e-5)
