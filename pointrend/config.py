@@ -5,7 +5,12 @@ Names follow detectron2's keys, which stand behind each field.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pointrend.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,4 +107,39 @@ class ModelConfig:
     coarse_mask: CoarseMaskConfig | None = None
     point_head: PointHeadConfig | None = None
     conv_mask: ConvMaskConfig | None = None
-    class_agnostic_mask: bool = False  # MODEL.ROI_MASK_HEAD.CLS_AGNOSTIC_MASK
+    class_agnostic_mask: bool = False  # MODEL.POINT_HEAD.CLS_AGNOSTIC_MASK; ROI_MASK_HEAD's for a Mask R-CNN
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> ModelConfig:
+        """Read a detectron2 configuration: YAML or JSON, full, partial or flattened, with its ``_BASE_`` chain.
+
+        Keys that are left out have detectron2's defaults, PointRend's own keys too.
+
+        Raises:
+            ConfigError: the file cannot be read, a key has the wrong type, or asks for what cannot be built.
+        """
+        from pointrend.config_reader import from_tree
+        from pointrend.config_tree import read_tree
+
+        tree = read_tree(Path(path))
+        try:
+            return from_tree(tree)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+
+    @classmethod
+    def from_dict(cls, tree: Mapping[str, Any]) -> ModelConfig:
+        """Read a detectron2 configuration, nested or flattened; see :meth:`from_file`.
+
+        Raises:
+            ConfigError: a key has the wrong type, or asks for what cannot be built.
+        """
+        from pointrend.config_reader import from_tree
+
+        return from_tree(tree)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write it as a nested detectron2 configuration that leaves out what has detectron2's defaults."""
+        from pointrend.config_reader import to_tree
+
+        return to_tree(self)

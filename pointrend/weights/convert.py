@@ -1,0 +1,45 @@
+"""From detectron2's checkpoint and configuration to a model folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+import yaml
+
+from pointrend.config import ModelConfig
+from pointrend.modeling.rcnn import RCNN
+from pointrend.weights.checkpoint import check_fit, read_checkpoint, save_safetensors
+from pointrend.weights.folder import CONFIG, INFO, WEIGHTS, ModelFolder, ModelInfo, check_categories
+
+
+def convert(
+    checkpoint: str | Path, config: str | Path, destination: str | Path, info: ModelInfo, *, half: bool = False
+) -> ModelFolder:
+    """Write a model folder: safetensors, the configuration without what detectron2 assumes anyway, and ``model.json``.
+
+    Args:
+        checkpoint: as :func:`~pointrend.weights.checkpoint.read_checkpoint` reads it.
+        config: as :meth:`ModelConfig.from_file` reads it.
+        destination: the folder, made where it is missing; nothing is written before everything was found to fit.
+        info: what ``model.json`` will say.
+        half: store matrices and kernels as float16.
+
+    Raises:
+        ConfigError: the configuration cannot be built, or has another number of categories than ``info``.
+        CheckpointError: the checkpoint cannot be read, or does not fit the configuration.
+        OSError: the folder cannot be written.
+    """
+    destination = Path(destination)
+    model_config = ModelConfig.from_file(config)
+    check_categories(info, model_config, destination)
+    state = read_checkpoint(checkpoint)
+    with torch.device("meta"):
+        check_fit(RCNN(model_config), state)
+    destination.mkdir(parents=True, exist_ok=True)
+    save_safetensors(state, destination / WEIGHTS, half=half)
+    tree = yaml.safe_dump(model_config.to_dict(), sort_keys=False, default_flow_style=None)
+    (destination / CONFIG).write_text(tree, encoding="utf-8")
+    (destination / INFO).write_text(json.dumps(info.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return ModelFolder.open(destination)
