@@ -45,7 +45,7 @@ def test_by_hand() -> None:
     logits = torch.tensor([[9.0, -9.0], [9.0, -9.0]])
     left, top, crop = paste_mask(logits, torch.tensor([2.0, 1.0, 6.0, 3.0]), height=10, width=10)
     assert (left, top) == (2, 1)
-    # One pixel's weight on the upper left cell is 0.75 * 1 and more; at the border it is a corner cell's 0.75 * 0.75.
+    # Two pixels a cell across, one down: the outer pixel has weight 0.75 on the cell that is on.
     assert crop.tolist() == [[True, True, False, False], [True, True, False, False]]
 
 
