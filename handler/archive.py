@@ -53,6 +53,7 @@ def build(model_folder: Path, destination: Path) -> Path:
         raise ArchiveError(f"{model_folder} is no model folder: it lacks {', '.join(missing)}.")
     if importlib.util.find_spec("model_archiver") is None:
         raise ArchiveError("torch-model-archiver is not installed; install the project with its extra 'serve'.")
+    destination = destination.resolve()  # the archiver runs in another working directory
     try:
         destination.mkdir(parents=True, exist_ok=True)
         _check_room(model_folder, destination)

@@ -83,11 +83,11 @@ class PointRendHandler:
         wanted = dataclasses.replace(options, masks="rle") if options.format == "png" else options
         prediction = self._segmenter(image, wanted)
         timing = {"decode": (decoded - started) * 1000, **prediction.timing_ms}
-        encoding = time.perf_counter()
+        replying = time.perf_counter()
         reply = outputs.reply(
             dataclasses.replace(prediction, timing_ms=timing), image, options, self._max_response_bytes
         )
-        return reply, {**timing, "encode": (time.perf_counter() - encoding) * 1000}
+        return reply, {**timing, "reply": (time.perf_counter() - replying) * 1000}
 
     def _describe(self) -> outputs.Reply:
         """What ``GET /models/pointrend?customized=true`` on the management port answers beside TorchServe's own."""

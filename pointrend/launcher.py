@@ -37,10 +37,16 @@ class Ports:
 
     @classmethod
     def beside(cls, inference: int, page: int) -> Ports:
-        """Ports for a server at ``inference``: the other REST ports follow it, gRPC keeps its distance to them."""
-        shift = inference - cls.inference
+        """Ports for a server at ``inference``: its others keep their distance to it."""
+        default = cls()
+        shift = inference - default.inference
         return cls(
-            inference, inference + 1, inference + 2, cls.grpc_inference + shift, cls.grpc_management + shift, page
+            inference=inference,
+            management=default.management + shift,
+            metrics=default.metrics + shift,
+            grpc_inference=default.grpc_inference + shift,
+            grpc_management=default.grpc_management + shift,
+            page=page,
         )
 
     @property
