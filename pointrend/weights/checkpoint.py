@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,8 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from pointrend.errors import CheckpointError
@@ -113,10 +113,9 @@ def save_safetensors(state: Mapping[str, Tensor], path: str | Path, *, half: boo
     tensors = {key: (_halved(value) if half else value).contiguous() for key, value in state.items()}
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        save_file(tensors, unfinished, metadata={"format": "pt"})
+        # Not the library's own save_file: its files are readable by their owner only.
+        unfinished.write_bytes(save(tensors, metadata={"format": "pt"}))
         unfinished.replace(path)
-    except SafetensorError as error:
-        raise OSError(f"{path} cannot be written: {error}") from error
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -132,7 +131,12 @@ def _read(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
-    # torch reports damage as RuntimeError, EOFError, KeyError and more, and a forbidden name as UnpicklingError.
+    except pickle.UnpicklingError as error:
+        # torch's own message advises to load the file unsafely; only the name in it is of use.
+        name = re.search(r"GLOBAL (\S+)", str(error))
+        asks = f"it asks for {name[1]}, which is neither a tensor nor a container" if name else "it is damaged"
+        raise CheckpointError(f"cannot be read safely as {kind}: {asks}; nothing was run") from error
+    # Damage is reported as RuntimeError, EOFError, KeyError, SafetensorError and more.
     except Exception as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"cannot be read safely as {kind}: {reason:.300}") from error

@@ -144,7 +144,7 @@ def _locate(name_or_path: str | Path) -> Path:
             f"There is no model {str(name_or_path)!r}: it is neither a folder nor the name of a model that comes "
             f"with the package ({', '.join(PACKAGED)})."
         )
-    return path
+    return path.resolve()
 
 
 def _read_info(path: Path) -> ModelInfo:

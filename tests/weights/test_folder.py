@@ -1,0 +1,191 @@
+"""Model folders: the one that comes with the package, converting one, and refusing incomplete ones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from pointrend.config import ModelConfig
+from pointrend.errors import CheckpointError, ConfigError
+from pointrend.modeling.rcnn import RCNN
+from pointrend.weights.checkpoint import load_into, read_checkpoint
+from pointrend.weights.convert import convert
+from pointrend.weights.folder import Category, ModelFolder, ModelInfo
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "pointrend_3class_portrait"
+INFO = ModelInfo(
+    "test", "1.0", (Category(1, "one"), Category(2, "two"), Category(7, "seven")), ("two",), "A test.", "None."
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return convert(GOLDEN / "model_final.pkl", GOLDEN / "config.yaml", tmp_path / "model", INFO).path
+
+
+def edit_info(folder: Path, **changes: Any) -> None:
+    path = folder / "model.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_the_demo_is_complete() -> None:
+    demo = ModelFolder.open("demo")
+    assert demo.info.name == "pointrend-demo"
+    names = ["person", "airplane", "bird", "cat", "dog", "horse", "sheep", "cow"]
+    assert [category.name for category in demo.info.categories] == names
+    assert [category.id for category in demo.info.categories] == [1, 5, 16, 17, 18, 19, 20, 21]
+    assert demo.info.reliable == ("person", "airplane", "horse", "sheep")
+    assert demo.info.description
+    assert demo.info.licence
+    assert (demo.path / "MODEL_CARD.md").is_file()
+    assert sum(path.stat().st_size for path in demo.path.iterdir()) < 25_000_000
+    load_into(RCNN(demo.config), read_checkpoint(demo.weights))
+
+
+def test_the_demos_partial_configuration_means_its_full_one() -> None:
+    """The narrow network as its training configuration says it, key by key, over the published R50's full one."""
+    full = yaml.safe_load((GOLDEN.parent / "keys" / "pointrend_rcnn_R_50_FPN_3x_coco.config.yaml").read_text())
+    narrow = {
+        "INPUT": {"MIN_SIZE_TEST": 320, "MAX_SIZE_TEST": 512},
+        "MODEL": {
+            "PIXEL_STD": [57.375, 57.12, 58.395],
+            "RESNETS": {
+                "NORM": "BN",
+                "RES2_OUT_CHANNELS": 96,
+                "STEM_OUT_CHANNELS": 32,
+                "WIDTH_PER_GROUP": 24,
+                "STRIDE_IN_1X1": False,
+            },
+            "FPN": {"NORM": "BN", "OUT_CHANNELS": 64},
+            "RPN": {"PRE_NMS_TOPK_TEST": 500, "POST_NMS_TOPK_TEST": 300},
+            "ROI_HEADS": {"NUM_CLASSES": 8},
+            "ROI_BOX_HEAD": {"FC_DIM": 256},
+            "ROI_MASK_HEAD": {"CONV_DIM": 64, "FC_DIM": 256},
+            "POINT_HEAD": {"FC_DIM": 64, "NUM_CLASSES": 8},
+        },
+    }
+    full["INPUT"].update(narrow["INPUT"])
+    for section, values in narrow["MODEL"].items():
+        if isinstance(values, dict):
+            full["MODEL"][section].update(values)
+        else:
+            full["MODEL"][section] = values
+    demo = ModelFolder.open("demo")
+    assert demo.config == ModelConfig.from_dict(full)
+    assert len((demo.path / "config.yaml").read_text().splitlines()) < 60
+
+
+def test_opening_a_folder_imports_no_torch() -> None:
+    code = (
+        "import sys; from pointrend.weights.folder import ModelFolder; "
+        "ModelFolder.open('demo'); print('torch' in sys.modules)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+    )
+    assert result.stdout.strip() == "False"
+
+
+def test_converting_keeps_weights_configuration_and_info(folder: Path) -> None:
+    opened = ModelFolder.open(folder)
+    assert opened.info == INFO
+    assert opened.config == ModelConfig.from_file(GOLDEN / "config.yaml")
+    assert sorted(path.name for path in folder.iterdir()) == ["config.yaml", "model.json", "model.safetensors"]
+    wanted, found = read_checkpoint(GOLDEN / "model_final.pkl"), read_checkpoint(opened.weights)
+    assert wanted.keys() == found.keys()
+    assert all(torch.equal(wanted[key], found[key]) for key in wanted)
+
+
+def test_converting_to_half_takes_less_room(folder: Path, tmp_path: Path) -> None:
+    half = convert(GOLDEN / "model_final.pkl", GOLDEN / "config.yaml", tmp_path / "half", INFO, half=True)
+    assert half.weights.stat().st_size < 0.6 * (folder / "model.safetensors").stat().st_size
+    load_into(RCNN(half.config), read_checkpoint(half.weights))
+
+
+def test_nothing_is_written_where_it_does_not_fit(tmp_path: Path) -> None:
+    other = GOLDEN.parent / "maskrcnn_coco80_landscape" / "model_final.pkl"
+    with pytest.raises(CheckpointError, match="does not fit"):
+        convert(other, GOLDEN / "config.yaml", tmp_path / "model", INFO)
+    two = ModelInfo("test", "1.0", INFO.categories[:2])
+    with pytest.raises(ConfigError, match=r"2 categories, but MODEL\.ROI_HEADS\.NUM_CLASSES is 3"):
+        convert(GOLDEN / "model_final.pkl", GOLDEN / "config.yaml", tmp_path / "model", two)
+    assert not (tmp_path / "model").exists()
+
+
+def test_an_unknown_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no model 'dmeo'.*\(demo\)"):
+        ModelFolder.open("dmeo")
+    with pytest.raises(ConfigError, match="neither a folder"):
+        ModelFolder.open(tmp_path / "absent")
+
+
+def test_a_relative_folder_stays_where_it_was(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder.parent)
+    opened = ModelFolder.open("model")
+    monkeypatch.chdir("/")
+    assert opened.weights.is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [("model.json", ConfigError), ("config.yaml", ConfigError), ("model.safetensors", CheckpointError)],
+)
+def test_a_missing_file_is_named(folder: Path, name: str, error: type[Exception]) -> None:
+    (folder / name).unlink()
+    with pytest.raises(error, match=name):
+        ModelFolder.open(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": 3}, "name must be text, not 3"),
+        ({"name": ""}, "name must be text"),
+        ({"version": None}, "version must be text"),
+        ({"licence": 1}, "licence must be text"),
+        ({"categories": {}}, "categories must be a list"),
+        ({"categories": [{"id": "1", "name": "one"}]}, "a category must be like"),
+        ({"categories": [{"id": True, "name": "one"}]}, "a category must be like"),
+        ({"categories": ["one"]}, "a category must be like"),
+        ({"categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}, "id 1 more than once"),
+        ({"categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}, "name 'a' more than once"),
+        ({"categories": [{"id": 2, "name": "two"}]}, "1 categories, but MODEL.ROI_HEADS.NUM_CLASSES is 3"),
+        ({"reliable": "two"}, "reliable must be a list"),
+        ({"reliable": ["eight"]}, "reliable names 'eight'"),
+    ],
+)
+def test_malformed_info_is_refused(folder: Path, changes: dict[str, Any], message: str) -> None:
+    edit_info(folder, **changes)
+    with pytest.raises(ConfigError, match=message) as caught:
+        ModelFolder.open(folder)
+    assert str(folder) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '"text"'])
+def test_info_that_is_no_object_is_refused(folder: Path, text: str) -> None:
+    (folder / "model.json").write_text(text)
+    with pytest.raises(ConfigError, match=r"model\.json: (is not JSON|it must hold an object)"):
+        ModelFolder.open(folder)
+
+
+def test_optional_parts_of_the_info_may_be_left_out(folder: Path) -> None:
+    path = folder / "model.json"
+    tree = json.loads(path.read_text())
+    path.write_text(json.dumps({key: tree[key] for key in ("name", "version", "categories")}))
+    info = ModelFolder.open(folder).info
+    assert (info.reliable, info.description, info.licence) == ((), "", "")
+
+
+def test_the_demos_name_wins_over_a_folder_of_that_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(folder, folder.parent / "demo")
+    monkeypatch.chdir(folder.parent)
+    assert ModelFolder.open("demo").info.name == "pointrend-demo"
+    assert ModelFolder.open("./demo").info == INFO
