@@ -134,7 +134,11 @@ def _read(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         # torch's own message advises to load the file unsafely; only the name in it is of use.
         name = re.search(r"GLOBAL (\S+)", str(error))
-        asks = f"it asks for {name[1]}, which is neither a tensor nor a container" if name else "it is damaged"
+        asks = (
+            f"it asks for {name[1]}, which is neither a tensor nor a container"
+            if name
+            else "it is damaged, or no such file"
+        )
         raise CheckpointError(f"cannot be read safely as {kind}: {asks}; nothing was run") from error
     # Damage is reported as RuntimeError, EOFError, KeyError, SafetensorError and more.
     except Exception as error:
