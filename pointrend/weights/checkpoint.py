@@ -137,7 +137,7 @@ def _read(path: Path) -> Any:
         asks = (
             f"it asks for {name[1]}, which is neither a tensor nor a container"
             if name
-            else "it is damaged, or no such file"
+            else "it is damaged, or not what torch saves"
         )
         raise CheckpointError(f"cannot be read safely as {kind}: {asks}; nothing was run") from error
     # Damage is reported as RuntimeError, EOFError, KeyError, SafetensorError and more.
