@@ -157,10 +157,20 @@ class TorchServe:
 class Page:
     """The Gradio page as a process; a context manager."""
 
-    def __init__(self, server_url: str, port: int) -> None:
+    def __init__(self, server_url: str, port: int, model: str | Path = "demo") -> None:
         self.url = f"http://127.0.0.1:{port}"
         self._folder = Path(tempfile.mkdtemp(prefix="pointrend-page-"))
-        command = [sys.executable, "-m", "gradio_app", "--server", server_url, "--port", str(port)]
+        command = [
+            sys.executable,
+            "-m",
+            "gradio_app",
+            "--server",
+            server_url,
+            "--port",
+            str(port),
+            "--model",
+            str(model),
+        ]
         env = os.environ | {"TMPDIR": str(self._folder), "GRADIO_TEMP_DIR": str(self._folder / "uploads")}
         self._group = ProcessGroup(command, log=self._folder / "page.log", cwd=self._folder, env=env)
 
@@ -248,7 +258,7 @@ def up(model: str | Path, ports: Ports, *, page: bool = True, console: Console |
             console.print(f"TorchServe answers at [bold]{server.url}/predictions/pointrend[/]")
             if not page:
                 _stay(server, console, started)
-            with Page(server.url, ports.page) as gradio_page:
+            with Page(server.url, ports.page, folder.path.resolve()) as gradio_page:
                 with console.status("Starting the page"):
                     gradio_page.wait_ready()
                 console.print(f"Open [bold]{gradio_page.url}[/] in a browser.")
