@@ -27,6 +27,7 @@ INTRODUCTION = """
 # PointRend
 Every object in a photo, each with a crisp mask: a coarse 7 x 7 guess, refined where it is uncertain.
 """
+INVITATION = "Choose a photo, take one with the camera, or try an example."
 PRIVACY = (
     "Your photo goes to the server that runs this page and to no other; uploads are deleted within "
     f"{UPLOADS_LIVE_SECONDS // 60} minutes."
@@ -37,15 +38,11 @@ THEME = gr.themes.Soft(
     font=["system-ui", "-apple-system", "Segoe UI", "sans-serif"],
     font_mono=["ui-monospace", "Consolas", "monospace"],
 )
-STYLE = ".gradio-container {max-width: 1180px !important; margin: auto} footer {display: none !important}"
-
-
-def uploaded_path(payload: Any) -> str | None:
-    """Hand an upload over as the file that it is: the server judges it, not the page.
-
-    Gradio's own preprocessing opens the file, and what it cannot read becomes an error that says nothing to a reader.
-    """
-    return payload.path if payload else None
+# Full width, or the container takes its content's and a phone has to scroll sideways.
+STYLE = """
+.gradio-container {max-width: 1180px !important; width: 100% !important; margin: 0 auto !important}
+footer {display: none !important}
+"""
 
 
 def build(server_url: str, model: str = "demo") -> gr.Blocks:
@@ -58,12 +55,12 @@ def build(server_url: str, model: str = "demo") -> gr.Blocks:
     info = ModelFolder.open(model).info
     names = tuple(category.name for category in info.categories)
 
-    def segment(path: str | None, threshold: float) -> tuple[Any, Any, str]:
-        """Ask the server; on a failure the last result stays and the message says what happened."""
-        if path is None:
-            return None, [], "Choose a photo, take one with the camera, or try an example."
+    def segment(upload: dict[str, Any] | None, threshold: float) -> tuple[Any, Any, str]:
+        """Find the objects of a photo; on a failure the last result stays and the message says what happened."""
+        if not upload or not upload.get("path"):
+            return None, [], INVITATION
         try:
-            data = Path(path).read_bytes()
+            data = Path(upload["path"]).read_bytes()
             prediction = Client(server_url).segment(data, score_threshold=threshold)
         except RequestError as error:
             return gr.skip(), gr.skip(), view.complaint(error)
@@ -83,7 +80,6 @@ def build(server_url: str, model: str = "demo") -> gr.Blocks:
                     height=420,
                     elem_id="photo",
                 )
-                photo.preprocess = uploaded_path
                 threshold = gr.Slider(
                     0.05,
                     0.95,
@@ -103,7 +99,7 @@ def build(server_url: str, model: str = "demo") -> gr.Blocks:
                 result = gr.Image(
                     label="Masks", show_label=False, format="png", interactive=False, height=420, elem_id="result"
                 )
-                status = gr.Markdown("Choose a photo, take one with the camera, or try an example.", elem_id="status")
+                status = gr.Markdown(INVITATION, elem_id="status")
                 table = gr.Dataframe(
                     headers=list(view.COLUMNS),
                     interactive=False,
@@ -118,6 +114,9 @@ def build(server_url: str, model: str = "demo") -> gr.Blocks:
             inputs=[photo, threshold],
             outputs=[result, table, status],
             api_name="segment",
+            # The file goes to the server as it came. Gradio's own preprocessing would open it first, and what it
+            # cannot read becomes an error that says nothing to a reader.
+            preprocess=False,
             concurrency_limit=2,
             trigger_mode="always_last",
         )

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 import requests
 from PIL import Image
 
-from pointrend.errors import ImageTooLarge, RequestError, ServerError, from_response
+from pointrend.errors import ImageTooLarge, InvalidRequest, RequestError, ServerError, from_response
 from pointrend.options import Options
 from pointrend.prediction import Prediction
 
@@ -91,6 +91,8 @@ class Client:
     def _post(self, image: Photo, options: Mapping[str, Any]) -> requests.Response:
         Options.parse(options)
         body = _file_bytes(image)
+        if not body:
+            raise InvalidRequest("The photo is empty: it has 0 bytes.", field="image", code="missing_image")
         headers = {OPTIONS_HEADER: urlencode({name: _text(value) for name, value in options.items()})}
         try:
             response = self._session.post(self._endpoint, data=body, headers=headers, timeout=self.timeout)
