@@ -1,4 +1,4 @@
-"""The command line: ``pointrend up | archive``."""
+"""The command line: ``pointrend up | archive | convert``."""
 
 from __future__ import annotations
 
@@ -46,6 +46,22 @@ def archive(
 
     path = build(ModelFolder.open(model).path, destination)
     typer.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
+
+
+@app.command()
+def convert(
+    checkpoint: Annotated[Path, typer.Argument(help="Weights of detectron2: .pkl, .pth or .safetensors.")],
+    config: Annotated[Path, typer.Argument(help="Its configuration, a YAML file.")],
+    info: Annotated[Path, typer.Argument(help="A model.json: name, version and categories.")],
+    destination: Annotated[Path, typer.Argument(help="The model folder to write.")],
+    half: Annotated[bool, typer.Option(help="Store the weights in half precision.")] = False,
+) -> None:
+    """Make a model folder of a detectron2 checkpoint, for `pointrend up --model FOLDER`."""
+    from pointrend.weights.convert import convert as convert_checkpoint
+    from pointrend.weights.folder import read_info
+
+    folder = convert_checkpoint(checkpoint, config, destination, read_info(info), half=half)
+    typer.echo(f"{folder.path}: {folder.info.name}, {len(folder.info.categories)} categories")
 
 
 def main() -> None:

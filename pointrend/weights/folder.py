@@ -114,7 +114,7 @@ class ModelFolder:
             CheckpointError: the file of the weights is missing.
         """
         path = _locate(name_or_path)
-        info = _read_info(path / INFO)
+        info = read_info(path / INFO)
         config = ModelConfig.from_file(path / CONFIG)
         check_categories(info, config, path)
         if not (path / WEIGHTS).is_file():
@@ -147,7 +147,12 @@ def _locate(name_or_path: str | Path) -> Path:
     return path.resolve()
 
 
-def _read_info(path: Path) -> ModelInfo:
+def read_info(path: Path) -> ModelInfo:
+    """Read a ``model.json``.
+
+    Raises:
+        ConfigError: it is missing, not JSON, or lacks something; the message names the file.
+    """
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(tree, dict):

@@ -1,0 +1,54 @@
+import json
+import zipfile
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+import pointrend
+from pointrend.cli import app
+
+GOLDEN = Path(__file__).parent / "golden" / "pointrend_3class_portrait"
+RUN = CliRunner()
+
+
+def test_convert_makes_a_folder_that_loads(tmp_path):
+    info = {
+        "name": "three",
+        "version": "1",
+        "categories": [{"id": number, "name": f"thing {number}"} for number in (1, 2, 3)],
+    }
+    (tmp_path / "info.json").write_text(json.dumps(info))
+    arguments = [GOLDEN / "model_final.pkl", GOLDEN / "config.yaml", tmp_path / "info.json", tmp_path / "three"]
+
+    result = RUN.invoke(app, ["convert", *map(str, arguments)])
+
+    assert result.exit_code == 0, result.output
+    assert "three, 3 categories" in result.output
+    assert [category.name for category in pointrend.load(tmp_path / "three").info.categories] == [
+        "thing 1",
+        "thing 2",
+        "thing 3",
+    ]
+
+
+def test_archive_is_self_contained_and_carries_no_pickle(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a relative destination, seen from another folder than the archiver's
+
+    result = RUN.invoke(app, ["archive", "--destination", "store"])
+
+    assert result.exit_code == 0, result.output
+    names = zipfile.ZipFile(tmp_path / "store" / "pointrend.mar").namelist()
+    assert {
+        "MAR-INF/MANIFEST.json",
+        "model-config.yaml",
+        "pointrend_handler.py",
+        "handler/inputs.py",
+        "pointrend/segmenter.py",
+        "pointrend/modeling/rcnn.py",
+        "model/model.safetensors",
+        "model/config.yaml",
+        "model/model.json",
+    } <= set(names)
+    assert [name for name in names if name.endswith((".pkl", ".pth", ".pyc"))] == []
+    assert sum(name.endswith(".safetensors") for name in names) == 1
+    assert list((tmp_path / "store").iterdir()) == [tmp_path / "store" / "pointrend.mar"]

@@ -1,0 +1,94 @@
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pycocotools import mask as coco_mask
+
+import pointrend
+from pointrend import Options, Prediction
+from pointrend.errors import InvalidOption
+from pointrend.image import decode
+from pointrend.segmenter import load
+
+PHOTO = decode((Path(__file__).parent / "demo" / "astronaut.png").read_bytes())
+ALL = Options(score_threshold=0.05)
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    return load("demo")
+
+
+def test_importing_the_package_does_not_import_torch():
+    code = "import sys, pointrend, pointrend.client, pointrend.render; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_prediction_survives_json(segmenter):
+    prediction = segmenter(PHOTO, ALL)
+    again = Prediction.from_dict(prediction.to_dict())
+    assert len(again.instances) == len(prediction.instances)
+    for instance, copy in zip(prediction.instances, again.instances, strict=True):
+        assert np.array_equal(instance.mask(), copy.mask())
+        assert copy.score == pytest.approx(instance.score, abs=1e-4)
+
+
+def test_area_and_mask_and_box_agree(segmenter):
+    for instance in segmenter(PHOTO, ALL).instances:
+        assert coco_mask.area(instance.segmentation) == instance.area
+        rows, columns = np.nonzero(instance.mask())
+        x, y, width, height = instance.bbox
+        if instance.area:
+            assert columns.min() >= np.floor(x)
+            assert columns.max() < np.ceil(x + width)
+            assert rows.min() >= np.floor(y)
+            assert rows.max() < np.ceil(y + height)
+
+
+def test_thresholds_cut_the_same_list(segmenter):
+    everything = segmenter(PHOTO, ALL).instances
+    above = segmenter(PHOTO, Options(score_threshold=0.5)).instances
+    assert [each.score for each in above] == [each.score for each in everything if each.score >= 0.5]
+    assert len(segmenter(PHOTO, replace(ALL, max_detections=3)).instances) == 3
+
+
+def test_categories_by_name_and_id(segmenter):
+    only = segmenter(PHOTO, replace(ALL, categories=("Person",))).instances
+    assert {each.category for each in only} == {"person"}
+    assert [each.score for each in only] == [
+        each.score for each in segmenter(PHOTO, replace(ALL, categories=("1",))).instances
+    ]
+    with pytest.raises(InvalidOption, match=r"knows no category .cats.\. Did you mean .cat."):
+        segmenter(PHOTO, Options(categories=("cats",)))
+
+
+def test_without_masks_the_area_stays(segmenter):
+    with_masks = segmenter(PHOTO).instances
+    without = segmenter(PHOTO, Options(masks="none")).instances
+    assert [each.area for each in without] == [each.area for each in with_masks]
+    assert {each.segmentation for each in without} == {None}
+    with pytest.raises(ValueError, match="masks=none"):
+        without[0].mask()
+
+
+def test_nothing_found_is_an_answer(segmenter):
+    assert segmenter(PHOTO, Options(score_threshold=1.0)).instances == ()
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 900, 3), (900, 2, 3)])
+def test_extreme_photos_are_segmented(segmenter, shape):
+    prediction = segmenter(np.full(shape, 128, np.uint8), ALL)
+    assert (prediction.height, prediction.width) == shape[:2]
+
+
+@pytest.mark.parametrize("image", [PHOTO[..., 0], PHOTO.astype(np.float32), PHOTO[:0], PHOTO[..., :2]])
+def test_what_is_no_rgb_photo_is_refused(segmenter, image):
+    with pytest.raises(TypeError, match="HWC uint8 RGB"):
+        segmenter(image)
+
+
+def test_load_is_offered_by_the_package():
+    assert pointrend.load("demo").info.name == "pointrend-demo"
