@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from pycocotools import mask as coco_mask
 
 from pointrend.prediction import Instance, Prediction
 
@@ -47,8 +48,7 @@ def labels(prediction: Prediction) -> list[str]:
 def overlay(image: NDArray[np.uint8], prediction: Prediction, opacity: float = 0.5) -> NDArray[np.uint8]:
     """Draw every instance's mask, outline and label on a copy of the photo; where masks overlap the best is on top.
 
-    An instance without a mask is drawn by its box. Cost goes with the masks' own windows, not with their number
-    times the photo.
+    An instance without a mask is drawn by its box. Masks are blended inside their own windows.
 
     Args:
         image: (H, W, 3) uint8 RGB, the upright photo that ``prediction`` is of.
@@ -90,40 +90,16 @@ def encode_png(array: NDArray[np.uint8]) -> bytes:
 
 
 def decode_crop(segmentation: dict[str, Any]) -> tuple[int, int, NDArray[np.bool_]]:
-    """Decode COCO's compressed run lengths inside the mask's own window only.
-
-    The counts are runs down the columns of the whole photo, empty and filled in turn, the first one empty. Each is
-    written in 5-bit groups, low ones first: bit 5 says that more follow, bit 4 of the last is the sign. From the
-    fourth on a count is the difference to the one two before.
+    """Decode COCO's compressed run lengths to the part of the photo that holds the mask.
 
     Args:
         segmentation: ``{"size": [height, width], "counts": str}``.
 
     Returns:
-        x, y and the (h, w) bool mask of the tight window there; (0, 0) and no pixels for an empty mask.
+        x, y and the (h, w) bool mask of the window there; no pixels for an empty mask.
     """
-    height = int(segmentation["size"][0])
-    codes = np.frombuffer(segmentation["counts"].encode("ascii"), np.uint8).astype(np.int64) - 48
-    last = np.flatnonzero((codes & 0x20) == 0)
-    first = np.concatenate(([0], last[:-1] + 1))
-    shifts = 5 * (np.arange(codes.size) - np.repeat(first, last - first + 1))
-    counts = np.add.reduceat((codes & 0x1F) << shifts, first)
-    counts -= np.where(codes[last] & 0x10, np.int64(1) << (shifts[last] + 5), 0)
-    counts[1::2] = counts[1::2].cumsum()
-    counts[2::2] = counts[2::2].cumsum()
-    ends = counts.cumsum()
-    starts, stops = ends[:-1:2], ends[1::2]
-    filled = stops > starts
-    if not filled.any():
-        return 0, 0, np.zeros((0, 0), bool)
-    starts, stops = starts[filled], stops[filled]
-    left, right = int(starts[0]) // height, int(stops[-1] - 1) // height + 1
-    steps = np.zeros((right - left) * height + 1, np.int8)
-    steps[starts - left * height] = 1
-    steps[stops - left * height] -= 1  # a run may start where the one before ends
-    strip = steps[:-1].cumsum(dtype=np.int8).view(bool).reshape(right - left, height).T
-    rows = np.flatnonzero(strip.any(axis=1))
-    return left, int(rows[0]), strip[rows[0] : rows[-1] + 1]
+    x, y, width, height = (int(side) for side in coco_mask.toBbox(segmentation))
+    return x, y, coco_mask.decode(segmentation)[y : y + height, x : x + width].astype(bool)
 
 
 def _alpha(mask: NDArray[np.bool_], opacity: float, line: int) -> NDArray[np.uint8]:
