@@ -29,8 +29,8 @@ def up(
 
     The server takes server-port and the two ports after it, and two for gRPC (7070 and 7071, shifted alike).
     """
-    from pointrend.launcher import Ports
     from pointrend.launcher import up as launch
+    from pointrend.torchserve import Ports
 
     launch(model, Ports.beside(server_port, port), page=page)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import psutil
 
@@ -106,6 +108,60 @@ class ProcessGroup:
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, number)
+
+
+class Service:
+    """A process group with a folder of its own for what it writes, which goes when it stops; a context manager.
+
+    Args:
+        name: what messages call it.
+        command: the program and its arguments.
+        folder: its working directory; holds its log.
+        env: its whole environment.
+    """
+
+    def __init__(self, name: str, command: Sequence[str], folder: Path, env: Mapping[str, str]) -> None:
+        self.name = name
+        self._folder = folder
+        self._group = ProcessGroup(command, log=folder / "output.log", cwd=folder, env=env)
+
+    @property
+    def pid(self) -> int:
+        """Id of its process group."""
+        return self._group.pid
+
+    def running(self) -> bool:
+        """Whether it still runs."""
+        return self._group.running()
+
+    def log(self) -> str:
+        """The last lines of its output."""
+        return self._group.tail()
+
+    def wait_until(self, answers: Callable[[], bool], seconds: float) -> None:
+        """Return once it answers.
+
+        Raises:
+            LaunchError: it ended, or did not answer in time; carries the end of its log.
+        """
+        deadline = time.monotonic() + seconds
+        while not answers():
+            if not self.running():
+                raise LaunchError(f"{self.name} ended while it started. The end of its log:\n{self.log()}")
+            if time.monotonic() > deadline:
+                raise LaunchError(f"{self.name} did not answer in {seconds:.0f} s. The end of its log:\n{self.log()}")
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        """Stop it with all that it started, and remove its folder."""
+        self._group.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
 
 def _alive(process: psutil.Process) -> bool:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from handler.archive import build
-from pointrend.launcher import Ports, TorchServe
 from pointrend.processes import free_ports
+from pointrend.torchserve import Ports, TorchServe
 from pointrend.weights.folder import ModelFolder
 
 

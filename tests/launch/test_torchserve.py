@@ -1,4 +1,4 @@
-from pointrend.launcher import Ports, render_settings
+from pointrend.torchserve import Ports, render_settings
 
 
 def test_settings_are_replaced_in_place_and_added():

