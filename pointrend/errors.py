@@ -8,6 +8,7 @@ PointRendError
 │   ├── InvalidOption     422  an option is unknown or out of range
 │   └── ServerError       5xx  the server failed, is overloaded or is not there
 ├── ConfigError           a model configuration that we cannot build
+├── DataError             labelled photos that we cannot read
 └── CheckpointError       weights that cannot be read, or that do not fit their configuration
 """
 
@@ -22,6 +23,10 @@ class PointRendError(Exception):
 
 class ConfigError(PointRendError):
     """A model configuration that cannot be read or built."""
+
+
+class DataError(PointRendError):
+    """A data set of labelled photos that cannot be read, or that does not fit the model."""
 
 
 class CheckpointError(PointRendError):

@@ -1,0 +1,126 @@
+"""Running a model over photos: what it finds is found once, and each mask head draws it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pointrend.config import ModelConfig
+from pointrend.errors import DataError, InvalidOption, RequestError
+from pointrend.evaluation.ground_truth import Photo
+from pointrend.image import decode
+from pointrend.modeling.rcnn import RCNN, Detections
+from pointrend.options import Options
+from pointrend.prediction import Prediction
+from pointrend.segmenter import Segmenter
+from pointrend.weights.checkpoint import load_into, read_checkpoint
+from pointrend.weights.folder import ModelFolder
+
+REFINED, COARSE, CONV = "refined", "coarse", "conv"
+HEADS = (REFINED, COARSE, CONV)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a model found in a set of photos.
+
+    Attributes:
+        by_head: predictions by photo id, of each mask head. All have the same boxes, scores and categories.
+        seconds: what decoding, detection and the first head's masks took, for all photos together.
+    """
+
+    by_head: Mapping[str, Mapping[int, Prediction]]
+    seconds: float
+
+
+class DetectOnce(RCNN):
+    """The network, with a memory of what it found last: the next mask head draws the same boxes at no more cost."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        self._last: tuple[Tensor, tuple[dict[str, Tensor], Detections]] | None = None
+
+    def detect(self, images: Tensor, image_size: tuple[int, int]) -> tuple[dict[str, Tensor], Detections]:
+        """See :meth:`RCNN.detect`."""
+        if self._last is None or not torch.equal(self._last[0], images):
+            self._last = images, super().detect(images, image_size)
+        return self._last[1]
+
+
+def choose_heads(wanted: Sequence[str] | None, config: ModelConfig) -> tuple[str, ...]:
+    """The mask heads to judge, in the order of :data:`HEADS`.
+
+    Args:
+        wanted: names; None takes all that the model has.
+        config: of the model.
+
+    Raises:
+        InvalidOption: a head is unknown, or the model does not have it.
+    """
+    present = tuple(head for head in HEADS if (config.conv_mask if head == CONV else config.point_head) is not None)
+    for head in wanted or ():
+        if head not in HEADS:
+            problem = f"heads names {head!r}, which is none of {', '.join(HEADS)}."
+        elif head not in present:
+            problem = f"heads names {head!r}, which this model does not have; it has {', '.join(present)}."
+        else:
+            continue
+        raise InvalidOption(problem, field="heads", limit=list(present), value=head)
+    return tuple(head for head in present if wanted is None or head in wanted)
+
+
+def run(folder: ModelFolder, photos: Iterable[Photo], heads: Sequence[str]) -> Answers:
+    """Run a model over photos, as AP asks for: everything from score 0.05 on, at most 100 a photo.
+
+    Args:
+        folder: the model.
+        photos: read one at a time; wrap them to show progress.
+        heads: at least one of :func:`choose_heads`.
+
+    Raises:
+        DataError: a photo cannot be read, or has another size than its label says.
+        CheckpointError: the weights cannot be read or do not fit.
+    """
+    network = DetectOnce(folder.config)
+    load_into(network, read_checkpoint(folder.weights))
+    segmenter = Segmenter(network.eval(), folder.info)
+    options = {head: _options(head, folder.config) for head in heads}
+    by_head: dict[str, dict[int, Prediction]] = {head: {} for head in heads}
+    seconds = 0.0
+    for photo in photos:
+        started = time.perf_counter()
+        image = _decode(photo)
+        for index, head in enumerate(heads):
+            by_head[head][photo.id] = segmenter(image, options[head])
+            if index == 0:
+                seconds += time.perf_counter() - started
+    return Answers(by_head, seconds)
+
+
+def _options(head: str, config: ModelConfig) -> Options:
+    """What to ask for to get a head's masks; a model that has but one kind of head needs not be told which."""
+    raw: dict[str, object] = {"score_threshold": 0.05, "max_detections": 100}
+    if head != CONV:
+        raw["refinement"] = 0 if head == COARSE else 4
+    if config.conv_mask is not None and config.point_head is not None:
+        raw["mask_head"] = "conv" if head == CONV else "point"
+    return Options.parse(raw)
+
+
+def _decode(photo: Photo) -> NDArray[np.uint8]:
+    try:
+        image = decode(photo.path.read_bytes())
+    except (OSError, RequestError) as error:
+        raise DataError(f"The photo {photo.path} cannot be read: {error}") from error
+    height, width = image.shape[:2]
+    if (width, height) != (photo.width, photo.height):
+        raise DataError(
+            f"The photo {photo.path} is {width}x{height} once upright, but labelled as {photo.width}x{photo.height}."
+        )
+    return image
