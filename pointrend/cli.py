@@ -1,4 +1,4 @@
-"""The command line: ``pointrend up | archive | convert``."""
+"""The command line: ``pointrend up | archive | convert | eval``."""
 
 from __future__ import annotations
 
@@ -62,6 +62,25 @@ def convert(
 
     folder = convert_checkpoint(checkpoint, config, destination, read_info(info), half=half)
     typer.echo(f"{folder.path}: {folder.info.name}, {len(folder.info.categories)} categories")
+
+
+@app.command("eval")
+def evaluate(
+    data: Annotated[Path, typer.Option(help="Labelled photos: instances_SPLIT.json in COCO's format, and images/.")],
+    model: Model = "demo",
+    split: Annotated[str, typer.Option(help="Which part of the data.")] = "val",
+    limit: Annotated[int | None, typer.Option(help="So many photos only, taken evenly from all.")] = None,
+    heads: Annotated[str | None, typer.Option(help="Of refined, coarse, conv; all that the model has.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A folder for the report and the contact sheet.")] = None,
+    bootstrap: Annotated[int, typer.Option(help="Resamples that the intervals come from.")] = 1000,
+    sheet: Annotated[int, typer.Option(help="Photos on the contact sheet.")] = 20,
+) -> None:
+    """Measure a model on labelled photos: COCO's box and mask AP, and boundary AP of each mask head."""
+    from pointrend.evaluation.run import Settings
+    from pointrend.evaluation.run import evaluate as run
+
+    names = None if heads is None else tuple(name.strip() for name in heads.split(","))
+    run(Settings(model, data, split, limit, names, out, bootstrap, sheet), Console())
 
 
 def main() -> None:

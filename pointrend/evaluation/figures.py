@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,18 +70,20 @@ def figures(matches: Matches, truth: GroundTruth, weights: Weights) -> FigureSet
         "recall": matches.recall(rows)[0].mean(axis=1),
     }  # (K) each
     labels = np.array([[photo.labels(number) for photo in truth.photos] for number in matches.categories])  # (K, I)
+    photos = labels @ weights  # (K)
     objects = matches.objects(rows)[0]
     names = {category.id: category.name for category in truth.categories}
-
-    def of(photos: NDArray[np.bool_], count: int, value: Callable[[NDArray[np.float64]], float]) -> Figures:
-        parts = {name: percent(value(column)) for name, column in columns.items()}
-        return Figures(photos=int(weights[photos].sum()), objects=count, **parts)
-
     by_category = {
-        names[number]: of(labels[index], int(objects[index]), lambda column, index=index: float(column[index]))  # type: ignore[misc]
+        names[number]: _figures(photos[index], objects[index], {key: column[index] for key, column in columns.items()})
         for index, number in enumerate(matches.categories)
     }
-    return FigureSet(of(labels.any(axis=0), int(objects.sum()), lambda column: float(mean(column))), by_category)
+    seen = weights[np.any(labels, axis=0)].sum()
+    overall = _figures(seen, objects.sum(), {key: float(mean(column)) for key, column in columns.items()})
+    return FigureSet(overall, by_category)
+
+
+def _figures(photos: int, objects: int, shares: Mapping[str, float]) -> Figures:
+    return Figures(int(photos), int(objects), **{key: percent(value) for key, value in shares.items()})
 
 
 def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,199 @@
+"""``pointrend eval``: run a model over labelled photos, judge what it found, and write it down."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shlex
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from pointrend.errors import InvalidOption
+from pointrend.evaluation.bootstrap import Resampled, difference, reliability, resamples
+from pointrend.evaluation.contact_sheet import choose, contact_sheet
+from pointrend.evaluation.detections import Answers, choose_heads, run
+from pointrend.evaluation.figures import figures
+from pointrend.evaluation.ground_truth import GroundTruth
+from pointrend.evaluation.matches import Matches, Weights
+from pointrend.evaluation.matching import Judge
+from pointrend.evaluation.report import BOUNDARY, MASK, MEASURES, PERSON, Difference, Kind, ModelStamp, Report, Speed
+from pointrend.evaluation.tables import tables, to_markdown
+from pointrend.prediction import Prediction
+from pointrend.weights.folder import ModelFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What to judge, and how.
+
+    Attributes:
+        model: a model's name or folder.
+        data: a folder with ``instances_SPLIT.json`` and ``images``.
+        split: which part of the data.
+        limit: so many photos only, taken evenly from all; None takes all.
+        heads: mask heads to judge; None takes all that the model has.
+        out: a folder that receives the report; None writes nothing.
+        resamples: of the bootstrap; 0 for no intervals.
+        sheet: photos on the contact sheet.
+    """
+
+    model: str
+    data: Path
+    split: str = "val"
+    limit: int | None = None
+    heads: tuple[str, ...] | None = None
+    out: Path | None = None
+    resamples: int = 1000
+    sheet: int = 20
+
+    def command(self) -> str:
+        """The command line; folders by their last name, since a report is read on other machines."""
+        words = ["pointrend", "eval", "--model", Path(self.model).name, "--data", self.data.resolve().name]
+        if self.split != "val":
+            words += ["--split", self.split]
+        if self.limit is not None:
+            words += ["--limit", str(self.limit)]
+        if self.heads is not None:
+            words += ["--heads", ",".join(self.heads)]
+        if self.resamples != Settings.__dataclass_fields__["resamples"].default:
+            words += ["--bootstrap", str(self.resamples)]
+        return shlex.join(words)
+
+
+def evaluate(settings: Settings, console: Console) -> Report:
+    """Judge a model; tables go to the console, files to ``settings.out``.
+
+    Raises:
+        ConfigError, CheckpointError: the model cannot be used.
+        DataError: the data cannot be read, or has no category in common with the model.
+        InvalidOption: a setting is out of range, or the model lacks a head.
+    """
+    _check(settings)
+    folder = ModelFolder.open(settings.model)
+    heads = choose_heads(settings.heads, folder.config)
+    truth = GroundTruth.read(settings.data, settings.split, folder.info.categories).limited(settings.limit)
+    photos = track(truth.photos, "Detecting", console=console, transient=True)
+    answers = run(folder, photos, heads)
+    with console.status("Judging"):
+        report = judge(truth, answers, settings, folder)
+    for table in tables(report):
+        console.print(table.to_rich())
+    console.print(f"Mask AP50 of at least 20: {', '.join(report.reliable) or 'no category'}", highlight=False)
+    console.print(f"{report.speed.images_per_second:.2f} images per second", highlight=False)
+    if settings.out is not None:
+        _write(settings.out, report, truth, answers.by_head[report.head], settings.sheet)
+        console.print(f"Written to {settings.out}", highlight=False)
+    return report
+
+
+def judge(truth: GroundTruth, answers: Answers, settings: Settings, folder: ModelFolder) -> Report:
+    """Judge what a model found.
+
+    Args:
+        truth: what there was to find.
+        answers: of one head or more.
+        settings: what was asked for.
+        folder: the model.
+    """
+    judging = Judge(truth)
+    # Every head has the same boxes.
+    head, predictions = next(iter(answers.by_head.items()))
+    boxes = judging.boxes(predictions)
+    masks = {name: judging.masks(found) for name, found in answers.by_head.items()}
+    by_measure = {name: {MASK: found.mask, BOUNDARY: found.boundary} for name, found in masks.items()}
+    weights = resamples(len(truth.photos), settings.resamples)
+    drawn = {
+        name: {measure: Resampled.of(matches, weights) for measure, matches in measures.items()}
+        for name, measures in by_measure.items()
+    }
+    names = {category.id: category.name for category in truth.categories}
+    sources = Counter(photo.source for photo in truth.photos)
+    return Report(
+        command=settings.command(),
+        model=ModelStamp(folder.info.name, folder.info.version, _sha256(folder.weights)),
+        split=settings.split,
+        photos=len(truth.photos),
+        objects=sum(not item.crowd for item in truth.objects),
+        sources=dict(sorted(sources.items())),
+        speed=Speed(round(len(truth.photos) / answers.seconds, 2), _processor(), torch.get_num_threads()),
+        boxes=_kind(boxes, truth),
+        masks={name: {key: _kind(found, truth) for key, found in each.items()} for name, each in by_measure.items()},
+        differences=tuple(_differences(drawn, truth)),
+        reliability={names[item.category]: item for item in reliability(drawn[head][MASK])},
+        resamples=settings.resamples,
+    )
+
+
+def _check(settings: Settings) -> None:
+    # Asked for before a model runs for minutes.
+    for name, value, least in (("bootstrap", settings.resamples, 0), ("sheet", settings.sheet, 1)):
+        if value < least:
+            raise InvalidOption(f"{name} must be at least {least}, not {value}.", field=name, limit=least, value=value)
+
+
+def _kind(matches: Matches, truth: GroundTruth) -> Kind:
+    everything: Weights = np.ones(len(truth.photos), dtype=np.int64)
+    by_source = {
+        source: figures(matches, truth, np.array([photo.source == source for photo in truth.photos], dtype=np.int64))
+        for source in truth.sources()
+    }
+    return Kind(figures(matches, truth, everything), by_source)
+
+
+def _differences(drawn: Mapping[str, Mapping[str, Resampled]], truth: GroundTruth) -> list[Difference]:
+    """Of the first head to each other one: by each measure, overall and of persons."""
+    one, *others = drawn
+    person = [category.id for category in truth.categories if category.name == PERSON]
+    return [
+        Difference(one, other, measure, over, difference(drawn[one][measure], drawn[other][measure], category))
+        for other in others
+        for measure in MEASURES
+        for over, category in [("all", None), *((PERSON, number) for number in person)]
+    ]
+
+
+def _write(out: Path, report: Report, truth: GroundTruth, predictions: Mapping[int, Prediction], sheet: int) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.json").write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
+    (out / "report.md").write_text(to_markdown(report), encoding="utf-8")
+    (out / "detections.json").write_text(json.dumps(_coco_results(predictions)), encoding="utf-8")
+    contact_sheet(choose(truth.photos, sheet), predictions).save(out / "contact_sheet.png")
+
+
+def _coco_results(predictions: Mapping[int, Prediction]) -> list[dict[str, Any]]:
+    """In COCO's result format; scores keep their digits, since rounding makes ties."""
+    return [
+        {
+            "image_id": photo,
+            "category_id": instance.category_id,
+            "bbox": [round(side, 2) for side in instance.bbox],
+            "score": instance.score,
+            "segmentation": instance.segmentation,
+        }
+        for photo, prediction in predictions.items()
+        for instance in prediction.instances
+    ]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _processor() -> str:
+    """The processor's name, where the system tells it, or else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
