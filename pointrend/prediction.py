@@ -12,6 +12,37 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+Segmentation = dict[str, Any] | list[list[float]]
+"""A mask in COCO's words: compressed run lengths, ``{"size": [height, width], "counts": str}``, or polygons, each
+``[x0, y0, x1, y1, ...]``, whose union it is."""
+
+
+def decode_mask(segmentation: Segmentation, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
+    """Decode a mask at the photo's size.
+
+    Args:
+        segmentation: run lengths, which know the photo's size, or polygons, which do not.
+        size: the photo's (height, width); needed for polygons only.
+
+    Returns:
+        (height, width) bool.
+
+    Raises:
+        ValueError: polygons without a size.
+    """
+    import numpy as np
+    from pycocotools import mask as coco_mask
+
+    if isinstance(segmentation, dict):
+        decoded: NDArray[np.bool_] = coco_mask.decode(segmentation).astype(bool)
+        return decoded
+    if size is None:
+        raise ValueError("Polygons do not know the photo's size: give mask(size=(height, width)).")
+    if not segmentation:
+        return np.zeros(size, dtype=np.bool_)
+    parts: NDArray[np.bool_] = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(segmentation, *size)))
+    return parts.astype(bool)
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:
@@ -22,54 +53,109 @@ class Instance:
         category: the category's name.
         score: the model's confidence, in [0, 1].
         bbox: (x, y, width, height) in pixels, as COCO writes boxes.
-        area: pixels in the mask.
-        segmentation: the mask as COCO's compressed RLE, ``{"size": [height, width], "counts": str}``, or None
-            where masks were not asked for.
+        area: pixels in the mask; None where only boxes were asked for (``task=detection``).
+        segmentation: the mask; None where masks were not asked for.
     """
 
     category_id: int
     category: str
     score: float
     bbox: tuple[float, float, float, float]
-    area: int
-    segmentation: dict[str, Any] | None
+    area: int | None
+    segmentation: Segmentation | None
 
-    def mask(self) -> NDArray[np.bool_]:
+    def mask(self, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
         """Decode the mask: (height, width) bool of the whole photo.
 
+        Args:
+            size: the photo's (height, width); needed where the mask came as polygons.
+
         Raises:
-            ValueError: the prediction was made without masks.
+            ValueError: the prediction was made without masks, or polygons need the size.
         """
         if self.segmentation is None:
-            raise ValueError("This instance carries no mask: it was predicted with masks=none.")
-        from pycocotools import mask as coco_mask
-
-        decoded: NDArray[np.bool_] = coco_mask.decode(self.segmentation).astype(bool)
-        return decoded
+            raise ValueError("This instance carries no mask: it was predicted with masks=none or task=detection.")
+        return decode_mask(self.segmentation, size)
 
     def to_dict(self) -> dict[str, Any]:
-        """The instance in COCO's words; a valid COCO result once ``image_id`` is added."""
+        """The instance in COCO's words; with a mask, a valid COCO result once ``image_id`` is added."""
         result: dict[str, Any] = {
             "category_id": self.category_id,
             "category": self.category,
             "score": round(self.score, 4),
             "bbox": [round(value, 2) for value in self.bbox],
-            "area": self.area,
         }
+        if self.area is not None:
+            result["area"] = self.area
         if self.segmentation is not None:
             result["segmentation"] = self.segmentation
         return result
 
+    @classmethod
+    def from_dict(cls, tree: dict[str, Any]) -> Instance:
+        """Read what :meth:`to_dict` wrote.
+
+        Raises:
+            KeyError: a part is missing.
+        """
+        return cls(
+            category_id=tree["category_id"],
+            category=tree["category"],
+            score=tree["score"],
+            bbox=tuple(tree["bbox"]),
+            area=tree.get("area"),
+            segmentation=tree.get("segmentation"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """All pixels of one category; no two segments of a photo share a pixel.
+
+    Attributes:
+        category_id: the id of the category in the model's dataset.
+        category: the category's name.
+        area: its pixels.
+        segmentation: where they are; None where masks were not asked for.
+    """
+
+    category_id: int
+    category: str
+    area: int
+    segmentation: Segmentation | None
+
+    def mask(self, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
+        """Decode the mask; arguments, result and errors as :meth:`Instance.mask`."""
+        if self.segmentation is None:
+            raise ValueError("This segment carries no mask: it was predicted with masks=none.")
+        return decode_mask(self.segmentation, size)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The segment as the served API answers it."""
+        result = {"category_id": self.category_id, "category": self.category, "area": self.area}
+        return result if self.segmentation is None else result | {"segmentation": self.segmentation}
+
+    @classmethod
+    def from_dict(cls, tree: dict[str, Any]) -> Segment:
+        """Read what :meth:`to_dict` wrote.
+
+        Raises:
+            KeyError: a part is missing.
+        """
+        return cls(tree["category_id"], tree["category"], tree["area"], tree.get("segmentation"))
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Everything that was found in one photo, best first.
+    """Everything that was found in one photo.
 
     Attributes:
         width, height: size of the upright photo in pixels.
-        instances: by descending score.
+        instances: by descending score; empty where the task is ``semantic``.
         model: name and version of the model that answered.
         timing_ms: milliseconds by stage: ``decode``, ``inference``, ``encode``.
+        task: ``instances``, ``detection`` or ``semantic``.
+        segments: one a category that was seen, largest first, where the task is ``semantic``; else empty.
     """
 
     width: int
@@ -77,14 +163,21 @@ class Prediction:
     instances: tuple[Instance, ...]
     model: dict[str, str]
     timing_ms: dict[str, float] = field(default_factory=dict)
+    task: str = "instances"
+    segments: tuple[Segment, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The prediction as the served API answers it."""
+        found: dict[str, Any] = (
+            {"segments": [segment.to_dict() for segment in self.segments]}
+            if self.task == "semantic"
+            else {"instances": [instance.to_dict() for instance in self.instances]}
+        )
         return {
             "model": self.model,
             "image": {"width": self.width, "height": self.height},
-            "task": "instances",
-            "instances": [instance.to_dict() for instance in self.instances],
+            "task": self.task,
+            **found,
             "timing_ms": {stage: round(value, 1) for stage, value in self.timing_ms.items()},
         }
 
@@ -95,20 +188,13 @@ class Prediction:
         Raises:
             KeyError: a part is missing.
         """
+        semantic = tree["task"] == "semantic"
         return cls(
             width=tree["image"]["width"],
             height=tree["image"]["height"],
-            instances=tuple(
-                Instance(
-                    category_id=item["category_id"],
-                    category=item["category"],
-                    score=item["score"],
-                    bbox=tuple(item["bbox"]),
-                    area=item["area"],
-                    segmentation=item.get("segmentation"),
-                )
-                for item in tree["instances"]
-            ),
+            instances=() if semantic else tuple(map(Instance.from_dict, tree["instances"])),
             model=tree["model"],
             timing_ms=tree["timing_ms"],
+            task=tree["task"],
+            segments=tuple(map(Segment.from_dict, tree["segments"])) if semantic else (),
         )
