@@ -27,6 +27,14 @@ class ResNetConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class EfficientNetConfig:
+    """Backbone: MODEL.EFFICIENTNET_LITE, keys of our own, as detectron2 has no such backbone."""
+
+    variant: int = 0  # VARIANT: 0 to 4
+    norm: str = "FrozenBN"  # NORM: "FrozenBN" or "BN"
+
+
+@dataclass(frozen=True, slots=True)
 class FPNConfig:
     """Feature pyramid: MODEL.FPN."""
 
@@ -92,7 +100,11 @@ class ConvMaskConfig:
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """A PointRend R-CNN (``coarse_mask`` and ``point_head``) or a Mask R-CNN (``conv_mask``)."""
+    """A PointRend R-CNN (``coarse_mask`` and ``point_head``) or a Mask R-CNN (``conv_mask``).
+
+    A model with all three is a PointRend that carries Mask R-CNN's head beside its own, to compare them on the same
+    features (MODEL.CONV_MASK_HEAD, keys of this project).
+    """
 
     num_classes: int  # MODEL.ROI_HEADS.NUM_CLASSES
     pixel_mean: tuple[float, float, float]  # MODEL.PIXEL_MEAN, in the order of input_format
@@ -100,7 +112,7 @@ class ModelConfig:
     input_format: str  # INPUT.FORMAT: "BGR" or "RGB"
     min_size: int  # INPUT.MIN_SIZE_TEST: the shorter edge
     max_size: int  # INPUT.MAX_SIZE_TEST: the longer edge's limit
-    resnet: ResNetConfig
+    trunk: ResNetConfig | EfficientNetConfig
     fpn: FPNConfig
     rpn: RPNConfig
     box_head: BoxHeadConfig

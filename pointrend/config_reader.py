@@ -13,6 +13,7 @@ from pointrend.config import (
     BoxHeadConfig,
     CoarseMaskConfig,
     ConvMaskConfig,
+    EfficientNetConfig,
     FPNConfig,
     ModelConfig,
     PointHeadConfig,
@@ -32,6 +33,8 @@ FINE_LEVEL = ["p2"]
 BATCH_NORMS = ("BN", "SyncBN", "nnSyncBN", "naiveSyncBN")
 POINT_REND_HEADS = ("PointRendMaskHead", "CoarseMaskHead")  # the second is the first as configured in 2020
 CONV_HEAD = "MaskRCNNConvUpsampleHead"
+RESNET_FPN = "build_resnet_fpn_backbone"
+EFFICIENTNET_FPN = "build_efficientnet_lite_fpn_backbone"  # of this project; detectron2 has none
 
 
 def from_tree(tree: Mapping[str, Any]) -> ModelConfig:
@@ -43,7 +46,7 @@ def from_tree(tree: Mapping[str, Any]) -> ModelConfig:
     values = Values(nest(tree))
     values.require("VERSION", 2)
     values.text("MODEL.META_ARCHITECTURE", "GeneralizedRCNN")
-    values.text("MODEL.BACKBONE.NAME", "build_resnet_fpn_backbone")
+    backbone = values.text("MODEL.BACKBONE.NAME", RESNET_FPN, EFFICIENTNET_FPN)
     values.require("MODEL.MASK_ON", True)
     values.require("MODEL.KEYPOINT_ON", False)
     values.require("MODEL.LOAD_PROPOSALS", False)
@@ -61,13 +64,13 @@ def from_tree(tree: Mapping[str, Any]) -> ModelConfig:
         input_format=values.text("INPUT.FORMAT", "BGR", "RGB"),
         min_size=values.integer("INPUT.MIN_SIZE_TEST"),
         max_size=values.integer("INPUT.MAX_SIZE_TEST"),
-        resnet=_resnet(values),
+        trunk=_resnet(values) if backbone == RESNET_FPN else _efficientnet(values),
         fpn=_fpn(values),
         rpn=_rpn(values),
         box_head=_box_head(values),
         coarse_mask=_coarse_mask(values) if point_rend else None,
         point_head=_point_head(values, num_classes) if point_rend else None,
-        conv_mask=None if point_rend else _conv_mask(values),
+        conv_mask=_conv_mask_beside(values) if point_rend else _conv_mask(values),
         class_agnostic_mask=values.flag(agnostic_key),
     )
 
@@ -90,6 +93,14 @@ def _resnet(values: Values) -> ResNetConfig:
         groups=groups,
         width_per_group=values.integer("MODEL.RESNETS.WIDTH_PER_GROUP"),
         stride_in_1x1=values.flag("MODEL.RESNETS.STRIDE_IN_1X1"),
+        norm="BN" if norm in BATCH_NORMS else norm,
+    )
+
+
+def _efficientnet(values: Values) -> EfficientNetConfig:
+    norm = values.text("MODEL.EFFICIENTNET_LITE.NORM", "FrozenBN", *BATCH_NORMS)
+    return EfficientNetConfig(
+        variant=values.integer("MODEL.EFFICIENTNET_LITE.VARIANT", low=0, high=4),
         norm="BN" if norm in BATCH_NORMS else norm,
     )
 
@@ -190,12 +201,22 @@ def _conv_mask(values: Values) -> ConvMaskConfig:
     )
 
 
+def _conv_mask_beside(values: Values) -> ConvMaskConfig | None:
+    if not values.flag("MODEL.CONV_MASK_HEAD.ON"):
+        return None
+    return ConvMaskConfig(
+        num_conv=values.integer("MODEL.CONV_MASK_HEAD.NUM_CONV", low=0, high=16),
+        conv_dim=values.integer("MODEL.CONV_MASK_HEAD.CONV_DIM"),
+        pooler_resolution=values.integer("MODEL.CONV_MASK_HEAD.POOLER_RESOLUTION", high=64),
+    )
+
+
 def to_tree(config: ModelConfig) -> dict[str, Any]:
     """Write a configuration in detectron2's keys, nested, without those that have its defaults.
 
     ``from_tree(to_tree(config)) == config``.
     """
-    resnet, rpn, box = config.resnet, config.rpn, config.box_head
+    rpn, box = config.rpn, config.box_head
     flat: dict[str, Any] = {
         "INPUT.FORMAT": config.input_format,
         "INPUT.MIN_SIZE_TEST": config.min_size,
@@ -204,15 +225,7 @@ def to_tree(config: ModelConfig) -> dict[str, Any]:
         "MODEL.MASK_ON": True,
         "MODEL.PIXEL_MEAN": list(config.pixel_mean),
         "MODEL.PIXEL_STD": list(config.pixel_std),
-        "MODEL.BACKBONE.NAME": "build_resnet_fpn_backbone",
-        "MODEL.RESNETS.DEPTH": resnet.depth,
-        "MODEL.RESNETS.OUT_FEATURES": list(STAGES),
-        "MODEL.RESNETS.NUM_GROUPS": resnet.groups,
-        "MODEL.RESNETS.NORM": resnet.norm,
-        "MODEL.RESNETS.WIDTH_PER_GROUP": resnet.width_per_group,
-        "MODEL.RESNETS.STRIDE_IN_1X1": resnet.stride_in_1x1,
-        "MODEL.RESNETS.RES2_OUT_CHANNELS": resnet.res2_channels,
-        "MODEL.RESNETS.STEM_OUT_CHANNELS": resnet.stem_channels,
+        **_trunk_keys(config.trunk),
         "MODEL.FPN.IN_FEATURES": list(STAGES),
         "MODEL.FPN.OUT_CHANNELS": config.fpn.channels,
         "MODEL.FPN.NORM": config.fpn.norm,
@@ -240,16 +253,36 @@ def to_tree(config: ModelConfig) -> dict[str, Any]:
     return nest({"VERSION": DEFAULTS["VERSION"], **flat})
 
 
+def _trunk_keys(trunk: ResNetConfig | EfficientNetConfig) -> dict[str, Any]:
+    if isinstance(trunk, EfficientNetConfig):
+        return {
+            "MODEL.BACKBONE.NAME": EFFICIENTNET_FPN,
+            "MODEL.EFFICIENTNET_LITE.VARIANT": trunk.variant,
+            "MODEL.EFFICIENTNET_LITE.NORM": trunk.norm,
+        }
+    return {
+        "MODEL.BACKBONE.NAME": RESNET_FPN,
+        "MODEL.RESNETS.DEPTH": trunk.depth,
+        "MODEL.RESNETS.OUT_FEATURES": list(STAGES),
+        "MODEL.RESNETS.NUM_GROUPS": trunk.groups,
+        "MODEL.RESNETS.NORM": trunk.norm,
+        "MODEL.RESNETS.WIDTH_PER_GROUP": trunk.width_per_group,
+        "MODEL.RESNETS.STRIDE_IN_1X1": trunk.stride_in_1x1,
+        "MODEL.RESNETS.RES2_OUT_CHANNELS": trunk.res2_channels,
+        "MODEL.RESNETS.STEM_OUT_CHANNELS": trunk.stem_channels,
+    }
+
+
 def _mask_keys(config: ModelConfig) -> dict[str, Any]:
-    if config.conv_mask is not None:
+    coarse, point, conv = config.coarse_mask, config.point_head, config.conv_mask
+    if conv is not None and coarse is None and point is None:
         return {
             "MODEL.ROI_MASK_HEAD.NAME": CONV_HEAD,
             "MODEL.ROI_MASK_HEAD.CLS_AGNOSTIC_MASK": config.class_agnostic_mask,
-            "MODEL.ROI_MASK_HEAD.NUM_CONV": config.conv_mask.num_conv,
-            "MODEL.ROI_MASK_HEAD.CONV_DIM": config.conv_mask.conv_dim,
-            "MODEL.ROI_MASK_HEAD.POOLER_RESOLUTION": config.conv_mask.pooler_resolution,
+            "MODEL.ROI_MASK_HEAD.NUM_CONV": conv.num_conv,
+            "MODEL.ROI_MASK_HEAD.CONV_DIM": conv.conv_dim,
+            "MODEL.ROI_MASK_HEAD.POOLER_RESOLUTION": conv.pooler_resolution,
         }
-    coarse, point = config.coarse_mask, config.point_head
     if coarse is None or point is None:
         raise ConfigError("A model needs either conv_mask or both coarse_mask and point_head.")
     return {
@@ -270,4 +303,14 @@ def _mask_keys(config: ModelConfig) -> dict[str, Any]:
         "MODEL.POINT_HEAD.COARSE_PRED_EACH_LAYER": point.coarse_pred_each_layer,
         "MODEL.POINT_HEAD.SUBDIVISION_STEPS": point.subdivision_steps,
         "MODEL.POINT_HEAD.SUBDIVISION_NUM_POINTS": point.subdivision_points,
+        **({} if conv is None else _conv_beside_keys(conv)),
+    }
+
+
+def _conv_beside_keys(conv: ConvMaskConfig) -> dict[str, Any]:
+    return {
+        "MODEL.CONV_MASK_HEAD.ON": True,
+        "MODEL.CONV_MASK_HEAD.NUM_CONV": conv.num_conv,
+        "MODEL.CONV_MASK_HEAD.CONV_DIM": conv.conv_dim,
+        "MODEL.CONV_MASK_HEAD.POOLER_RESOLUTION": conv.pooler_resolution,
     }

@@ -9,6 +9,7 @@ PointRendError
 │   └── ServerError       5xx  the server failed, is overloaded or is not there
 ├── ConfigError           a model configuration that we cannot build
 ├── DataError             labelled photos that we cannot read
+├── TrainingError         a training that cannot go on
 └── CheckpointError       weights that cannot be read, or that do not fit their configuration
 """
 
@@ -27,6 +28,10 @@ class ConfigError(PointRendError):
 
 class DataError(PointRendError):
     """A data set of labelled photos that cannot be read, or that does not fit the model."""
+
+
+class TrainingError(PointRendError):
+    """A training that cannot go on."""
 
 
 class CheckpointError(PointRendError):

@@ -75,8 +75,8 @@ def test_published_point_rend() -> None:
     assert config.pixel_mean == (103.53, 116.28, 123.675)
     assert config.pixel_std == (1.0, 1.0, 1.0)
     assert (config.input_format, config.min_size, config.max_size) == ("BGR", 800, 1333)
-    assert config.resnet.stride_in_1x1
-    assert config.resnet.norm == "FrozenBN"
+    assert config.trunk.stride_in_1x1
+    assert config.trunk.norm == "FrozenBN"
     assert config.rpn.anchor_sizes == ((32.0,), (64.0,), (128.0,), (256.0,), (512.0,))
     assert (config.rpn.pre_nms_topk, config.box_head.num_fc, config.box_head.pooler_resolution) == (1000, 2, 7)
     assert config.coarse_mask is not None
@@ -87,8 +87,8 @@ def test_published_point_rend() -> None:
 
 def test_published_variants() -> None:
     x101 = ModelConfig.from_file(KEYS / "pointrend_rcnn_X_101_32x8d_FPN_3x_coco.config.yaml")
-    assert (x101.resnet.depth, x101.resnet.groups, x101.resnet.width_per_group) == (101, 32, 8)
-    assert not x101.resnet.stride_in_1x1
+    assert (x101.trunk.depth, x101.trunk.groups, x101.trunk.width_per_group) == (101, 32, 8)
+    assert not x101.trunk.stride_in_1x1
     assert x101.pixel_std == (57.375, 57.12, 58.395)
     cityscapes = ModelConfig.from_file(KEYS / "pointrend_rcnn_R_50_FPN_1x_cityscapes.config.yaml")
     assert (cityscapes.num_classes, cityscapes.min_size, cityscapes.max_size) == (8, 1024, 2048)
@@ -118,7 +118,7 @@ def test_the_last_base_wins_and_the_file_over_it(chain: Path) -> None:
     write(chain.parent / "more.yaml", "MODEL.RESNETS.DEPTH: 101\nINPUT.MIN_SIZE_TEST: 640\n")
     top = write(chain.parent / "top.yaml", "_BASE_: [model.yaml, more.yaml]\nINPUT: {MIN_SIZE_TEST: 480}\n")
     config = ModelConfig.from_file(top)
-    assert (config.resnet.depth, config.min_size) == (101, 480)
+    assert (config.trunk.depth, config.min_size) == (101, 480)
 
 
 def test_base_cycle_is_refused(tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_grouped_basic_blocks_are_refused() -> None:
 
 def test_synchronised_norms_are_plain_ones() -> None:
     config = ModelConfig.from_dict(flat() | {"MODEL.RESNETS.NORM": "SyncBN", "MODEL.FPN.NORM": "nnSyncBN"})
-    assert (config.resnet.norm, config.fpn.norm) == ("BN", "BN")
+    assert (config.trunk.norm, config.fpn.norm) == ("BN", "BN")
 
 
 def test_one_list_of_anchors_counts_for_every_level() -> None:
@@ -282,7 +282,7 @@ def test_what_is_written_reads_back(path: Path) -> None:
     config = ModelConfig.from_file(path)
     tree = config.to_dict()
     assert ModelConfig.from_dict(yaml.safe_load(yaml.safe_dump(tree))) == config
-    assert "STRIDE_IN_1X1" not in tree["MODEL"]["RESNETS"] or not config.resnet.stride_in_1x1
+    assert "STRIDE_IN_1X1" not in tree["MODEL"]["RESNETS"] or not config.trunk.stride_in_1x1
 
 
 def test_a_model_without_mask_head_cannot_be_written() -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pointrend.config import FPNConfig, ResNetConfig
+from pointrend.config import EfficientNetConfig, FPNConfig, ResNetConfig
+from pointrend.modeling.efficientnet import EfficientNetLite
 from pointrend.modeling.layers import ConvNorm
 from pointrend.modeling.resnet import STAGES, ResNet
 
@@ -17,11 +18,11 @@ STRIDES = {"p2": 4, "p3": 8, "p4": 16, "p5": 32, "p6": 64}
 
 
 class FPN(nn.Module):
-    """The backbone: a ResNet at ``bottom_up``, and the pyramid over its stages."""
+    """The backbone: a trunk at ``bottom_up``, and the pyramid over its stages."""
 
-    def __init__(self, resnet: ResNetConfig, config: FPNConfig) -> None:
+    def __init__(self, trunk: ResNetConfig | EfficientNetConfig, config: FPNConfig) -> None:
         super().__init__()
-        self.bottom_up = ResNet(resnet)
+        self.bottom_up = ResNet(trunk) if isinstance(trunk, ResNetConfig) else EfficientNetLite(trunk)
         for level, stage in enumerate(STAGES, start=2):
             in_channels = self.bottom_up.out_channels[stage]
             self.add_module(f"fpn_lateral{level}", ConvNorm(in_channels, config.channels, 1, norm=config.norm))

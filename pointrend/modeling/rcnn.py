@@ -30,18 +30,39 @@ POOLED_STRIDES = tuple(STRIDES[level] for level in POOLED_LEVELS)
 class RoIHeads(nn.Module):
     """What looks at single regions: ``box_head``, ``box_predictor`` and ``mask_head``.
 
+    A PointRend may carry Mask R-CNN's head too, as ``conv_mask_head``, to compare both on the same features.
+
     Raises:
-        ConfigError: the configuration has neither or both of a PointRend and a Mask R-CNN mask head.
+        ConfigError: the configuration has no mask head, or half of PointRend's.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.box_head = BoxHead(config.fpn.channels, config.box_head)
+        channels = config.fpn.channels
+        self.box_head = BoxHead(channels, config.box_head)
         self.box_predictor = BoxPredictor(
             self.box_head.out_features, config.num_classes, class_agnostic=config.box_head.class_agnostic
         )
-        self.mask_head = _mask_head(config)
+        self.mask_head: PointRendMaskHead | ConvMaskHead
+        self.conv_mask_head: ConvMaskHead | None = None
+        if (config.coarse_mask is None) != (config.point_head is None):
+            raise ConfigError("PointRend needs both coarse_mask and point_head.")
+        if config.coarse_mask is None or config.point_head is None:
+            if config.conv_mask is None:
+                raise ConfigError("A model needs PointRend's coarse_mask and point_head, or Mask R-CNN's conv_mask.")
+            classes = 1 if config.class_agnostic_mask else config.num_classes
+            self.mask_head = ConvMaskHead(channels, classes, config.conv_mask)
+            return
+        self.mask_head = PointRendMaskHead(
+            channels,
+            config.num_classes,
+            config.coarse_mask,
+            config.point_head,
+            class_agnostic=config.class_agnostic_mask,
+        )
+        if config.conv_mask is not None:
+            self.conv_mask_head = ConvMaskHead(channels, config.num_classes, config.conv_mask)
 
     def forward(self, features: dict[str, Tensor], boxes: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits (R, K + 1), background last, and box offsets (R, 4K or 4) for proposals (R, 4)."""
@@ -58,13 +79,22 @@ class RoIHeads(nn.Module):
         if isinstance(self.mask_head, PointRendMaskHead):
             masks: Tensor = self.mask_head(features, boxes, classes, refinement)
             return masks
-        bins = self.mask_head.config.pooler_resolution
         rows = torch.zeros_like(classes) if self.config.class_agnostic_mask else classes
+        return self._conv_logits(self.mask_head, features, boxes, rows)
+
+    def constant_mask_logits(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor) -> Tensor:
+        """See :meth:`RCNN.constant_mask_logits`."""
+        if self.conv_mask_head is None:
+            raise ValueError("This model carries no second, convolutional mask head.")
+        return self._conv_logits(self.conv_mask_head, features, boxes, classes)
+
+    def _conv_logits(self, head: ConvMaskHead, features: dict[str, Tensor], boxes: Tensor, rows: Tensor) -> Tensor:
+        bins = head.config.pooler_resolution
         pooled = self.pool(features, boxes, bins)
         masks = boxes.new_empty(len(boxes), 2 * bins, 2 * bins)
         for start in range(0, len(boxes), REGIONS_AT_ONCE):
             chunk = slice(start, start + REGIONS_AT_ONCE)
-            masks[chunk] = self.mask_head.predict(pooled[chunk], rows[chunk])
+            masks[chunk] = head.predict(pooled[chunk], rows[chunk])
         return masks
 
 
@@ -78,7 +108,7 @@ class RCNN(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = FPN(config.resnet, config.fpn)
+        self.backbone = FPN(config.trunk, config.fpn)
         self.proposal_generator = RPN(config.fpn.channels, config.rpn)
         self.roi_heads = RoIHeads(config)
 
@@ -123,13 +153,13 @@ class RCNN(nn.Module):
             raise ValueError(f"refinement must be at least 0, not {refinement}.")
         return self.roi_heads.mask_logits(features, boxes, classes, refinement)
 
+    def constant_mask_logits(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor) -> Tensor:
+        """Masks of the second, constant-resolution head that a PointRend may carry; arguments as in mask_logits().
 
-def _mask_head(config: ModelConfig) -> PointRendMaskHead | ConvMaskHead:
-    channels, num_classes, class_agnostic = config.fpn.channels, config.num_classes, config.class_agnostic_mask
-    if config.conv_mask is not None and config.coarse_mask is None and config.point_head is None:
-        return ConvMaskHead(channels, 1 if class_agnostic else num_classes, config.conv_mask)
-    if config.conv_mask is None and config.coarse_mask is not None and config.point_head is not None:
-        return PointRendMaskHead(
-            channels, num_classes, config.coarse_mask, config.point_head, class_agnostic=class_agnostic
-        )
-    raise ConfigError("A model needs either PointRend's coarse_mask and point_head, or Mask R-CNN's conv_mask.")
+        Returns:
+            (R, 28, 28) logits, relative to each box.
+
+        Raises:
+            ValueError: the model carries no such head.
+        """
+        return self.roi_heads.constant_mask_logits(features, boxes, classes)

@@ -31,7 +31,7 @@ TINY = ModelConfig(
     input_format="BGR",
     min_size=64,
     max_size=128,
-    resnet=ResNetConfig(depth=18, stem_channels=8, res2_channels=8),
+    trunk=ResNetConfig(depth=18, stem_channels=8, res2_channels=8),
     fpn=FPNConfig(channels=8),
     rpn=RPNConfig(),
     box_head=BoxHeadConfig(fc_dim=16),
@@ -160,7 +160,7 @@ def test_detections_by_hand() -> None:
 
 
 def test_every_part_can_be_trained() -> None:
-    model = RCNN(replace(TINY, resnet=replace(TINY.resnet, norm="BN"))).train()
+    model = RCNN(replace(TINY, trunk=replace(TINY.trunk, norm="BN"))).train()
     features = model.backbone(torch.rand(1, 3, 96, 96))
     boxes, classes = torch.tensor([[0.0, 0.0, 50.0, 40.0], [20.0, 10.0, 90.0, 90.0]]), torch.tensor([0, 2])
     logits, offsets = model.proposal_generator.rpn_head(list(features.values()))
@@ -171,10 +171,10 @@ def test_every_part_can_be_trained() -> None:
 
 def test_what_cannot_be_built() -> None:
     with pytest.raises(ConfigError, match="DEPTH must be one of 18, 34, 50, 101, 152, not 42"):
-        RCNN(replace(TINY, resnet=ResNetConfig(depth=42)))
+        RCNN(replace(TINY, trunk=ResNetConfig(depth=42)))
     with pytest.raises(ConfigError, match="NORM must be one of"):
         RCNN(replace(TINY, fpn=FPNConfig(norm="GN")))
-    with pytest.raises(ConfigError, match="either PointRend's"):
+    with pytest.raises(ConfigError, match="both coarse_mask and point_head"):
         RCNN(replace(TINY, coarse_mask=None))
     with pytest.raises(ConfigError, match="one list for each"):
         RCNN(replace(TINY, rpn=RPNConfig(anchor_sizes=((32.0,),))))

@@ -1,0 +1,87 @@
+"""AdamW (arXiv:1711.05101), its schedule over a budget of time, and the weights' moving average."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from pointrend.modeling.rcnn import RCNN
+from pointrend.training.settings import Settings
+
+
+def freeze(model: RCNN, stages: Iterable[str]) -> None:
+    """Keep the weights of some of the trunk's parts as they are."""
+    for stage in stages:
+        model.backbone.bottom_up.get_submodule(stage).requires_grad_(False)
+
+
+def build_optimiser(model: RCNN, settings: Settings) -> torch.optim.AdamW:
+    """Groups with their own rate (the trunk's is lower) and decay (only matrices and kernels decay)."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault((name.startswith("backbone.bottom_up."), parameter.dim() > 1), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "scale": settings.trunk_rate if trunk else 1.0,
+                "weight_decay": settings.weight_decay if decays else 0.0,
+            }
+            for (trunk, decays), parameters in groups.items()
+        ],
+        lr=settings.rate,
+    )
+
+
+def set_rate(optimiser: torch.optim.Optimizer, settings: Settings, step: int, progress: float) -> float:
+    """Warm up over the first steps, then fall as a cosine to nothing when the budget is used up.
+
+    Args:
+        optimiser: whose groups receive their rates.
+        settings: the peak and the length of the warm-up.
+        step: how many steps were done.
+        progress: the used part of the budget, in [0, 1].
+
+    Returns:
+        the rate of the heads.
+    """
+    warm = min(1.0, (step + 1) / settings.warmup) if settings.warmup else 1.0
+    rate = settings.rate * warm * 0.5 * (1 + math.cos(math.pi * min(max(progress, 0.0), 1.0)))
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["scale"]
+    return rate
+
+
+class MovingAverage:
+    """An exponential average of a model's weights; buffers (norm statistics) are taken as they are.
+
+    Early on it looks back less far, so that random weights are soon forgotten.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.decay = decay
+        self.steps = 0
+        self.state = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Take in the weights after a step."""
+        self.steps += 1
+        decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
+        learnt = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+        averages, news = [], []
+        for name, tensor in model.state_dict().items():
+            if name in learnt:
+                averages.append(self.state[name])
+                news.append(tensor)
+            else:
+                self.state[name].copy_(tensor)
+        torch._foreach_lerp_(averages, news, 1 - decay)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The averaged weights under the model's names."""
+        return self.state

@@ -1,0 +1,158 @@
+"""``pointrend train``: from a recipe and a folder of labelled photos to a model folder, in one or many runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+import yaml
+from rich.console import Console
+
+from pointrend.errors import CheckpointError, ConfigError
+from pointrend.modeling.rcnn import RCNN
+from pointrend.training.initialise import load_fitting, load_trunk, randomise
+from pointrend.training.log import CSV_NAME, CURVE_NAME, Log, draw_curve
+from pointrend.training.optimiser import MovingAverage, build_optimiser, freeze
+from pointrend.training.settings import Settings
+from pointrend.training.state import STATE_NAME, Progress, load_state
+from pointrend.training.trainer import Trainer
+from pointrend.weights.checkpoint import READERS, read_checkpoint, save_safetensors
+from pointrend.weights.folder import CONFIG, INFO, PACKAGED, WEIGHTS, Category, ModelFolder, ModelInfo
+
+MODEL_FOLDER = "model"  # where --out receives the finished model
+RECIPES = Path(__file__).parent / "recipes"
+
+
+def train(
+    recipe: str | Path,
+    data: Path,
+    out: Path,
+    budget: float,
+    *,
+    init: str | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    workers: int = 1,
+    seed: int = 0,
+    console: Console | None = None,
+) -> ModelFolder:
+    """Train until the budget is used up; called again, it goes on where it stopped or was killed.
+
+    Args:
+        recipe: a YAML file, or the name of one that comes with the package (``demo``).
+        data: ``instances_train.json`` in COCO's format beside a folder ``images``.
+        out: receives the state, the log, the curve and, in the end, the model.
+        budget: seconds of training in all, over all runs.
+        init: in place of the recipe's.
+        device: ``cpu`` or ``cuda``; None takes a GPU where there is one.
+        threads: torch's CPU threads; None leaves its own choice.
+        workers: processes that prepare photos; 0 prepares them in this one.
+        seed: of everything random.
+        console: where it speaks.
+
+    Returns:
+        the finished model's folder.
+
+    Raises:
+        ConfigError: the recipe cannot be used.
+        DataError: the photos cannot be used.
+        CheckpointError: the initial weights or the state cannot be used.
+        TrainingError: the training diverged.
+    """
+    from pointrend.training.dataset import Annotations
+    from pointrend.training.loader import batches
+
+    console = console or Console()
+    settings = Settings.from_file(_recipe_path(recipe))
+    settings = replace(settings, init=settings.init if init is None else init)
+    annotations = Annotations.read(data / "instances_train.json", data / "images", settings.categories or None)
+    categories = annotations.categories
+    settings = settings.for_classes(len(categories))
+    if threads is not None:
+        torch.set_num_threads(threads)
+    torch.manual_seed(seed)
+    target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    model = RCNN(settings.model)
+    randomise(model)
+    out.mkdir(parents=True, exist_ok=True)
+    resumes = (out / STATE_NAME).exists()
+    if not resumes and settings.init:
+        _initialise(model, settings.init, categories, console)
+    model.to(target).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    freeze(model, settings.frozen)
+    optimiser = build_optimiser(model, settings)
+    average = MovingAverage(model, settings.average)
+    progress = load_state(out, model, optimiser, average) if resumes else Progress()
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    console.print(
+        f"{len(annotations)} photos, {len(categories)} categories, {weights:,} weights; "
+        f"{'goes on' if resumes else 'starts'} at step {progress.step}, "
+        f"{progress.seconds:.0f} of {budget:.0f} s, on {target}"
+    )
+    if progress.seconds < budget:
+        trainer = Trainer(model, optimiser, average, settings, out, target)
+        stream = batches(annotations, settings, seed=seed, position=progress.step * settings.batch, workers=workers)
+        with Log(out, step=progress.step) as log:
+            progress = trainer.run(iter(stream), progress, budget, log)
+    draw_curve(out / CSV_NAME, out / CURVE_NAME)
+    return write_model(out / MODEL_FOLDER, settings, average, categories)
+
+
+def write_model(
+    folder: Path, settings: Settings, average: MovingAverage, categories: tuple[Category, ...]
+) -> ModelFolder:
+    """Write the averaged weights as a model folder, in half precision."""
+    folder.mkdir(parents=True, exist_ok=True)
+    info = ModelInfo(
+        name=settings.name,
+        version=settings.version,
+        categories=categories,
+        description=settings.description,
+        licence=settings.licence,
+    )
+    save_safetensors({name: tensor.cpu() for name, tensor in average.state.items()}, folder / WEIGHTS, half=True)
+    (folder / CONFIG).write_text(yaml.safe_dump(settings.model.to_dict(), sort_keys=False), encoding="utf-8")
+    (folder / INFO).write_text(json.dumps(info.to_dict(), indent=2) + "\n", encoding="utf-8")
+    return ModelFolder.open(folder)
+
+
+def _recipe_path(recipe: str | Path) -> Path:
+    packaged = RECIPES / f"{recipe}.yaml"
+    return packaged if packaged.is_file() else Path(recipe)
+
+
+def _initialise(model: RCNN, init: str, categories: tuple[Category, ...], console: Console) -> None:
+    """Load what the recipe names: a model, a checkpoint, or a trunk in an installed package."""
+    path = Path(init).expanduser()
+    if init in PACKAGED or path.is_dir():
+        folder = ModelFolder.open(init)
+        loaded = load_fitting(model, read_checkpoint(folder.weights), categories, folder.info.categories)
+    elif ":" in init and not path.exists():
+        load_trunk(model, read_checkpoint(_in_package(init)))
+        console.print(f"The trunk starts from {init}; everything else from random weights.")
+        return
+    elif path.suffix in READERS:
+        state = read_checkpoint(path)
+        if any(name.startswith("_blocks.") for name in state):
+            load_trunk(model, state)
+            console.print(f"The trunk starts from {init}; everything else from random weights.")
+            return
+        # A bare checkpoint does not name its categories: its rows are taken where their number fits.
+        loaded = load_fitting(model, state, categories, categories)
+    else:
+        raise ConfigError(f"init: {init!r} is no model, no model folder, no checkpoint and no PACKAGE:FILE.")
+    console.print(
+        f"From {init}: {len(loaded.whole)} tensors as they are, {len(loaded.by_category)} by category"
+        + (f", {len(loaded.remade)} made anew: {', '.join(loaded.remade)}" if loaded.remade else "")
+    )
+
+
+def _in_package(init: str) -> Path:
+    package, _, name = init.partition(":")
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.submodule_search_locations:
+        raise CheckpointError(f"The initial weights come with the Python package {package}: pip install {package}")
+    return Path(spec.submodule_search_locations[0]) / name

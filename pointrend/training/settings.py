@@ -1,0 +1,162 @@
+"""A training recipe, read from a YAML file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pointrend.config import ModelConfig
+from pointrend.errors import ConfigError
+from pointrend.training.objective import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a training does; the defaults are a sound start for fine-tuning.
+
+    Attributes:
+        name: of the model that comes out.
+        version: of its weights.
+        description, licence: what the model says of itself.
+        model: the network, in detectron2's keys.
+        categories: ids in the dataset of the classes to learn, in the order of the network's outputs; empty: all
+            that the dataset lists.
+        init: what to start from: a model's name or folder, a checkpoint, or ``PACKAGE:FILE`` for a published trunk
+            that comes as an installed Python package; empty: random weights.
+        crop: side of the square crops in pixels, a multiple of 32.
+        jitter: the least and the greatest scale of a photo relative to fitting into the crop.
+        copy_paste: probability of pasting another photo's objects.
+        repeat_threshold: photos with a category rarer than this (a fraction of photos) come more often (LVIS).
+        batch: photos a step.
+        rate: AdamW's learning rate at its peak.
+        trunk_rate: the trunk's, as a fraction of it.
+        frozen: parts of the trunk that keep their weights: of ``stem``, ``res2`` .. ``res5``.
+        weight_decay: of matrices and kernels.
+        warmup: steps until the peak.
+        clip: the gradient's greatest norm.
+        average: decay of the weights' moving average, which is what is kept in the end.
+        steps: what a step looks at.
+    """
+
+    name: str
+    model: ModelConfig
+    version: str = "0.1"
+    description: str = ""
+    licence: str = ""
+    categories: tuple[int, ...] = ()
+    init: str = ""
+    crop: int = 320
+    jitter: tuple[float, float] = (0.5, 1.6)
+    copy_paste: float = 0.3
+    repeat_threshold: float = 0.02
+    batch: int = 8
+    rate: float = 1e-3
+    trunk_rate: float = 0.25
+    frozen: tuple[str, ...] = ()
+    weight_decay: float = 0.02
+    warmup: int = 200
+    clip: float = 5.0
+    average: float = 0.998
+    steps: Recipe = field(default_factory=Recipe)
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Settings:
+        """Read a recipe.
+
+        Raises:
+            ConfigError: the file cannot be read, a key is unknown, or a value has the wrong type or is out of range.
+        """
+        path = Path(path)
+        try:
+            tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from error
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path}: is not YAML: {error}") from error
+        try:
+            return cls._from_tree(tree, path.parent)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+
+    @classmethod
+    def _from_tree(cls, tree: Any, folder: Path) -> Settings:
+        if not isinstance(tree, dict):
+            raise ConfigError(f"a recipe is a mapping of keys to values, not a {type(tree).__name__}.")
+        known = {item.name for item in fields(cls)}
+        unknown = [key for key in tree if key not in known]
+        if unknown:
+            raise ConfigError(f"there is no key {unknown[0]!r}; known are {', '.join(sorted(known))}.")
+        missing = [key for key in ("name", "model") if key not in tree]
+        if missing:
+            raise ConfigError(f"the key {missing[0]!r} is missing.")
+        values = {key: value for key, value in tree.items() if key not in ("model", "steps")}
+        for key, value in values.items():
+            values[key] = _checked(key, value)
+        model = tree["model"]
+        network = ModelConfig.from_file(folder / model) if isinstance(model, str) else ModelConfig.from_dict(model)
+        return cls(model=network, steps=_steps(tree.get("steps", {})), **values)
+
+    def for_classes(self, count: int) -> Settings:
+        """The same with a network of as many classes."""
+        return replace(self, model=replace(self.model, num_classes=count))
+
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "copy_paste": (0, 1),
+    "repeat_threshold": (0, 1),
+    "batch": (1, 1024),
+    "rate": (0, 1),
+    "trunk_rate": (0, 10),
+    "weight_decay": (0, 1),
+    "warmup": (0, 1_000_000),
+    "clip": (1e-6, 1e6),
+    "average": (0, 0.999999),
+}
+_WHOLE = ("batch", "warmup")
+
+
+def _checked(key: str, value: Any) -> Any:
+    if key in _RANGES:
+        low, high = _RANGES[key]
+        whole = key in _WHOLE
+        if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or not low <= value <= high:
+            kind = "a whole number" if whole else "a number"
+            raise ConfigError(f"{key} must be {kind} from {low:g} to {high:g}, not {value!r}.")
+        return value
+    if key == "crop":
+        if type(value) is not int or not 64 <= value <= 4096 or value % 32:
+            raise ConfigError(f"crop must be a multiple of 32 from 64 to 4096, not {value!r}.")
+        return value
+    if key == "jitter":
+        if not _numbers(value, 2) or not 0.05 <= value[0] <= value[1] <= 8:
+            raise ConfigError(f"jitter must be two numbers from 0.05 to 8, the smaller first, not {value!r}.")
+        return float(value[0]), float(value[1])
+    if key == "categories":
+        if not isinstance(value, list) or any(type(item) is not int for item in value):
+            raise ConfigError(f"categories must be a list of ids, not {value!r}.")
+        return tuple(value)
+    if key == "frozen":
+        parts = ("stem", "res2", "res3", "res4", "res5")
+        if not isinstance(value, list) or any(item not in parts for item in value):
+            raise ConfigError(f"frozen must be a list of {', '.join(parts)}, not {value!r}.")
+        return tuple(value)
+    if not isinstance(value, str):
+        raise ConfigError(f"{key} must be text, not {value!r}.")
+    return value
+
+
+def _numbers(value: Any, count: int) -> bool:
+    return isinstance(value, list) and len(value) == count and all(type(item) in (int, float) for item in value)
+
+
+def _steps(tree: Any) -> Recipe:
+    known = [item.name for item in fields(Recipe)]
+    if not isinstance(tree, dict) or any(key not in known for key in tree):
+        raise ConfigError(f"steps must be a mapping of {', '.join(known)}, not {tree!r}.")
+    for key, value in tree.items():
+        if type(value) is not int or not 1 <= value <= 100_000:
+            raise ConfigError(f"steps.{key} must be a whole number from 1 to 100000, not {value!r}.")
+    return Recipe(**tree)
