@@ -2,144 +2,160 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from pointrend.errors import InvalidOption
+from pointrend.option_kinds import Boolean, Choice, Integer, Kind, NamesOrIds, Number
+
+FULL_REFINEMENT = 4
+
+
+def _option(kind: Kind, default: Any, meaning: str) -> Any:
+    return dataclasses.field(default=default, metadata={"kind": kind, "meaning": meaning})
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of one request; :meth:`parse` reads them from text or JSON.
+    """Options of one request; :meth:`parse` reads them from text or JSON. Each attribute is told by :func:`table`."""
 
-    Attributes:
-        score_threshold: keep detections at or above this score, in [0, 1]; the model itself reports none below 0.05.
-        max_detections: at most this many, the best after ``categories``; 1 to 100.
-        categories: names or ids to keep; None keeps all.
-        masks: ``rle`` or ``none``.
-        refinement: steps of point refinement, 0 to 4: the mask grid stops at 7, 28, 56, 112 or 224.
-        format: ``json`` or ``png`` (the photo with its masks drawn on it).
-    """
-
-    score_threshold: float = 0.5
-    max_detections: int = 100
-    categories: tuple[str, ...] | None = None
-    masks: str = "rle"
-    refinement: int = 4
-    format: str = "json"
+    task: str = _option(
+        Choice(("instances", "detection", "semantic")),
+        "instances",
+        "single objects with masks; boxes only; or one mask a category, in which the best score wins a pixel",
+    )
+    score_threshold: float = _option(
+        Number(0.0, 1.0), 0.5, "what is kept, from this score up; the model itself reports nothing below its own, 0.05"
+    )
+    max_detections: int = _option(Integer(1, 100), 100, "the best so many, after `categories`")
+    categories: tuple[str, ...] | None = _option(NamesOrIds(), None, "what to keep; all where left out")
+    masks: str = _option(
+        Choice(("rle", "polygon", "none")),
+        "rle",
+        "COCO's compressed run lengths, or its polygons, or none; `area` is the mask's even then",
+    )
+    refinement: int = _option(
+        Integer(0, FULL_REFINEMENT),
+        FULL_REFINEMENT,
+        "where the mask's grid stops: 7x7 (coarse only), 28, 56, 112 or 224; only for heads that refine points",
+    )
+    exact: bool = _option(
+        Boolean(),
+        False,
+        "refine every object as far as `refinement` says; else a small one stops where a cell of its grid is at most "
+        "half a pixel of the photo",
+    )
+    mask_head: str = _option(
+        Choice(("point", "conv")),
+        "point",
+        "the model's own masks, or those of a constant 28x28 head as in Mask R-CNN, for models that carry one beside",
+    )
+    format: str = _option(
+        Choice(("json", "png", "cutouts", "label_map")),
+        "json",
+        "what is answered; see the table below. It wins over the header `Accept`, where `image/png` means `png`",
+    )
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Options:
         """Read options from form fields, JSON keys or a header; a value may be text or its JSON type.
 
         Raises:
-            InvalidOption: a name is unknown (the nearest known one is suggested) or a value is out of range.
+            InvalidOption: a name is unknown (the nearest known one is suggested), a value is out of range, or two
+                do not go together.
         """
+        kinds = {entry.name: entry.kind for entry in table()}
         values: dict[str, Any] = {}
         for name, value in raw.items():
-            if name not in _READERS:
+            if name not in kinds:
                 raise _unknown(name)
-            values[name] = _READERS[name](name, value)
-        return cls(**values)
+            values[name] = kinds[name].read(name, value)
+        options = cls(**values)
+        if options.format not in FORMATS[options.task]:
+            raise _no_such_answer(options)
+        return options
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One option as the table tells it.
+
+    Attributes:
+        name: as a request spells it.
+        kind: what it may hold.
+        default: its value where it is left out.
+        meaning: what it does, in one sentence.
+    """
+
+    name: str
+    kind: Kind
+    default: Any
+    meaning: str
+
+
+FORMATS: dict[str, dict[str, str]] = {
+    "instances": {
+        "json": "`instances`: category, score, bbox, area, segmentation",
+        "png": "the photo with masks, outlines and labels drawn on it",
+        "cutouts": "a zip of transparent PNGs named `person-2.png`, each the window of one mask, and a manifest",
+        "label_map": "a 16-bit PNG: 0 is background, 1 the best instance, 2 the next, ...; the best is on top",
+    },
+    "detection": {
+        "json": "`instances` without segmentation and area",
+        "png": "the photo with boxes and labels drawn on it",
+    },
+    "semantic": {
+        "json": "`segments`, one a category: category, area, segmentation",
+        "png": "the photo with the categories drawn on it",
+        "label_map": "an 8-bit PNG with a palette: 0 is background, else the category's id",
+    },
+}
+"""What a task is answered with, by ``format``; the two do not go together where nothing stands."""
+
+
+def table() -> tuple[Entry, ...]:
+    """Every option, in the order of the documentation."""
+    return tuple(
+        Entry(field.name, field.metadata["kind"], field.default, field.metadata["meaning"])
+        for field in dataclasses.fields(Options)
+    )
 
 
 def names() -> tuple[str, ...]:
     """Every option's name."""
-    return tuple(field.name for field in fields(Options))
+    return tuple(entry.name for entry in table())
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of all options, by name."""
+    described: dict[str, Any] = {}
+    for entry in table():
+        described[entry.name] = {**entry.kind.schema(), "description": entry.meaning}
+        if entry.default is not None:
+            described[entry.name]["default"] = entry.default
+    return described
 
 
 def _unknown(name: str) -> InvalidOption:
-    near = difflib.get_close_matches(name, _READERS, n=1)
+    near = difflib.get_close_matches(name, names(), n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return InvalidOption(
-        f"There is no option {name!r}.{hint} Known: {', '.join(names())}.",
-        field=name,
+        f"There is no option {name[:100]!r}.{hint} Known: {', '.join(names())}.",
+        field=name[:100],
         limit=list(names()),
         code="unknown_option",
     )
 
 
-def _number(low: float, high: float) -> Callable[[str, Any], float]:
-    def read(name: str, value: Any) -> float:
-        try:
-            number = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
-            number = math.nan
-        if not low <= number <= high:
-            raise InvalidOption(
-                f"{name} must be a number from {low:g} to {high:g}, not {value!r}.",
-                field=name,
-                limit=[low, high],
-                value=_shown(value),
-            )
-        return number
-
-    return read
-
-
-def _integer(low: int, high: int) -> Callable[[str, Any], int]:
-    number = _number(low, high)
-
-    def read(name: str, value: Any) -> int:
-        result = number(name, value)
-        if result != int(result):
-            raise InvalidOption(
-                f"{name} must be a whole number from {low} to {high}, not {value!r}.",
-                field=name,
-                limit=[low, high],
-                value=_shown(value),
-            )
-        return int(result)
-
-    return read
-
-
-def _one_of(*allowed: str) -> Callable[[str, Any], str]:
-    def read(name: str, value: Any) -> str:
-        if value not in allowed:
-            raise InvalidOption(
-                f"{name} must be one of {', '.join(allowed)}, not {value!r}.",
-                field=name,
-                limit=list(allowed),
-                value=_shown(value),
-            )
-        return str(value)
-
-    return read
-
-
-def _names_or_ids(name: str, value: Any) -> tuple[str, ...]:
-    """``person,17`` or ``["person", 17]``; whether the model knows them is the model's to say."""
-    items = value.split(",") if isinstance(value, str) else value
-    if not isinstance(items, list | tuple) or not all(isinstance(item, str | int) for item in items):
-        raise InvalidOption(
-            f"{name} must be names or ids, as a list or separated by commas, not {value!r}.",
-            field=name,
-            value=_shown(value),
-        )
-    kept = tuple(text for item in items if (text := str(item).strip()))
-    if not kept:
-        raise InvalidOption(f"{name} names no category; leave it out to keep all.", field=name, value=_shown(value))
-    return kept
-
-
-def _shown(value: Any) -> Any:
-    """A value as an error may repeat it: JSON types stay, long text is cut, the rest becomes text."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, int | float | bool):
-        return value
-    return str(value)[:100]
-
-
-_READERS: dict[str, Callable[[str, Any], Any]] = {
-    "score_threshold": _number(0.0, 1.0),
-    "max_detections": _integer(1, 100),
-    "categories": _names_or_ids,
-    "masks": _one_of("rle", "none"),
-    "refinement": _integer(0, 4),
-    "format": _one_of("json", "png"),
-}
+def _no_such_answer(options: Options) -> InvalidOption:
+    possible = list(FORMATS[options.task])
+    return InvalidOption(
+        f"task={options.task} cannot be answered as format={options.format}; ask for {' or '.join(possible)}.",
+        field="format",
+        limit=possible,
+        value=options.format,
+        code="unsupported_combination",
+    )

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pointrend.errors import InvalidOption, from_response
-from pointrend.options import Options, names
+from pointrend.options import FORMATS, Options, names, schema, table
 
 
 def test_text_and_json_types_mean_the_same():
@@ -33,6 +33,14 @@ def test_text_and_json_types_mean_the_same():
         ("categories", [None]),
         ("masks", "RLE"),
         ("masks", ["rle"]),
+        ("task", "panoptic"),
+        ("exact", "yes"),
+        ("exact", 1.0),
+        ("exact", None),
+        ("mask_head", "points"),
+        ("max_detections", "1" * 400),
+        ("max_detections", 10**400),
+        ("categories", [True]),
         ("refinement", 5),
         ("format", "gif"),
     ],
@@ -42,6 +50,37 @@ def test_a_bad_value_names_its_field(name, value):
         Options.parse({name: value})
     assert raised.value.field == name
     assert raised.value.status == 422
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"), [(True, True), ("True", True), ("1", True), (False, False), (" false ", False), ("0", False)]
+)
+def test_true_and_false(value, meant):
+    assert Options.parse({"exact": value}).exact is meant
+
+
+@pytest.mark.parametrize("task", FORMATS)
+@pytest.mark.parametrize("kind", ["json", "png", "cutouts", "label_map"])
+def test_what_a_task_cannot_be_answered_with_is_refused(task, kind):
+    if kind in FORMATS[task]:
+        assert Options.parse({"task": task, "format": kind}).format == kind
+    else:
+        with pytest.raises(InvalidOption, match=f"task={task} cannot be answered as format={kind}") as raised:
+            Options.parse({"task": task, "format": kind})
+        assert raised.value.code == "unsupported_combination"
+
+
+def test_the_schema_is_that_of_the_readers():
+    described = schema()
+    assert tuple(described) == names()
+    for entry in table():
+        if "default" in described[entry.name]:
+            assert entry.kind.read(entry.name, described[entry.name]["default"]) == entry.default
+        for value in described[entry.name].get("enum", []):
+            assert entry.kind.read(entry.name, value) == value
+        for bound in ("minimum", "maximum"):
+            if bound in described[entry.name]:
+                assert entry.kind.read(entry.name, described[entry.name][bound]) == described[entry.name][bound]
 
 
 def test_an_unknown_option_is_answered_with_the_nearest():
