@@ -72,11 +72,15 @@ class RequestError(PointRendError):
         self.status = status or type(self).status
 
     def to_dict(self) -> dict[str, Any]:
-        """The error as the served API answers it: ``{"error": {"code": ..., "message": ..., ...}}``."""
+        """The error as the served API answers it: ``{"error": {"code": ..., "status": ..., "message": ..., ...}}``.
+
+        It repeats its status, because over gRPC TorchServe delivers the body alone.
+        """
         details = {"field": self.field, "limit": self.limit, "value": self.value}
         return {
             "error": {
                 "code": self.code,
+                "status": self.status,
                 "message": self.message,
                 **{key: value for key, value in details.items() if value is not None},
             }

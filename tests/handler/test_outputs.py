@@ -33,7 +33,9 @@ def test_an_answer_that_torchserve_could_not_send_is_refused_with_advice(kind, a
 
 def test_an_error_says_in_its_body_that_it_is_one():
     assert refusal(UnsupportedImage("No photo.", field="image")) == Reply(
-        b'{"error":{"code":"unsupported_image","message":"No photo.","field":"image"}}', "application/json", 415
+        b'{"error":{"code":"unsupported_image","status":415,"message":"No photo.","field":"image"}}',
+        "application/json",
+        415,
     )
 
 
