@@ -31,7 +31,11 @@ class Options:
         Number(0.0, 1.0), 0.5, "what is kept, from this score up; the model itself reports nothing below its own, 0.05"
     )
     max_detections: int = _option(Integer(1, 100), 100, "the best so many, after `categories`")
-    categories: tuple[str, ...] | None = _option(NamesOrIds(), None, "what to keep; all where left out")
+    categories: tuple[str, ...] | None = _option(
+        NamesOrIds(),
+        None,
+        "names or ids to keep, or `all`; where left out, what the model finds reliably (its description says)",
+    )
     masks: str = _option(
         Choice(("rle", "polygon", "none")),
         "rle",

@@ -25,6 +25,8 @@ from pointrend.rle import encode_crop
 from pointrend.weights.checkpoint import load_into, read_checkpoint
 from pointrend.weights.folder import Category, ModelFolder, ModelInfo
 
+ALL_CATEGORIES = "all"
+
 
 class Segmenter:
     """A loaded model that segments one photo a call; safe to call from several threads.
@@ -37,6 +39,11 @@ class Segmenter:
     def __init__(self, model: RCNN, info: ModelInfo) -> None:
         self.model = model
         self.info = info
+
+    @property
+    def has_conv_head(self) -> bool:
+        """Whether the model carries Mask R-CNN's head beside PointRend's."""
+        return self.model.roi_heads.conv_mask_head is not None
 
     def __call__(self, image: NDArray[np.uint8], options: Options | None = None) -> Prediction:
         """Find the objects of a photo and draw their masks.
@@ -51,11 +58,18 @@ class Segmenter:
 
         Raises:
             TypeError: the image is not HWC uint8 RGB.
-            InvalidOption: a category that the model does not know.
+            InvalidOption: a category that the model does not know, or a mask head that it does not carry.
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise TypeError(f"An image is HWC uint8 RGB, not {image.dtype} of shape {image.shape}.")
         options = options or Options()
+        if options.mask_head == "conv" and not self.has_conv_head:
+            raise InvalidOption(
+                f"{self.info.name} carries no second mask head; mask_head can only be 'point'.",
+                field="mask_head",
+                limit=["point"],
+                value="conv",
+            )
         wanted = self._category_indices(options.categories)
         with torch.inference_mode():
             started = time.perf_counter()
@@ -84,7 +98,11 @@ class Segmenter:
         # Masks are refined for what is kept only: refinement is the costly part of a crowded photo.
         kept = _keep(detections, boxes, options, wanted)
         classes = detections.classes[kept]
-        logits = self.model.mask_logits(features, detections.boxes[kept], classes, refinement=options.refinement)
+        regions = detections.boxes[kept]
+        if options.mask_head == "conv":
+            logits = self.model.constant_mask_logits(features, regions, classes)
+        else:
+            logits = self.model.mask_logits(features, regions, classes, refinement=options.refinement)
         return logits, boxes[kept], classes, detections.scores[kept]
 
     def _instance(
@@ -106,9 +124,10 @@ class Segmenter:
         )
 
     def _category_indices(self, names_or_ids: tuple[str, ...] | None) -> list[int] | None:
-        if names_or_ids is None:
+        """Rows of the wanted classes, None for all. What is not asked for by name is hidden where it is unreliable."""
+        if names_or_ids == (ALL_CATEGORIES,) or (names_or_ids is None and not self.info.reliable):
             return None
-        return [self._category_index(key) for key in names_or_ids]
+        return [self._category_index(key) for key in names_or_ids or self.info.reliable]
 
     def _category_index(self, key: str) -> int:
         for index, category in enumerate(self.info.categories):

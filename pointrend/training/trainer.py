@@ -117,7 +117,8 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
-        if math.isfinite(float(total)) and math.isfinite(float(norm)):
+        loss = total.item()
+        if math.isfinite(loss) and math.isfinite(norm.item()):
             self._unfit = 0
             self.optimiser.step()
             self.average.update(self.model)
@@ -127,8 +128,8 @@ class Trainer:
                 raise TrainingError(
                     f"The loss was not finite in {PATIENCE} steps in a row (step {step}). Lower the learning rate."
                 )
-        losses = {f"loss_{name}": float(value) for name, value in parts.items()}
-        return {**losses, "loss_total": float(total), "gradient_norm": float(norm), "rate": rate}
+        losses = {f"loss_{name}": value.item() for name, value in parts.items()}
+        return {**losses, "loss_total": loss, "gradient_norm": norm.item(), "rate": rate}
 
     def _normalised(self, samples: Sequence[Sample]) -> Tensor:
         """A batch (N, 3, S, S) of crops in the network's order of colours, channels last in memory."""

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from crops import make_sample
+
+from pointrend.config import ModelConfig
+from pointrend.errors import ConfigError
+from pointrend.modeling.rcnn import RCNN
+from pointrend.training.initialise import randomise
+from pointrend.training.objective import Recipe, step_losses
+
+RECIPE = Recipe(anchors=64, regions=32, masks=8, points=49, proposals=50)
+
+
+@pytest.fixture
+def model(tiny_config: ModelConfig) -> RCNN:
+    torch.manual_seed(1)
+    model = RCNN(tiny_config)
+    randomise(model)
+    return model.train()
+
+
+def losses_of(model: RCNN, *samples: object) -> dict[str, torch.Tensor]:
+    images = torch.randn(len(samples), 3, 128, 128)
+    return step_losses(model, images, samples, RECIPE)  # type: ignore[arg-type]
+
+
+def test_all_losses_are_finite_and_undecided_at_first(model: RCNN) -> None:
+    samples = [make_sample([[10, 10, 60, 70], [70, 20, 120, 60]], [0, 2]), make_sample([[30, 40, 90, 100]], [1])]
+    losses = losses_of(model, *samples)
+    assert set(losses) == {"rpn_class", "rpn_box", "box_class", "box", "coarse", "points", "conv"}
+    assert all(bool(value.isfinite()) for value in losses.values())
+    for name in ("coarse", "points", "conv", "rpn_class"):
+        assert losses[name].item() == pytest.approx(0.693, abs=0.1)
+    assert 0.5 < losses["box_class"].item() < 3
+
+
+def test_everything_that_should_learn_gets_a_gradient_and_the_second_head_leaves_the_trunk_alone(model: RCNN) -> None:
+    losses = losses_of(model, make_sample([[10, 10, 60, 70]], [0]))
+    losses["conv"].backward(retain_graph=True)
+    touched = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    assert touched
+    assert all(name.startswith("roi_heads.conv_mask_head.") for name in touched)
+    sum(value for name, value in losses.items() if name != "conv").backward()  # type: ignore[union-attr]
+    assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
+
+
+def test_a_photo_without_objects_has_no_mask_loss(model: RCNN) -> None:
+    losses = losses_of(model, make_sample([], []))
+    assert set(losses) == {"rpn_class", "rpn_box", "box_class", "box"}
+    assert losses["rpn_box"].item() == 0
+    sum(losses.values()).backward()  # type: ignore[union-attr]
+
+
+def test_without_any_label_nothing_is_background(model: RCNN) -> None:
+    losses = losses_of(model, make_sample([], [], labelled=[False] * 3))
+    assert losses["rpn_class"].item() == 0
+    assert losses["box_class"].item() == pytest.approx(0, abs=1e-4)
+
+
+def test_only_a_pointrend_can_be_trained(tiny_config: ModelConfig) -> None:
+    mask_rcnn = RCNN(replace(tiny_config, coarse_mask=None, point_head=None)).train()
+    with pytest.raises(ConfigError, match="PointRendMaskHead"):
+        losses_of(mask_rcnn, make_sample([[10, 10, 60, 70]], [0]))
+
+
+def test_a_few_steps_on_one_photo_lower_every_loss(model: RCNN) -> None:
+    sample = make_sample([[10, 10, 60, 70], [70, 20, 120, 60]], [0, 2])
+    images = sample.image.permute(2, 0, 1)[None].float().sub(127).div(64).repeat(2, 1, 1, 1)
+    optimiser = torch.optim.AdamW(model.parameters(), 3e-3)
+    history = []
+    for _ in range(40):
+        losses = step_losses(model, images, [sample, sample], RECIPE)
+        optimiser.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        history.append({name: value.item() for name, value in losses.items()})
+    for name in ("rpn_class", "box_class", "coarse", "points", "conv"):
+        early = sum(row[name] for row in history[:3]) / 3
+        late = sum(row[name] for row in history[-5:]) / 5
+        assert late < 0.6 * early, name

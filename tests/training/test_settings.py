@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pointrend.config import EfficientNetConfig, ModelConfig
+from pointrend.errors import ConfigError
+from pointrend.training.run import RECIPES
+from pointrend.training.settings import Settings
+
+
+def write(folder: Path, config: ModelConfig, **keys: object) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump({"name": "tiny", "model": config.to_dict(), **keys}), encoding="utf-8")
+    return path
+
+
+def test_the_demo_recipe_reads_and_round_trips() -> None:
+    settings = Settings.from_file(RECIPES / "demo.yaml")
+    assert settings.model.trunk == EfficientNetConfig(variant=1)
+    assert settings.model.num_classes == len(settings.categories) == 17
+    assert settings.model.conv_mask is not None
+    assert ModelConfig.from_dict(settings.model.to_dict()) == settings.model
+    assert settings.steps.points == 196
+
+
+def test_the_model_may_be_a_file_beside_the_recipe(tmp_path: Path, tiny_config: ModelConfig) -> None:
+    (tmp_path / "net.yaml").write_text(yaml.safe_dump(tiny_config.to_dict()), encoding="utf-8")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("name: tiny\nmodel: net.yaml\ncrop: 128\njitter: [1, 2]\n", encoding="utf-8")
+    settings = Settings.from_file(recipe)
+    assert settings.model == tiny_config
+    assert (settings.crop, settings.jitter) == (128, (1.0, 2.0))
+    assert settings.for_classes(5).model.num_classes == 5
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"learning_rate": 1}, "no key 'learning_rate'; known are .*rate"),
+        ({"rate": -1}, "rate must be a number from 0 to 1, not -1"),
+        ({"rate": True}, "rate must be a number"),
+        ({"batch": 2.5}, "batch must be a whole number from 1 to 1024, not 2.5"),
+        ({"crop": 100}, "crop must be a multiple of 32 from 64 to 4096, not 100"),
+        ({"jitter": [2, 1]}, "jitter must be two numbers"),
+        ({"categories": ["person"]}, "categories must be a list of ids"),
+        ({"frozen": ["res9"]}, "frozen must be a list of stem, res2"),
+        ({"init": 5}, "init must be text, not 5"),
+        ({"steps": {"anchor": 5}}, "steps must be a mapping of anchors"),
+        ({"steps": {"anchors": 0}}, "steps.anchors must be a whole number"),
+    ],
+)
+def test_what_a_recipe_cannot_say(
+    tmp_path: Path, tiny_config: ModelConfig, keys: dict[str, object], message: str
+) -> None:
+    path = write(tmp_path, tiny_config, **keys)
+    with pytest.raises(ConfigError, match=message) as raised:
+        Settings.from_file(path)
+    assert str(path) in str(raised.value)
+
+
+def test_files_that_are_no_recipe(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        Settings.from_file(tmp_path / "none.yaml")
+    path = tmp_path / "bad.yaml"
+    path.write_text("name: [", encoding="utf-8")
+    with pytest.raises(ConfigError, match="is not YAML"):
+        Settings.from_file(path)
+    path.write_text("- a", encoding="utf-8")
+    with pytest.raises(ConfigError, match="a mapping of keys to values, not a list"):
+        Settings.from_file(path)
+    path.write_text("name: x", encoding="utf-8")
+    with pytest.raises(ConfigError, match="the key 'model' is missing"):
+        Settings.from_file(path)
