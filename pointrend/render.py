@@ -9,24 +9,26 @@ import colorsys
 import io
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from pycocotools import mask as coco_mask
 
-from pointrend.prediction import Instance, Prediction
+from pointrend.prediction import Instance, Prediction, Segment, Segmentation
+from pointrend.rle import decode_crop
 
 Box = tuple[float, float, float, float]
 Colour = tuple[int, int, int]
+Window = tuple[int, int, NDArray[np.bool_]]
 
 _GOLDEN_RATIO = 0.618033988749895
 _SHADES = ((0.85, 0.95), (0.55, 1.0), (0.95, 0.7))  # (saturation, value), one after the other
 
 
 def colour(index: int) -> Colour:
-    """The colour of the instance ``index`` (0 is the best), as RGB in 0..255; the same in every picture.
+    """The colour of the instance ``index`` (0 is the best) or of a category id, as RGB; the same in every picture.
 
     Hues step by the golden ratio, which keeps any number of them apart; shades differ between neighbours.
     """
@@ -46,9 +48,10 @@ def labels(prediction: Prediction) -> list[str]:
 
 
 def overlay(image: NDArray[np.uint8], prediction: Prediction, opacity: float = 0.5) -> NDArray[np.uint8]:
-    """Draw every instance's mask, outline and label on a copy of the photo; where masks overlap the best is on top.
+    """Draw what was found on a copy of the photo: masks with outlines and labels, or boxes where there are no masks.
 
-    An instance without a mask is drawn by its box. Masks are blended inside their own windows.
+    Instances have a colour each, and where masks overlap the best is on top; segments have their category's colour.
+    Masks are blended inside their own windows.
 
     Args:
         image: (H, W, 3) uint8 RGB, the upright photo that ``prediction`` is of.
@@ -71,14 +74,14 @@ def overlay(image: NDArray[np.uint8], prediction: Prediction, opacity: float = 0
     canvas = Image.fromarray(image)
     line = max(1, round(min(width, height) / 320))
     draw = ImageDraw.Draw(canvas)
-    found = list(zip(prediction.instances, labels(prediction), strict=True))
-    for index, (instance, _) in reversed(list(enumerate(found))):
-        if instance.segmentation is None:
-            draw.rectangle(_corners(instance), outline=colour(index), width=line)
+    layers = _layers(prediction)
+    for layer in reversed(layers):
+        if layer.window is None:
+            draw.rectangle(layer.box, outline=layer.colour, width=line)
         else:
-            x, y, mask = decode_crop(instance.segmentation)
-            canvas.paste(colour(index), (x, y), Image.fromarray(_alpha(mask, opacity, line)))
-    _draw_labels(draw, (width, height), [(instance, text, colour(i)) for i, (instance, text) in enumerate(found)])
+            x, y, mask = layer.window
+            canvas.paste(layer.colour, (x, y), Image.fromarray(_alpha(mask, opacity, line)))
+    _draw_labels(draw, (width, height), layers)
     return np.array(canvas)
 
 
@@ -89,17 +92,56 @@ def encode_png(array: NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def decode_crop(segmentation: dict[str, Any]) -> tuple[int, int, NDArray[np.bool_]]:
-    """Decode COCO's compressed run lengths to the part of the photo that holds the mask.
+def window(segmentation: Segmentation, size: tuple[int, int]) -> Window:
+    """The part of the photo that holds a mask: its left, its top and the (h, w) bool mask there.
 
     Args:
-        segmentation: ``{"size": [height, width], "counts": str}``.
-
-    Returns:
-        x, y and the (h, w) bool mask of the window there; no pixels for an empty mask.
+        segmentation: run lengths or polygons.
+        size: the photo's (height, width), which polygons do not know.
     """
-    x, y, width, height = (int(side) for side in coco_mask.toBbox(segmentation))
-    return x, y, coco_mask.decode(segmentation)[y : y + height, x : x + width].astype(bool)
+    if isinstance(segmentation, dict):
+        return decode_crop(segmentation)
+    if not segmentation:
+        return 0, 0, np.zeros((0, 0), dtype=np.bool_)
+    merged = coco_mask.merge(coco_mask.frPyObjects(segmentation, *size))
+    return decode_crop({"size": size, "counts": merged["counts"]})
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """One thing to draw; ``window`` is its mask, or None where its box is drawn instead."""
+
+    text: str
+    colour: Colour
+    box: Box
+    window: Window | None
+
+
+def _layers(prediction: Prediction) -> list[_Layer]:
+    """What to draw, the topmost first."""
+    size = prediction.height, prediction.width
+    if prediction.task == "semantic":
+        return [
+            _Layer(f"{segment.category}  {segment.area / (size[0] * size[1]):.0%}", colour(segment.category_id), *drawn)
+            for segment in prediction.segments
+            if (drawn := _segment_window(segment, size)) is not None
+        ]
+    return [
+        _Layer(
+            f"{name}  {instance.score:.0%}",
+            colour(index),
+            _corners(instance),
+            None if instance.segmentation is None else window(instance.segmentation, size),
+        )
+        for index, (instance, name) in enumerate(zip(prediction.instances, labels(prediction), strict=True))
+    ]
+
+
+def _segment_window(segment: Segment, size: tuple[int, int]) -> tuple[Box, Window] | None:
+    if segment.segmentation is None:
+        return None
+    x, y, mask = window(segment.segmentation, size)
+    return (x, y, x + mask.shape[1], y + mask.shape[0]), (x, y, mask)
 
 
 def _alpha(mask: NDArray[np.bool_], opacity: float, line: int) -> NDArray[np.uint8]:
@@ -120,18 +162,18 @@ def _corners(instance: Instance) -> Box:
     return x, y, x + width, y + height
 
 
-def _draw_labels(draw: ImageDraw.ImageDraw, size: tuple[int, int], found: list[tuple[Instance, str, Colour]]) -> None:
+def _draw_labels(draw: ImageDraw.ImageDraw, size: tuple[int, int], layers: Iterable[_Layer]) -> None:
     width, height = size
     font = ImageFont.load_default(size=min(40, max(11, round(min(width, height) / 32))))
     placed: list[Box] = []
-    for instance, name, fill in found:
-        text = f"{name}  {instance.score:.0%}"
+    for layer in layers:
+        text, fill = layer.text, layer.colour
         left, top, right, bottom = draw.textbbox((0, 0), text, font=font)
         pad = max(2, round((bottom - top) / 4))
         text_width, text_height = right - left + 2 * pad, bottom - top + 2 * pad
         if text_width > width or text_height > height:
             continue  # the photo is smaller than its own label
-        x0, y0, _, y1 = _corners(instance)
+        x0, y0, _, y1 = layer.box
         x = min(max(x0, 0), width - text_width)
         heights = [y0 - text_height, y0, y0 + text_height, y1 - text_height, y1]
         spots = [(x, min(max(y, 0), height - text_height)) for y in heights]

@@ -1,4 +1,9 @@
-"""Encoding masks as COCO's compressed run lengths without building them at the photo's size."""
+"""COCO's compressed run lengths of a mask, written and read without building it at the photo's size.
+
+COCO counts the runs of empty and filled pixels in turn, down the columns of the whole photo, the empty ones first.
+
+Shapes: h, w of a mask's window in pixels, N runs.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +17,8 @@ from pycocotools import mask as coco_mask
 def encode_crop(crop: NDArray[np.bool_], x: int, y: int, height: int, width: int) -> dict[str, Any]:
     """Encode a mask that is known inside a window only; it is empty elsewhere.
 
-    COCO counts runs down the columns of the whole photo. The runs of the window are found in the window and their
-    ends shifted to where the photo's pixels lie, so that the cost depends on the window alone.
+    The runs of the window are found in the window and their ends shifted to where the photo's pixels lie, so that the
+    cost depends on the window alone.
 
     Args:
         crop: (h, w) bool, the window's mask.
@@ -45,3 +50,59 @@ def encode_crop(crop: NDArray[np.bool_], x: int, y: int, height: int, width: int
         counts = counts[:-1]
     encoded = coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
     return {"size": [height, width], "counts": encoded["counts"].decode("ascii")}
+
+
+def decode_crop(segmentation: dict[str, Any]) -> tuple[int, int, NDArray[np.bool_]]:
+    """Decode a mask to the part of the photo that holds it; the cost depends on that part alone.
+
+    Args:
+        segmentation: ``{"size": [height, width], "counts": str}``.
+
+    Returns:
+        x, y and the (h, w) bool mask of the smallest window that holds it; no pixels for an empty mask.
+
+    Raises:
+        ValueError: the runs do not fill the photo.
+    """
+    height, width = segmentation["size"]
+    bounds = np.cumsum(_counts(segmentation["counts"]))
+    if bounds.size == 0 or bounds[-1] != height * width:
+        raise ValueError(f"The runs of a mask do not fill its photo of {width}x{height} pixels.")
+    starts, ends = bounds[0 : bounds.size - 1 : 2], bounds[1::2]
+    starts, ends = starts[ends > starts], ends[ends > starts]
+    if starts.size == 0:
+        return 0, 0, np.zeros((0, 0), dtype=np.bool_)
+    left, right = int(starts[0] // height), int((ends[-1] - 1) // height) + 1
+    if (starts // height < (ends - 1) // height).any():
+        top, bottom = 0, height  # a run goes on in the next column: it touches both edges
+    else:
+        top, bottom = int((starts % height).min()), int(((ends - 1) % height).max()) + 1
+    rows, columns = bottom - top, right - left
+    # +1 where a run starts and -1 where it ends, summed up along the window's columns.
+    steps = np.zeros(rows * columns + 1, dtype=np.int8)
+    steps[(starts // height - left) * rows + starts % height - top] += 1
+    last = ends - 1
+    steps[(last // height - left) * rows + last % height - top + 1] -= 1
+    filled = np.cumsum(steps[:-1], dtype=np.int8).astype(np.bool_)
+    return left, top, filled.reshape(columns, rows).T
+
+
+def _counts(text: str | bytes) -> NDArray[np.int64]:
+    """The run lengths (N,) that pycocotools' compressed text stands for.
+
+    A number is written in groups of five bits, the lowest first, each as a character from '0' on; 0x20 says that more
+    follow and 0x10 of the last one is the sign. From the fourth number on it is the difference to the one two before.
+    """
+    data = text.encode("ascii") if isinstance(text, str) else text
+    codes = np.frombuffer(data, dtype=np.uint8).astype(np.int64) - 48
+    last = np.flatnonzero((codes & 0x20) == 0)
+    if codes.size == 0 or last.size == 0 or last[-1] != codes.size - 1:
+        raise ValueError("The runs of a mask end in the middle of a number.")
+    first = np.concatenate(([0], last[:-1] + 1))
+    places = np.arange(codes.size) - np.repeat(first, last - first + 1)
+    numbers = np.add.reduceat((codes & 0x1F) << (5 * places), first)
+    negative = (codes[last] & 0x10) != 0
+    numbers[negative] -= np.int64(1) << (5 * (places[last][negative] + 1))
+    numbers[1::2] = np.cumsum(numbers[1::2])
+    numbers[2::2] = np.cumsum(numbers[2::2])
+    return numbers

@@ -1,15 +1,15 @@
 import io
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from pointrend.prediction import Instance, Prediction
-from pointrend.render import colour, decode_crop, encode_png, labels, overlay
+from pointrend.polygons import polygons
+from pointrend.prediction import Instance, Prediction, Segment
+from pointrend.render import colour, encode_png, labels, overlay, window
 
 
 def rle(mask: np.ndarray) -> dict:
@@ -38,29 +38,6 @@ def block(size: tuple[int, int], y: int, x: int, h: int, w: int) -> np.ndarray:
     mask = np.zeros(size, bool)
     mask[y : y + h, x : x + w] = True
     return mask
-
-
-@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1), st.floats(0, 1))
-def test_crops_agree_with_pycocotools(height: int, width: int, seed: int, density: float) -> None:
-    mask = np.random.default_rng(seed).random((height, width)) < density
-    x, y, crop = decode_crop(rle(mask))
-    pasted = np.zeros_like(mask)
-    pasted[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
-    np.testing.assert_array_equal(pasted, mask)
-    if mask.any():
-        assert crop.any(axis=0).all() or crop.any(axis=1).any()
-        assert crop[0].any()
-        assert crop[-1].any()
-        assert crop[:, 0].any()
-        assert crop[:, -1].any()
-    else:
-        assert crop.size == 0
-
-
-def test_long_runs_of_a_large_photo() -> None:
-    mask = block((3000, 4000), 2990, 3990, 5, 7)
-    x, y, crop = decode_crop(rle(mask))
-    assert (x, y, crop.shape, crop.all()) == (3990, 2990, (5, 7), True)
 
 
 def test_labels_number_each_category_by_score() -> None:
@@ -149,6 +126,36 @@ def test_boxes_stand_in_for_missing_masks() -> None:
     drawn = overlay(np.zeros((*size, 3), np.uint8), prediction(size, instance(mask, with_mask=False)))
     assert tuple(drawn[100, 100]) == colour(0)
     assert tuple(drawn[100, 160]) == (0, 0, 0)
+
+
+def test_polygons_are_drawn_as_their_mask_is() -> None:
+    size = (200, 300)
+    mask = block(size, 60, 100, 80, 120)
+    photo = np.zeros((*size, 3), np.uint8)
+    traced = replace(instance(mask), segmentation=polygons(mask, 0, 0))
+    drawn, expected = (overlay(photo, prediction(size, each)) for each in (traced, instance(mask)))
+    assert (drawn != expected).any(axis=2).sum() <= 4 * 4  # a polygon cuts corners
+    assert window([], size)[2].size == 0
+
+
+def test_segments_have_the_colour_of_their_category() -> None:
+    size = (200, 300)
+    found = Prediction(
+        width=300,
+        height=200,
+        instances=(),
+        model={},
+        task="semantic",
+        segments=(
+            Segment(17, "cat", 9600, rle(block(size, 60, 10, 80, 120))),
+            Segment(3, "car", 9600, rle(block(size, 60, 170, 80, 120))),
+            Segment(4, "bus", 10, None),
+        ),
+    )
+    drawn = overlay(np.zeros((*size, 3), np.uint8), found, opacity=1)
+    assert tuple(drawn[130, 70]) == colour(17)
+    assert tuple(drawn[130, 230]) == colour(3)
+    assert tuple(drawn[190, 150]) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 400), (400, 1), (5, 5)])

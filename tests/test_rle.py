@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
 
-from pointrend.rle import encode_crop
+from pointrend.rle import decode_crop, encode_crop
 
 
 @given(st.data())
@@ -26,3 +26,32 @@ def test_a_crop_encodes_as_its_full_frame_does(data):
 def test_a_window_outside_the_photo_is_refused():
     with pytest.raises(ValueError, match="not inside a photo of 4x3"):
         encode_crop(np.ones((2, 2), dtype=bool), 3, 0, 3, 4)
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1), st.floats(0, 1))
+def test_crops_agree_with_pycocotools(height, width, seed, density):
+    mask = np.random.default_rng(seed).random((height, width)) < density
+    encoded = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    x, y, crop = decode_crop({"size": [height, width], "counts": encoded["counts"].decode()})
+    pasted = np.zeros_like(mask)
+    pasted[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
+    np.testing.assert_array_equal(pasted, mask)
+    if mask.any():
+        assert crop[:, 0].any()
+        assert crop[:, -1].any()
+        whole_columns = (mask[-1, :-1] & mask[0, 1:]).any()
+        assert whole_columns or (crop[0].any() and crop[-1].any())
+    else:
+        assert crop.size == 0
+
+
+def test_long_runs_of_a_large_photo():
+    encoded = encode_crop(np.ones((5, 7), bool), 3990, 2990, 3000, 4000)
+    x, y, crop = decode_crop(encoded)
+    assert (x, y, crop.shape, crop.all()) == (3990, 2990, (5, 7), True)
+
+
+@pytest.mark.parametrize("counts", ["", "o", "54"])
+def test_runs_that_do_not_fill_the_photo_are_refused(counts):
+    with pytest.raises(ValueError, match="runs of a mask"):
+        decode_crop({"size": [3, 4], "counts": counts})

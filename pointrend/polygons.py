@@ -1,0 +1,102 @@
+"""A mask as COCO's polygons, traced between its pixels and thinned out.
+
+Coordinates are pixels of the photo; a pixel covers [x, x + 1] x [y, y + 1].
+
+Shapes: h, w of a mask's window, N points of a ring. A ring is closed: its last point is joined to its first.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from contourpy import FillType, contour_generator
+from numpy.typing import NDArray
+
+Ring = NDArray[np.float64]
+
+TOLERANCE = 0.75
+
+
+def polygons(crop: NDArray[np.bool_], x: int, y: int, tolerance: float = TOLERANCE) -> list[list[float]]:
+    """Trace a mask that is known inside a window.
+
+    Each part of the mask (its pixels joined by edges or corners) is one polygon. COCO knows no holes: a hole is joined
+    to its part by a slit without width, there and back, which every even-odd or non-zero filling understands.
+
+    Args:
+        crop: (h, w) bool, the window's mask.
+        x, y: the window's left and top in the photo.
+        tolerance: how far the outline may stray from the traced one, in pixels.
+
+    Returns:
+        flat ``[x0, y0, x1, y1, ...]``, each of three points or more; none for an empty mask.
+    """
+    # A border of empty pixels closes the outlines along the window's edges. Values lie at pixel centres, so that the
+    # level half-way between 0 and 1 runs along the pixels' edges, with its corners cut.
+    levels = np.pad(crop, 1).astype(np.float32)
+    contours = contour_generator(z=levels, fill_type=FillType.OuterOffset).filled(0.5, np.inf)
+    parts = []
+    for points, offsets in zip(*contours, strict=True):
+        shifted = points + np.array((x - 0.5, y - 0.5))
+        rings = [
+            _simplify(shifted[start : end - 1], tolerance)  # contourpy repeats a ring's first point at its end
+            for start, end in pairwise(offsets)
+        ]
+        parts.append(_join(rings[0], rings[1:]).ravel().tolist())
+    return parts
+
+
+def _simplify(ring: Ring, tolerance: float) -> Ring:
+    """Douglas and Peucker (1973): keep the point that is farthest from a chord until all are near; a ring has two.
+
+    A ring that would lose its area stays as it is.
+    """
+    far = int(np.argmax(((ring - ring[0]) ** 2).sum(axis=1)))
+    keep = np.zeros(len(ring) + 1, dtype=bool)
+    keep[[0, far, -1]] = True
+    closed = np.vstack((ring, ring[:1]))
+    chords = [(0, far), (far, len(ring))]
+    while chords:
+        first, last = chords.pop()
+        if last - first < 2:
+            continue
+        distances = _distances(closed[first + 1 : last], closed[first], closed[last])
+        middle = first + 1 + int(distances.argmax())
+        if distances[middle - first - 1] > tolerance:
+            keep[middle] = True
+            chords += [(first, middle), (middle, last)]
+    kept = ring[keep[:-1]]
+    return kept if len(kept) >= 3 else ring
+
+
+def _distances(points: Ring, start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distances of points (N, 2) to the chord from ``start`` to ``end``."""
+    along, relative = end - start, points - start
+    length = float(along @ along)
+    if length == 0:
+        distances: NDArray[np.float64] = np.hypot(relative[:, 0], relative[:, 1])
+        return distances
+    places = np.clip(relative @ along / length, 0, 1)
+    off = relative - places[:, None] * along
+    distances = np.hypot(off[:, 0], off[:, 1])
+    return distances
+
+
+def _join(outer: Ring, holes: list[Ring]) -> Ring:
+    """One ring of a part and its holes: each joined where it is nearest, so that no slit crosses another hole."""
+    left = list(holes)
+    while left:
+        nearest = [_nearest(outer, hole) for hole in left]
+        chosen = min(range(len(left)), key=lambda index: nearest[index][0])
+        _, at, start = nearest[chosen]
+        hole = np.roll(left.pop(chosen), -start, axis=0)
+        outer = np.vstack((outer[: at + 1], hole, hole[:1], outer[at:]))
+    return outer
+
+
+def _nearest(ring: Ring, other: Ring) -> tuple[float, int, int]:
+    """The smallest squared distance between the points of two rings, and where it is in each."""
+    squared = ((ring[:, None] - other[None]) ** 2).sum(axis=2)
+    at, start = divmod(int(squared.argmin()), len(other))
+    return float(squared[at, start]), at, start
