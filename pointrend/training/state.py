@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,7 @@ def load_state(folder: Path, model: RCNN, optimiser: torch.optim.Optimizer, aver
             tensor.copy_(tree["average"][name])
         average.steps = tree["average_steps"]
         return Progress(tree["step"], tree["seconds"])
-    except (RuntimeError, KeyError, ValueError, EOFError, OSError) as error:
+    except (RuntimeError, KeyError, ValueError, EOFError, OSError, pickle.UnpicklingError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(
             f"{path} does not belong to this recipe, or is damaged ({reason:.200}). "
