@@ -83,6 +83,40 @@ def evaluate(
     run(Settings(model, data, split, limit, names, out, bootstrap, sheet), Console())
 
 
+@app.command()
+def train(
+    recipe: Annotated[
+        str, typer.Argument(help="A recipe (YAML), or the name of one that comes with the package: demo.")
+    ],
+    data: Annotated[Path, typer.Option(help="instances_train.json in COCO's format beside a folder images/.")],
+    budget: Annotated[str, typer.Option(help="Time to train, over all runs: 90s, 25m or 2h.")] = "25m",
+    out: Annotated[Path, typer.Option(help="Receives state, log, curve and model; a second run goes on here.")] = Path(
+        "training"
+    ),
+    init: Annotated[str | None, typer.Option(help="Start from this model or checkpoint, not the recipe's.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda; a GPU is taken where there is one.")] = None,
+    threads: Annotated[int | None, typer.Option(help="CPU threads.", min=1)] = None,
+    workers: Annotated[int, typer.Option(help="Processes that prepare photos.", min=0, max=64)] = 1,
+    seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+) -> None:
+    """Train or fine-tune a PointRend; run again after a kill, it has lost less than a minute."""
+    from pointrend.training.budget import seconds
+    from pointrend.training.run import train as run_training
+
+    folder = run_training(
+        recipe,
+        data,
+        out,
+        seconds(budget),
+        init=init,
+        device=device,
+        threads=threads,
+        workers=workers,
+        seed=seed,
+    )
+    typer.echo(f"{folder.path}: {folder.info.name}, {folder.weights.stat().st_size / 2**20:.1f} MiB")
+
+
 def main() -> None:
     """Run the command line; errors that this project raises on purpose are shown as a sentence, not a traceback."""
     try:
