@@ -7,25 +7,47 @@ from __future__ import annotations
 
 import difflib
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pointrend.config import ModelConfig
 from pointrend.errors import InvalidOption
+from pointrend.mask_encoding import encode_mask
 from pointrend.modeling.paste import paste_mask
+from pointrend.modeling.point_rend import subdivision_plan
 from pointrend.modeling.rcnn import RCNN, Detections
-from pointrend.options import Options
-from pointrend.prediction import Instance, Prediction
+from pointrend.options import FULL_REFINEMENT, Options
+from pointrend.prediction import Instance, Prediction, Segment, Segmentation
 from pointrend.preprocess import resize, to_input
-from pointrend.rle import encode_crop
+from pointrend.semantics import merge, segments
 from pointrend.weights.checkpoint import load_into, read_checkpoint
 from pointrend.weights.folder import Category, ModelFolder, ModelInfo
 
+FINE_CELL = 0.5  # pixels of the photo: with a mask's cells this small, its outline is within a quarter of a pixel
+
 ALL_CATEGORIES = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the network found and the caller wants, best first.
+
+    Attributes:
+        boxes: (R, 4) in the photo's pixels.
+        classes: (R,) int64.
+        scores: (R,).
+        logits: R of (S, S), each with its own S; None where only boxes were asked for.
+    """
+
+    boxes: Tensor
+    classes: Tensor
+    scores: Tensor
+    logits: list[Tensor] | None
 
 
 class Segmenter:
@@ -41,20 +63,26 @@ class Segmenter:
         self.info = info
 
     @property
+    def has_points(self) -> bool:
+        """Whether the model's own masks are refined at points, so that ``refinement`` means something."""
+        return self.model.config.point_head is not None
+
+    @property
     def has_conv_head(self) -> bool:
-        """Whether the model carries Mask R-CNN's head beside PointRend's."""
-        return self.model.roi_heads.conv_mask_head is not None
+        """Whether the model can answer ``mask_head=conv``."""
+        return self.model.config.conv_mask is not None
 
     def __call__(self, image: NDArray[np.uint8], options: Options | None = None) -> Prediction:
         """Find the objects of a photo and draw their masks.
 
         Args:
             image: HWC uint8 RGB, upright.
-            options: thresholds and choices; the defaults of :class:`Options` where left out.
+            options: thresholds and choices; the defaults of :class:`Options` where left out. ``format`` is of no
+                effect: it is for whoever sends the prediction on.
 
         Returns:
-            the instances by descending score. ``timing_ms`` holds ``inference`` (resizing, network, mask
-            logits) and ``encode`` (drawing the masks and their run lengths).
+            what was found. ``timing_ms`` holds ``inference`` (resizing, network, mask logits) and ``encode``
+            (drawing the masks and their run lengths or polygons).
 
         Raises:
             TypeError: the image is not HWC uint8 RGB.
@@ -63,65 +91,105 @@ class Segmenter:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise TypeError(f"An image is HWC uint8 RGB, not {image.dtype} of shape {image.shape}.")
         options = options or Options()
-        if options.mask_head == "conv" and not self.has_conv_head:
-            raise InvalidOption(
-                f"{self.info.name} carries no second mask head; mask_head can only be 'point'.",
-                field="mask_head",
-                limit=["point"],
-                value="conv",
-            )
+        self._check_head(options)
         wanted = self._category_indices(options.categories)
+        size = image.shape[0], image.shape[1]
         with torch.inference_mode():
             started = time.perf_counter()
-            logits, boxes, classes, scores = self._find(image, options, wanted)
-            found = time.perf_counter()
-            instances = tuple(
-                self._instance(*parts, image.shape[:2], with_mask=options.masks != "none")
-                for parts in zip(logits, boxes, classes.tolist(), scores.tolist(), strict=True)
-            )
+            found = self._find(image, options, wanted)
+            inferred = time.perf_counter()
+            instances, segments = self._encode(found, size, options)
             encoded = time.perf_counter()
         return Prediction(
-            width=image.shape[1],
-            height=image.shape[0],
+            width=size[1],
+            height=size[0],
             instances=instances,
             model={"name": self.info.name, "version": self.info.version},
-            timing_ms={"inference": (found - started) * 1000, "encode": (encoded - found) * 1000},
+            timing_ms={"inference": (inferred - started) * 1000, "encode": (encoded - inferred) * 1000},
+            task=options.task,
+            segments=segments,
         )
 
-    def _find(
-        self, image: NDArray[np.uint8], options: Options, wanted: list[int] | None
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Mask logits (R, S, S), boxes (R, 4) in the photo's pixels, classes (R) and scores (R), best first."""
+    def _find(self, image: NDArray[np.uint8], options: Options, wanted: list[int] | None) -> _Found:
         images, network_size = to_input(resize(image, self.model.config), self.model.config)
         features, detections = self.model.detect(images, network_size)
         boxes = _to_photo(detections.boxes, network_size, image.shape[:2])
         # Masks are refined for what is kept only: refinement is the costly part of a crowded photo.
         kept = _keep(detections, boxes, options, wanted)
-        classes = detections.classes[kept]
-        regions = detections.boxes[kept]
-        if options.mask_head == "conv":
-            logits = self.model.constant_mask_logits(features, regions, classes)
-        else:
-            logits = self.model.mask_logits(features, regions, classes, refinement=options.refinement)
-        return logits, boxes[kept], classes, detections.scores[kept]
+        found = _Found(boxes[kept], detections.classes[kept], detections.scores[kept], None)
+        if options.task == "detection":
+            return found
+        return replace(found, logits=self._mask_logits(features, detections.boxes[kept], found, options))
 
-    def _instance(
-        self, logits: Tensor, box: Tensor, index: int, score: float, size: tuple[int, ...], *, with_mask: bool
-    ) -> Instance:
-        """Draw one mask inside its own box and encode it at once: no full-size mask is ever built."""
-        height, width = size
-        x, y, crop = paste_mask(logits, box, height, width)
-        segmentation: dict[str, Any] | None = encode_crop(crop, x, y, height, width) if with_mask else None
-        category = self.info.categories[index]
-        x0, y0, x1, y1 = box.tolist()
+    def _mask_logits(self, features: dict[str, Tensor], boxes: Tensor, found: _Found, options: Options) -> list[Tensor]:
+        """Logits (S, S) of each mask; ``boxes`` are in the network's pixels."""
+        if not self.has_points:
+            return list(self.model.mask_logits(features, boxes, found.classes))
+        if options.mask_head == "conv":
+            return list(self.model.constant_mask_logits(features, boxes, found.classes))
+        refinements = torch.full_like(found.classes, options.refinement)
+        if not options.exact:
+            refinements = refinements.minimum(_useful_refinements(found.boxes, self.model.config))
+        logits: list[Tensor] = [torch.empty(0)] * len(boxes)
+        for refinement in sorted(set(refinements.tolist())):
+            group = (refinements == refinement).nonzero().flatten()
+            masks = self.model.mask_logits(features, boxes[group], found.classes[group], refinement=refinement)
+            for index, mask in zip(group.tolist(), masks, strict=True):
+                logits[index] = mask
+        return logits
+
+    def _encode(
+        self, found: _Found, size: tuple[int, int], options: Options
+    ) -> tuple[tuple[Instance, ...], tuple[Segment, ...]]:
+        """Instances, or, for the semantic task, segments. Masks are drawn inside their own boxes only."""
+        classes = found.classes.tolist()
+        if options.task == "semantic":
+            masks = [self._paste(found, index, size) for index in range(len(classes))]
+            return (), segments(merge(masks, classes, size), self.info.categories, options.masks)
+        return tuple(self._instance(found, index, size, options.masks) for index in range(len(classes))), ()
+
+    def _instance(self, found: _Found, index: int, size: tuple[int, int], form: str) -> Instance:
+        """Draw one mask, where masks were asked for, and encode it at once."""
+        area: int | None = None
+        segmentation: Segmentation | None = None
+        if found.logits is not None:
+            x, y, crop = self._paste(found, index, size)
+            area = int(np.count_nonzero(crop))
+            segmentation = encode_mask(form, crop, x, y, size)
+        category = self.info.categories[int(found.classes[index])]
+        x0, y0, x1, y1 = found.boxes[index].tolist()
         return Instance(
             category_id=category.id,
             category=category.name,
-            score=score,
+            score=float(found.scores[index]),
             bbox=(x0, y0, x1 - x0, y1 - y0),
-            area=int(np.count_nonzero(crop)),
+            area=area,
             segmentation=segmentation,
         )
+
+    def _paste(self, found: _Found, index: int, size: tuple[int, int]) -> tuple[int, int, NDArray[np.bool_]]:
+        assert found.logits is not None  # every task but detection has masks
+        return paste_mask(found.logits[index], found.boxes[index], *size)
+
+    def _check_head(self, options: Options) -> None:
+        if options.mask_head == "conv" and not self.has_conv_head:
+            raise InvalidOption(
+                f"The model {self.info.name} carries no convolutional mask head; mask_head can only be point.",
+                field="mask_head",
+                limit=["point"],
+                value="conv",
+                code="missing_mask_head",
+            )
+        refines = self.has_points and options.mask_head == "point"
+        if options.refinement != FULL_REFINEMENT and not refines:
+            raise InvalidOption(
+                f"refinement={options.refinement} is for masks that are refined at points; a convolutional head has "
+                f"one resolution. Leave refinement at {FULL_REFINEMENT}.",
+                field="refinement",
+                limit=FULL_REFINEMENT,
+                value=options.refinement,
+                code="missing_mask_head",
+            )
 
     def _category_indices(self, names_or_ids: tuple[str, ...] | None) -> list[int] | None:
         """Rows of the wanted classes, None for all. What is not asked for by name is hidden where it is unreliable."""
@@ -153,6 +221,20 @@ def load(model: str | Path = "demo", *, threads: int | None = None) -> Segmenter
     network = RCNN(folder.config)
     load_into(network, read_checkpoint(folder.weights))
     return Segmenter(network.eval(), folder.info)
+
+
+def _useful_refinements(boxes: Tensor, config: ModelConfig) -> Tensor:
+    """For boxes (R, 4) in the photo's pixels, the refinement (R,) beyond which a mask's cells are too fine to matter.
+
+    The grid of refinement r >= 1 has s * 2^(r - 1) cells a side, s being the first grid's; it is enough once a cell is
+    at most :data:`FINE_CELL` pixels of the photo.
+    """
+    if config.coarse_mask is None or config.point_head is None:
+        raise ValueError("Only masks that are refined at points have refinements.")
+    first_side, _ = subdivision_plan(config.coarse_mask.side, config.point_head)
+    longest = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1)
+    doublings = (longest / (FINE_CELL * first_side)).log2().ceil().clamp(min=0)
+    return doublings.long() + 1
 
 
 def _to_photo(boxes: Tensor, network_size: tuple[int, int], photo_size: tuple[int, ...]) -> Tensor:

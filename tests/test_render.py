@@ -134,7 +134,7 @@ def test_polygons_are_drawn_as_their_mask_is() -> None:
     photo = np.zeros((*size, 3), np.uint8)
     traced = replace(instance(mask), segmentation=polygons(mask, 0, 0))
     drawn, expected = (overlay(photo, prediction(size, each)) for each in (traced, instance(mask)))
-    assert (drawn != expected).any(axis=2).sum() <= 4 * 4  # a polygon cuts corners
+    assert (drawn != expected).any(axis=2).sum() < 0.01 * mask.sum()  # a polygon strays by part of a pixel
     assert window([], size)[2].size == 0
 
 

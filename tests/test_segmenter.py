@@ -14,7 +14,7 @@ from pointrend.image import decode
 from pointrend.segmenter import load
 
 PHOTO = decode((Path(__file__).parent / "demo" / "astronaut.png").read_bytes())
-ALL = Options(score_threshold=0.05)
+ALL = Options(score_threshold=0.05, categories=("all",))
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +72,63 @@ def test_without_masks_the_area_stays(segmenter):
     assert {each.segmentation for each in without} == {None}
     with pytest.raises(ValueError, match="masks=none"):
         without[0].mask()
+
+
+def test_detection_is_the_same_boxes_alone(segmenter):
+    with_masks = segmenter(PHOTO, ALL).instances
+    boxes = segmenter(PHOTO, replace(ALL, task="detection")).instances
+    assert [each.bbox for each in boxes] == [each.bbox for each in with_masks]
+    assert {(each.area, each.segmentation) for each in boxes} == {(None, None)}
+
+
+def test_segments_are_the_masks_laid_over_each_other(segmenter):
+    found = segmenter(PHOTO, ALL).instances
+    expected = np.zeros(PHOTO.shape[:2], int)
+    for instance in reversed(found):
+        expected[instance.mask()] = instance.category_id
+    prediction = segmenter(PHOTO, replace(ALL, task="semantic"))
+    assert prediction.instances == ()
+    assert [each.area for each in prediction.segments] == sorted((e.area for e in prediction.segments), reverse=True)
+    drawn = np.zeros(PHOTO.shape[:2], int)
+    for segment in prediction.segments:
+        assert segment.mask().sum() == segment.area
+        drawn[segment.mask()] = segment.category_id
+    assert np.array_equal(drawn, expected)
+    bare = segmenter(PHOTO, replace(ALL, task="semantic", masks="none")).segments
+    assert [(each.category, each.area) for each in bare] == [(e.category, e.area) for e in prediction.segments]
+
+
+def test_polygons_are_the_masks(segmenter):
+    found = segmenter(PHOTO, ALL).instances
+    traced = segmenter(PHOTO, replace(ALL, masks="polygon")).instances
+    large = [pair for pair in zip(found, traced, strict=True) if pair[0].area > 400]
+    assert large
+    for instance, polygon in large:
+        mask, drawn = instance.mask(), polygon.mask(PHOTO.shape[:2])
+        assert (mask & drawn).sum() / (mask | drawn).sum() > 0.9
+        assert polygon.area == instance.area
+
+
+def test_an_early_stop_moves_outlines_by_less_than_a_pixel(segmenter):
+    """What is off lies on the outline of the exact mask, one pixel to either side."""
+    small = decode((Path(__file__).parent / "demo" / "coffee.png").read_bytes())[::4, ::4].copy()
+    exact = segmenter(small, replace(ALL, exact=True)).instances
+    fast = segmenter(small, ALL).instances
+    assert any(max(each.bbox[2:]) < 56 for each in exact)
+    changed = outlines = 0
+    for one, other in zip(exact, fast, strict=True):
+        mask = np.pad(one.mask(), 1)
+        neighbours = [np.roll(mask, shift, axis) for axis in (0, 1) for shift in (-1, 1)]
+        outline = np.any([each != mask for each in neighbours], axis=0)[1:-1, 1:-1]
+        off = one.mask() != other.mask()
+        changed += off.sum()
+        outlines += outline.sum()
+    assert changed < 0.1 * outlines
+
+
+def test_a_mask_head_that_the_model_lacks_is_named(segmenter):
+    with pytest.raises(InvalidOption, match="mask_head can only be point"):
+        segmenter(PHOTO, Options(mask_head="conv"))
 
 
 def test_nothing_found_is_an_answer(segmenter):

@@ -105,7 +105,7 @@ def run(folder: ModelFolder, photos: Iterable[Photo], heads: Sequence[str]) -> A
 
 def _options(head: str, config: ModelConfig) -> Options:
     """What to ask for to get a head's masks; a model that has but one kind of head needs not be told which."""
-    raw: dict[str, object] = {"score_threshold": 0.05, "max_detections": 100, "categories": "all"}
+    raw: dict[str, object] = {"score_threshold": 0.05, "max_detections": 100, "categories": "all", "exact": True}
     if head != CONV:
         raw["refinement"] = 0 if head == COARSE else 4
     if config.conv_mask is not None and config.point_head is not None:

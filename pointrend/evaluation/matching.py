@@ -70,7 +70,7 @@ class Judge:
         found = self._found(predictions)
         if any(instance.segmentation is None for _, instance in found):
             raise ValueError("These predictions carry no masks: they were made with masks=none.")
-        results = self._results(found, [instance.area for _, instance in found])
+        results = self._results(found, [float(instance.area or 0) for _, instance in found])
         return MaskMatches(
             self._run(COCOeval(self._objects, results, iouType="segm")), self._run(BoundaryEval(self._objects, results))
         )
