@@ -1,0 +1,188 @@
+"""The client whose calls return when the answer is there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from pointrend.client.conversation import Conversation
+from pointrend.client.many import bar, in_order, length
+from pointrend.client.messages import Answer, Call, Renew, Result, Send, Talk
+from pointrend.client.retries import Retries
+from pointrend.client.tokens import tokens_for
+from pointrend.client.urls import checked_url, is_rpc
+from pointrend.errors import RequestError
+from pointrend.photo import Photo
+from pointrend.prediction import Prediction
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Transport(Protocol):
+    """Carries calls to a model."""
+
+    def send(self, call: Call, token: str | None) -> Answer:
+        """Send a call; a failure of the network is a ServerError."""
+
+    def close(self) -> None:
+        """Close the connections."""
+
+
+class Client:
+    """Asks a server for predictions; may be used by many threads at once, and as a context manager.
+
+    Args:
+        url: where the server listens; ``http(s)://`` for REST, ``grpc(s)://`` for gRPC.
+        model: the name under which it serves the model.
+        token: for servers that ask for one; where left out it is looked for on this machine.
+        key_file: TorchServe's ``key_file.json``, to take the token from.
+        management_url: where the key file's token is renewed; known by itself for servers that the launcher started.
+        timeout: seconds to wait for an answer, each time it is asked for.
+        retries: when an overloaded server is asked again.
+
+    Raises:
+        ValueError: the URL is none of those kinds.
+        ImportError: the libraries of the ``client`` extra are missing.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8080",
+        model: str = "pointrend",
+        *,
+        token: str | None = None,
+        key_file: str | Path | None = None,
+        management_url: str | None = None,
+        timeout: float = 60.0,
+        retries: Retries | None = None,
+    ) -> None:
+        self.url = checked_url(url)
+        self.timeout = timeout
+        self._tokens = tokens_for(self.url, token, key_file, management_url)
+        self._talks = Conversation(self._tokens, retries or Retries())
+        self._transport = _transport(self.url, model, timeout)
+
+    def segment(self, image: Photo, **options: Any) -> Prediction:
+        """Find the objects of a photo.
+
+        Args:
+            image: a path or a file's bytes, sent as they are; an HWC uint8 RGB array or a PIL image, sent as PNG.
+            options: see :class:`~pointrend.options.Options`; checked here before anything is sent.
+
+        Returns:
+            the prediction, which keeps a reference to the photo to show itself on.
+
+        Raises:
+            RequestError: one of its kinds; see :mod:`pointrend.errors`.
+            OSError: the path cannot be read.
+            TypeError: the array is not HWC uint8 RGB.
+        """
+        return self._run(self._talks.segment(image, options))
+
+    def segment_many(
+        self, images: Iterable[Photo], *, concurrency: int = 4, progress: bool = True, **options: Any
+    ) -> list[Prediction | RequestError]:
+        """Find the objects of many photos.
+
+        Args:
+            images: photos as in :meth:`segment`; taken as they are needed.
+            concurrency: requests at a time.
+            progress: show a bar, on a terminal or in a notebook.
+            options: for all photos.
+
+        Returns:
+            for each photo, in order, its prediction or, where it failed, the error; a file that cannot be read is an
+            InvalidRequest with the code ``unreadable_photo``. Predictions keep the path of their photo; photos that
+            came as data are not kept.
+
+        Raises:
+            ValueError: ``concurrency`` is below 1.
+        """
+
+        def one(image: Photo) -> Prediction | RequestError:
+            return self._run(self._talks.segment_or_error(image, options))
+
+        with bar(shown=progress) as shown:
+            return list(shown.track(in_order(one, images, concurrency), length(images), description="Photos"))
+
+    def render(self, image: Photo, **options: Any) -> bytes:
+        """The photo with its masks drawn on it, as a PNG file; arguments and errors as in :meth:`segment`."""
+        return self._run(self._talks.render(image, options))
+
+    def cutouts(self, image: Photo, **options: Any) -> dict[str, bytes]:
+        """Every object cut out of the photo: transparent PNG files by name, such as ``person-2.png``, best first.
+
+        Arguments and errors as in :meth:`segment`.
+        """
+        return self._run(self._talks.cutouts(image, options))
+
+    def label_map(self, image: Photo, **options: Any) -> NDArray[np.uint16]:
+        """Which object each pixel belongs to: (height, width), 0 is background, 1 the best instance, 2 the next.
+
+        With ``task="semantic"`` the numbers are category ids. Arguments and errors as in :meth:`segment`.
+        """
+        return self._run(self._talks.label_map(image, options))
+
+    def describe(self) -> dict[str, Any]:
+        """What the served model says of itself: name, version, categories, engine, limits.
+
+        Raises:
+            RequestError: as in :meth:`segment`.
+        """
+        return self._run(self._talks.describe())
+
+    def ready(self) -> bool:
+        """Whether a real prediction answers: TorchServe's own ``/ping`` says Healthy while it cannot predict."""
+        return self._run(Conversation(self._tokens, Retries(count=0)).ready())
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self, talk: Talk[Result]) -> Result:
+        """Perform the steps of a conversation, one after the other."""
+        try:
+            step = next(talk)
+            while True:
+                try:
+                    if isinstance(step, Send):
+                        reply: Answer | None = self._transport.send(step.call, step.token)
+                    elif isinstance(step, Renew):
+                        reply = _renew(step, self.timeout)
+                    else:
+                        time.sleep(step.seconds)
+                        reply = None
+                except RequestError as error:
+                    step = talk.throw(error)
+                else:
+                    step = talk.send(reply)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
+def _transport(url: str, model: str, timeout: float) -> Transport:
+    """Loads one library only: whoever speaks REST needs no grpc."""
+    if is_rpc(url):
+        from pointrend.client.rpc import Rpc
+
+        return Rpc(url, model, timeout)
+    from pointrend.client.rest import Rest
+
+    return Rest(url, model, timeout)
+
+
+def _renew(step: Renew, timeout: float) -> Answer:
+    from pointrend.client.rest import renew
+
+    return renew(step, timeout)

@@ -1,0 +1,121 @@
+"""What a client and a server say to each other: tokens, retries, results and errors, whatever carries them.
+
+Each function of :class:`Conversation` is a :data:`~pointrend.client.messages.Talk`: it names the steps, and who runs
+it performs them. So the blocking and the asynchronous client, over REST and over gRPC, behave alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pointrend.client import answers
+from pointrend.client.messages import Answer, Call, Send, Talk, Wait
+from pointrend.client.retries import Retries
+from pointrend.client.tokens import Tokens
+from pointrend.errors import InvalidOption, InvalidRequest, RequestError
+from pointrend.options import Options
+from pointrend.photo import Photo, file_bytes
+from pointrend.prediction import Prediction
+
+TOKEN_TRIES = 3  # a token may be renewed by another client between reading and sending it
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Talks to one server.
+
+    Attributes:
+        tokens: where the token comes from.
+        retries: when an overloaded server is asked again.
+    """
+
+    tokens: Tokens
+    retries: Retries
+
+    def segment(self, photo: Photo, options: Mapping[str, Any]) -> Talk[Prediction]:
+        """Find the objects of a photo."""
+        answer = yield from self._about(photo, options, "json")
+        return answers.prediction(answer).on(photo)
+
+    def segment_or_error(self, photo: Photo, options: Mapping[str, Any]) -> Talk[Prediction | RequestError]:
+        """As :meth:`segment`, with the error returned; keeps no photo but by its path."""
+        try:
+            result = yield from self.segment(photo, options)
+        except RequestError as error:
+            return error
+        except (OSError, TypeError) as error:
+            return InvalidRequest(f"The photo cannot be read: {error}.", field="image", code="unreadable_photo")
+        return result if isinstance(photo, str | Path) else result.on(None)
+
+    def render(self, photo: Photo, options: Mapping[str, Any]) -> Talk[bytes]:
+        """The photo with what was found drawn on it, as a PNG file."""
+        return answers.png((yield from self._about(photo, options, "png")))
+
+    def cutouts(self, photo: Photo, options: Mapping[str, Any]) -> Talk[dict[str, bytes]]:
+        """Every object cut out, as PNG files by name."""
+        return answers.cutouts((yield from self._about(photo, options, "cutouts")))
+
+    def label_map(self, photo: Photo, options: Mapping[str, Any]) -> Talk[NDArray[np.uint16]]:
+        """Which object each pixel belongs to, by number."""
+        return answers.label_map((yield from self._about(photo, options, "label_map")))
+
+    def describe(self) -> Talk[dict[str, Any]]:
+        """What the model says of itself."""
+        return answers.description((yield from self._ask(Call(None, {}))))
+
+    def ready(self) -> Talk[bool]:
+        """Whether a real prediction answers."""
+        try:
+            yield from self.segment(Image.new("RGB", (32, 32)), {"masks": "none"})
+        except RequestError:
+            return False
+        return True
+
+    def _about(self, photo: Photo, options: Mapping[str, Any], answer_format: str) -> Talk[Answer]:
+        if "format" in options:
+            raise InvalidOption(
+                "The client sets format itself: call segment, render, cutouts or label_map.",
+                field="format",
+                value=options["format"],
+                code="unsupported_combination",
+            )
+        wanted = {**options, "format": answer_format}
+        Options.parse(wanted)
+        body = file_bytes(photo)
+        if not body:
+            raise InvalidRequest("The photo is empty: it has 0 bytes.", field="image", code="missing_image")
+        return (yield from self._ask(Call(body, {name: _text(value) for name, value in wanted.items()})))
+
+    def _ask(self, call: Call) -> Talk[Answer]:
+        """Send a call until it is answered, refused, or not worth another try."""
+        retried = 0
+        token_tries = 0
+        while True:
+            token = yield from self.tokens.current()
+            answer: Answer = yield Send(call, token)
+            error = answers.failure(answer, len(call.photo or b""))
+            if error is None:
+                return answer
+            if error.code == answers.INVALID_TOKEN:
+                token_tries += 1
+                if token_tries >= TOKEN_TRIES or not self.tokens.refused(token):
+                    raise error
+                continue
+            pause = self.retries.wait(retried, answer.retry_after) if answer.status == 503 else None
+            if pause is None:
+                raise error
+            retried += 1
+            yield Wait(pause)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,197 @@
+"""The token of a TorchServe on this machine: found in its key file, and renewed before it expires.
+
+TorchServe writes ``key_file.json`` (mode 0600) to its working directory when it starts, and again on each renewal,
+which ends the former token at once:
+
+.. code-block:: json
+
+    {"management": {"key": "...", "expiration time": "2030-01-01T12:00:00Z"},
+     "inference": {"key": "...", "expiration time": "2030-01-01T12:00:00Z"},
+     "API": {"key": "..."}}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from pointrend.client.messages import Answer, Renew, Talk
+from pointrend.errors import InvalidRequest
+
+KEY_FILE_VARIABLE = "POINTREND_KEY_FILE"
+KEY_FILE = "key_file.json"
+RENEW_SECONDS_BEFORE = 30.0
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# How far the management port is from the one that predictions are asked at, in TorchServe's own defaults.
+_MANAGEMENT_DISTANCE = {"http": 8081 - 8080, "https": 8081 - 8080, "grpc": 8081 - 7070, "grpcs": 8081 - 7070}
+_DEFAULT_PORTS = {"http": 80, "https": 443, "grpc": 7070, "grpcs": 7070}
+
+
+class Tokens(Protocol):
+    """Where a client's token comes from."""
+
+    def current(self) -> Talk[str | None]:
+        """The token to send now; None where there is none."""
+
+    def refused(self, token: str | None) -> bool:
+        """Learn that the server refused a token; whether another try may do better."""
+
+
+class FixedToken:
+    """A token that was given, or none at all."""
+
+    def __init__(self, token: str | None) -> None:
+        self._token = token
+
+    def current(self) -> Talk[str | None]:
+        """Always the same."""
+        return self._token
+        yield  # makes this a conversation, though one without steps
+
+    def refused(self, token: str | None) -> bool:
+        """A given token does not get better."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    inference: str
+    expires: float  # seconds since the epoch
+    api: str
+
+
+class KeyFile:
+    """The token in a server's key file; read anew whenever the file changes, renewed before it expires.
+
+    Args:
+        path: the key file; None looks for that of a running server at ``url`` that this user started.
+        url: where predictions are asked for.
+        management_url: where tokens are renewed; None derives it from the server's settings or from ``url``.
+    """
+
+    def __init__(self, path: Path | None, url: str, management_url: str | None = None) -> None:
+        self._given = path
+        self._url = url
+        self._management_url = management_url
+        self._lock = threading.Lock()
+        self._renewing = False
+
+    def current(self) -> Talk[str | None]:
+        """The token of the file, renewed first where it is about to expire.
+
+        Raises:
+            InvalidRequest: the file that was named cannot be read.
+        """
+        path = self._given or find_key_file(self._url)
+        if path is None:
+            return None
+        keys = _read(path)
+        if keys is None:
+            if self._given is None:
+                return None
+            raise InvalidRequest(f"{path} is no key file of TorchServe's.", field="token", code="bad_key_file")
+        if keys.expires - time.time() > RENEW_SECONDS_BEFORE or not self._begin():
+            return keys.inference
+        try:
+            answer: Answer = yield Renew(f"{self._management(path)}/token?type=inference", keys.api)
+        finally:
+            self._renewing = False
+        # A renewal that failed leaves the old token, which may still do; the server's answer will tell.
+        renewed = _read(path) if answer.status == 200 else None
+        return (renewed or keys).inference
+
+    def refused(self, token: str | None) -> bool:
+        """Whether the file holds another token by now, as after a renewal by somebody else."""
+        path = self._given or find_key_file(self._url)
+        keys = _read(path) if path else None
+        return keys is not None and keys.inference != token
+
+    def _begin(self) -> bool:
+        """Whether the caller is the one who renews: two renewals at once would end each other's token."""
+        with self._lock:
+            mine = not self._renewing
+            self._renewing = True
+        return mine
+
+    def _management(self, path: Path) -> str:
+        if self._management_url:
+            return self._management_url.rstrip("/")
+        settings = _settings(path.parent / "config.properties")
+        return settings.get("management_address") or management_beside(self._url)
+
+
+def tokens_for(url: str, token: str | None, key_file: str | Path | None, management_url: str | None) -> Tokens:
+    """Choose where the token comes from: given, in a file that is named, or in that of a server on this machine.
+
+    Args:
+        url: where predictions are asked for.
+        token: used as it is, where given.
+        key_file: TorchServe's key file; None takes the environment's POINTREND_KEY_FILE.
+        management_url: where tokens are renewed.
+    """
+    named = key_file or os.environ.get(KEY_FILE_VARIABLE)
+    if token is not None:
+        return FixedToken(token)
+    if named:
+        return KeyFile(Path(named), url, management_url)
+    return KeyFile(None, url, management_url) if is_loopback(url) else FixedToken(None)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL leads to this machine and to no other."""
+    return urlsplit(url).hostname in _LOOPBACK
+
+
+def management_beside(url: str) -> str:
+    """Where management listens beside a server, if its ports keep the distances of TorchServe's defaults."""
+    parts = urlsplit(url)
+    port = (parts.port or _DEFAULT_PORTS[parts.scheme]) + _MANAGEMENT_DISTANCE[parts.scheme]
+    return f"http://{parts.hostname}:{port}"
+
+
+def find_key_file(url: str) -> Path | None:
+    """The key file of the server at ``url``, where this user started it with ``pointrend up`` or the launcher.
+
+    The launcher gives each server a folder of its own among the temporary files, with its settings in it. Only
+    folders of this user count: others may write there too.
+    """
+    port = str(urlsplit(url).port or _DEFAULT_PORTS[urlsplit(url).scheme])
+    found = []
+    for path in Path(tempfile.gettempdir()).glob(f"pointrend-*/{KEY_FILE}"):
+        settings = _settings(path.parent / "config.properties")
+        inference_port = str(urlsplit(settings.get("inference_address", "")).port)
+        if port in (inference_port, settings.get("grpc_inference_port")):
+            with contextlib.suppress(OSError):  # a server that stops takes its folder along
+                state = path.stat()
+                if state.st_uid == os.getuid():
+                    found.append((state.st_mtime, path))
+    return max(found)[1] if found else None  # the newest: one that was killed leaves its folder behind
+
+
+def _settings(path: Path) -> dict[str, str]:
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return {}
+    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def _read(path: Path) -> _Keys | None:
+    """The keys, or None where there are none to read: TorchServe may be writing the file at this moment."""
+    try:
+        tree = json.loads(path.read_text())
+        expires = datetime.fromisoformat(tree["inference"]["expiration time"]).timestamp()
+        return _Keys(tree["inference"]["key"], expires, tree["API"]["key"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,25 @@
+"""Where a server is, and how it is spoken to."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+_REST = ("http", "https")
+_RPC = ("grpc", "grpcs")
+
+
+def checked_url(url: str) -> str:
+    """A server's URL without the slash at its end.
+
+    Raises:
+        ValueError: it names no kind of server that we speak to, or no host.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in (*_REST, *_RPC) or not parts.hostname:
+        raise ValueError(f"A server's URL begins with http://, https://, grpc:// or grpcs://, unlike {url!r}.")
+    return url.rstrip("/")
+
+
+def is_rpc(url: str) -> bool:
+    """Whether gRPC is spoken there."""
+    return urlsplit(url).scheme in _RPC
