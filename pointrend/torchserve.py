@@ -81,15 +81,18 @@ class TorchServe(Service):
     Args:
         model_store: the folder that holds ``pointrend.mar``.
         ports: its loopback ports.
+        settings: keys of ``config.properties`` that differ from the file's.
     """
 
-    def __init__(self, model_store: Path, ports: Ports) -> None:
+    def __init__(self, model_store: Path, ports: Ports, settings: Mapping[str, str] | None = None) -> None:
         self.url = ports.server_url
+        self.rpc_url = f"grpc://127.0.0.1:{ports.grpc_inference}"
         self.management_url = f"http://127.0.0.1:{ports.management}"
         # Working directory, PID file, logs and unpacked archives: one folder a server.
         folder = Path(tempfile.mkdtemp(prefix="pointrend-"))
         config = folder / "config.properties"
-        config.write_text(render_settings(SETTINGS.read_text(), server_settings(ports, model_store.resolve())))
+        overrides = server_settings(ports, model_store.resolve()) | dict(settings or {})
+        config.write_text(render_settings(SETTINGS.read_text(), overrides))
         command = [sys.executable, "-m", "ts.model_server", "--start", "--foreground", "--ncs"]
         super().__init__("TorchServe", [*command, "--ts-config", str(config)], folder, _environment(folder))
 
