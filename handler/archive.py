@@ -3,7 +3,7 @@
 What lies in it::
 
     MAR-INF/MANIFEST.json  model-config.yaml  pointrend_handler.py
-    handler/     inputs.py outputs.py
+    handler/     inputs.py outputs.py metrics.py description.py
     pointrend/   the library, without any model
     model/       model.safetensors config.yaml model.json MODEL_CARD.md
 """
@@ -28,6 +28,7 @@ ARCHIVE_NAME = "pointrend"
 REQUIRED = ("model.safetensors", "config.yaml", "model.json")
 # By what they are rather than by what they are not: a pickle, which is a program, never comes in.
 MODEL_SUFFIXES = (".safetensors", ".yaml", ".json", ".md")
+HANDLER_MODULES = ("__init__.py", "inputs.py", "outputs.py", "metrics.py", "description.py")
 ROOM_FACTOR = 3  # the staged files, the archiver's own copy of them, and the archive
 
 
@@ -96,7 +97,7 @@ def _stage(model_folder: Path, staged: Path) -> Path:
     shutil.copytree(Path(pointrend.__path__[0]), content / "pointrend", ignore=_skip)
     source = Path(handler.__path__[0])
     (content / "handler").mkdir()
-    for name in ("__init__.py", "inputs.py", "outputs.py"):
+    for name in HANDLER_MODULES:
         shutil.copyfile(source / name, content / "handler" / name)
     for name in ("pointrend_handler.py", "model-config.yaml"):
         shutil.copyfile(source / name, staged / name)

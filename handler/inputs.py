@@ -1,7 +1,8 @@
 """What TorchServe hands over for one request, read as an image and its options.
 
 Three forms are equal: the image as the raw body; a form with the part ``image``; JSON with ``image`` in base64.
-Options are form fields, JSON keys, or, beside any of them, the header ``X-PointRend-Options``.
+Options are form fields, JSON keys, or, beside any of them, the header ``X-PointRend-Options``. gRPC's input map is
+handed over as a form is. Without an image, ``describe`` or ``health`` may be asked for.
 """
 
 from __future__ import annotations
@@ -10,28 +11,43 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
 from pointrend.errors import InvalidOption, InvalidRequest
 from pointrend.image import ImageLimits, check_bytes
+from pointrend.option_kinds import Boolean
 from pointrend.options import Options
 
 OPTIONS_HEADER = "X-PointRend-Options"
 IMAGE_PARTS = ("image", "data")
 BODY = "body"  # TorchServe's name for a body that is no form
+SEGMENT, DESCRIBE, HEALTH = "segment", "describe", "health"
 
 
-def read(data: Mapping[str, Any], headers: Mapping[str, Any], limits: ImageLimits) -> tuple[bytes | bytearray, Options]:
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one request asks for.
+
+    Attributes:
+        action: :data:`SEGMENT`, :data:`DESCRIBE` or :data:`HEALTH`; only the first has the rest.
+        image: the image file's bytes.
+        options: how to answer.
+    """
+
+    action: str
+    image: bytes | bytearray = b""
+    options: Options = field(default_factory=Options)
+
+
+def read(data: Mapping[str, Any], headers: Mapping[str, Any], limits: ImageLimits) -> Request:
     """Read one request.
 
     Args:
         data: TorchServe's parameters: ``{"body": bytes or parsed JSON}``, or one entry a form field.
         headers: its header names and values in the client's spelling; entries that are no text describe form fields.
         limits: bounds the size of base64 before it is decoded.
-
-    Returns:
-        the image file's bytes and the options.
 
     Raises:
         InvalidRequest: the request cannot be understood or carries no image.
@@ -46,31 +62,47 @@ def read(data: Mapping[str, Any], headers: Mapping[str, Any], limits: ImageLimit
             value=texts["content-encoding"],
             code="unsupported_encoding",
         )
-    image, fields = _image_and_fields(data, headers, limits)
+    is_json = BODY in data and len(data) == 1 and _is_json(headers)
+    fields = _parsed(data[BODY]) if is_json else data
+    action = _action(fields)
+    if action != SEGMENT:
+        return Request(action)
+    image, options = _from_json(fields, limits) if is_json else _from_form(fields)
     for name, value in _header_options(texts.get(OPTIONS_HEADER.lower(), "")).items():
-        if name in fields:
+        if name in options:
             raise InvalidRequest(
                 f"The option {name!r} stands in the request and in {OPTIONS_HEADER}; send it once.",
                 field=name,
                 code="duplicate_option",
             )
-        fields[name] = value
-    if "format" not in fields and _first_media_type(texts.get("accept", "")) == "image/png":
-        fields["format"] = "png"
-    return image, Options.parse(fields)
+        options[name] = value
+    if "format" not in options and _first_media_type(texts.get("accept", "")) == "image/png":
+        options["format"] = "png"
+    return Request(SEGMENT, image, Options.parse(options))
 
 
-def _image_and_fields(
-    data: Mapping[str, Any], headers: Mapping[str, Any], limits: ImageLimits
-) -> tuple[bytes | bytearray, dict[str, Any]]:
-    if BODY in data and len(data) == 1 and _is_json(headers):
-        return _from_json(_parsed(data[BODY]), limits)
-    image, fields = _split(data, (*IMAGE_PARTS, BODY))
+def is_grpc(headers: Mapping[str, Any]) -> bool:
+    """Whether a request came by gRPC: over REST, TorchServe itself adds the header ``url_path``, always."""
+    return not isinstance(headers.get("url_path"), str)
+
+
+def _action(fields: Mapping[str, Any]) -> str:
+    """What is asked for: without an image, ``describe`` or ``health``, set to true, may stand alone."""
+    asked = [name for name in (DESCRIBE, HEALTH) if name in fields]
+    if not asked or any(name in fields for name in (*IMAGE_PARTS, BODY)):
+        return SEGMENT
+    if len(fields) > 1:
+        raise InvalidRequest(f"{asked[0]} stands alone: leave out the other fields.", field=asked[0])
+    return asked[0] if Boolean().read(asked[0], _text(asked[0], fields[asked[0]])) else SEGMENT
+
+
+def _from_form(fields: Mapping[str, Any]) -> tuple[bytes | bytearray, dict[str, Any]]:
+    image, options = _split(fields, (*IMAGE_PARTS, BODY))
     if isinstance(image, str):
         image = image.encode()  # declared as text/...: TorchServe has decoded it
     if not isinstance(image, bytes | bytearray):
         raise InvalidRequest("The part 'image' must be a file, not JSON.", field="image")
-    return image, {name: _text(name, value) for name, value in fields.items()}
+    return image, {name: _text(name, value) for name, value in options.items()}
 
 
 def _is_json(headers: Mapping[str, Any]) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -16,14 +18,22 @@ _ARCHIVE = Path(__file__).resolve().parent
 if (_ARCHIVE / "pointrend").is_dir():
     sys.path.insert(0, str(_ARCHIVE))
 
+import numpy as np  # noqa: E402
+
 import pointrend  # noqa: E402
 from handler import inputs, outputs  # noqa: E402
+from handler.description import describe  # noqa: E402
+from handler.metrics import Metrics  # noqa: E402
 from pointrend.errors import RequestError, ServerError  # noqa: E402
 from pointrend.image import ImageLimits, decode  # noqa: E402
+from pointrend.options import Options  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
 MODEL_FOLDER = "model"  # where the archive keeps weights, configuration and model.json
+CLIENT_ID_HEADER = "X-Client-Request-Id"
+_CLIENT_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+_HEALTH_PHOTO = np.full((64, 64, 3), 128, dtype=np.uint8)
 
 
 class PointRendHandler:
@@ -46,56 +56,110 @@ class PointRendHandler:
         self._max_response_bytes = int(settings.get("max_response_bytes", 6_000_000))
         folder = Path(context.system_properties["model_dir"]) / MODEL_FOLDER
         self._segmenter = pointrend.load(folder, threads=settings.get("threads"))
+        self._metrics = Metrics(context.metrics, context.model_name)
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
         """Answer a batch: one body a request, always, so that a bad one costs its neighbours nothing."""
-        answers = []
-        for index, item in enumerate(data):
-            reply, timing = self._answer(item, context.get_all_request_header(index), context.get_request_id(index))
-            context.set_response_status(reply.status, reply.phrase, index)
-            context.set_response_content_type(index, reply.content_type)
-            if timing:
-                context.set_response_header(index, "Server-Timing", outputs.server_timing(timing))
-            answers.append(reply.body)
-        return answers
+        return [self._handle_one(item, context, index) for index, item in enumerate(data)]
+
+    def _handle_one(self, item: Mapping[str, Any], context: Any, index: int) -> bytes:
+        started = time.perf_counter()
+        headers, request_id = context.get_all_request_header(index), context.get_request_id(index)
+        reply, facts = self._answer(item, headers, request_id)
+        context.set_response_status(reply.status, reply.phrase, index)
+        context.set_response_content_type(index, reply.content_type)
+        for name, value in reply.headers.items():
+            context.set_response_header(index, name, value)
+        grpc = inputs.is_grpc(headers)
+        if grpc and not _describes(headers):
+            # The last of a stream of one. Without it, TorchServe 0.12 fails on StreamPredictions and ends the worker;
+            # Predictions ignores it; over REST it would leave the answer open.
+            context.set_response_header(index, "ts_stream_next", "false")
+        client_id = _client_id(headers)
+        if client_id is not None:  # TorchServe puts its own id into X-Request-Id, whatever a handler says
+            context.set_response_header(index, CLIENT_ID_HEADER, client_id)
+        _log(
+            request_id=request_id,
+            client_request_id=client_id,
+            transport="grpc" if grpc else "rest",
+            status=reply.status,
+            answer_bytes=len(reply.body),
+            total_ms=round((time.perf_counter() - started) * 1000, 1),
+            **facts,
+        )
+        return reply.body
 
     def _answer(
         self, item: Mapping[str, Any], headers: Mapping[str, Any], request_id: str | None
-    ) -> tuple[outputs.Reply, dict[str, float]]:
+    ) -> tuple[outputs.Reply, dict[str, Any]]:
+        """The reply, and what the log may say of the request: nothing that tells what is on the photo."""
+        started = time.perf_counter()
         try:
-            if headers.get("describe") == "True":
-                return self._describe(), {}
-            return self._segment(item, headers)
+            request = inputs.Request(inputs.DESCRIBE) if _describes(headers) else self._read(item, headers)
+            if request.action == inputs.DESCRIBE:
+                tree = describe(self._segmenter, self._limits, self._max_response_bytes)
+                return outputs.Reply.json(tree), {"action": request.action}
+            if request.action == inputs.HEALTH:
+                return self._health(), {"action": request.action}
+            return self._segment(request, started)
         except RequestError as error:
-            return outputs.refusal(error), {}
+            refused = error
         except Exception:
             # Whatever else goes wrong is ours: it must neither fail the batch nor end the worker.
             logger.exception("Request %s failed", request_id)
-            message = f"The server failed on this request; its log has the details under {request_id}."
-            return outputs.refusal(ServerError(message)), {}
+            refused = ServerError(f"The server failed on this request; its log has the details under {request_id}.")
+        self._metrics.refused(refused.code)
+        return outputs.refusal(refused), {"code": refused.code, "field": refused.field}
 
-    def _segment(self, item: Mapping[str, Any], headers: Mapping[str, Any]) -> tuple[outputs.Reply, dict[str, float]]:
-        started = time.perf_counter()
-        data, options = inputs.read(item, headers, self._limits)
-        image = decode(data, self._limits)
+    def _read(self, item: Mapping[str, Any], headers: Mapping[str, Any]) -> inputs.Request:
+        return inputs.read(item, headers, self._limits)
+
+    def _segment(self, request: inputs.Request, started: float) -> tuple[outputs.Reply, dict[str, Any]]:
+        options = request.options
+        image = decode(request.image, self._limits)
         decoded = time.perf_counter()
         # A picture shows masks whether or not they are asked for as run lengths.
-        wanted = dataclasses.replace(options, masks="rle") if options.format == "png" else options
+        wanted = options if options.format == "json" else dataclasses.replace(options, masks="rle")
         prediction = self._segmenter(image, wanted)
         timing = {"decode": (decoded - started) * 1000, **prediction.timing_ms}
+        prediction = dataclasses.replace(prediction, timing_ms=timing)
         replying = time.perf_counter()
-        reply = outputs.reply(
-            dataclasses.replace(prediction, timing_ms=timing), image, options, self._max_response_bytes
-        )
-        return reply, {**timing, "reply": (time.perf_counter() - replying) * 1000}
+        reply = outputs.reply(prediction, image, options, self._max_response_bytes)
+        timing = {**timing, "reply": (time.perf_counter() - replying) * 1000}
+        found = len(prediction.segments if options.task == "semantic" else prediction.instances)
+        self._metrics.answered(options, found, timing)
+        reply = dataclasses.replace(reply, headers={**reply.headers, "Server-Timing": outputs.server_timing(timing)})
+        facts = {
+            "action": request.action,
+            "task": options.task,
+            "format": options.format,
+            "image_bytes": len(request.image),
+            "width": prediction.width,
+            "height": prediction.height,
+            "found": found,
+            "timing_ms": {stage: round(value, 1) for stage, value in timing.items()},
+        }
+        return reply, facts
 
-    def _describe(self) -> outputs.Reply:
-        """What ``GET /models/pointrend?customized=true`` on the management port answers beside TorchServe's own."""
-        info = self._segmenter.info
+    def _health(self) -> outputs.Reply:
+        """Send a small grey photo through the whole network: a worker that is up but cannot predict is not healthy."""
+        prediction = self._segmenter(_HEALTH_PHOTO, Options(score_threshold=0.0, max_detections=1, categories=("all",)))
         return outputs.Reply.json(
-            {
-                "name": info.name,
-                "version": info.version,
-                "categories": [{"id": category.id, "name": category.name} for category in info.categories],
-            }
+            {"health": "ok", "model": prediction.model, "inference_ms": round(prediction.timing_ms["inference"], 1)}
         )
+
+
+def _describes(headers: Mapping[str, Any]) -> bool:
+    """Whether TorchServe's management asks for a description (``GET /models/pointrend?customized=true``)."""
+    return bool(headers.get("describe") == "True")
+
+
+def _client_id(headers: Mapping[str, Any]) -> str | None:
+    """The request id that the sender chose, where it is safe to repeat in a header and a log."""
+    given = next((value for name, value in headers.items() if name.lower() == "x-request-id"), None)
+    return given if isinstance(given, str) and _CLIENT_ID.fullmatch(given) else None
+
+
+def _log(**facts: Any) -> None:
+    """One line of JSON a request."""
+    logger.info("%s", json.dumps({"event": "request", **{k: v for k, v in facts.items() if v is not None}}))

@@ -4,6 +4,7 @@ PointRendError
 ├── RequestError          a request that cannot be answered; carries what the served API says of it
 │   ├── InvalidRequest    400  the request itself cannot be understood
 │   ├── ImageTooLarge     413  too many bytes or pixels
+│   ├── ResponseTooLarge  413  the answer would have more bytes than the server sends
 │   ├── UnsupportedImage  415  not an image that we read
 │   ├── InvalidOption     422  an option is unknown or out of range
 │   └── ServerError       5xx  the server failed, is overloaded or is not there
@@ -101,6 +102,13 @@ class ImageTooLarge(RequestError):
     code = "image_too_large"
 
 
+class ResponseTooLarge(RequestError):
+    """413: the answer would have more bytes than the server sends; the message says what makes it smaller."""
+
+    status = 413
+    code = "response_too_large"
+
+
 class UnsupportedImage(RequestError):
     """415: the bytes are no image that we read."""
 
@@ -125,6 +133,8 @@ def from_response(status: int, tree: dict[str, Any]) -> RequestError:
     kinds: dict[int, type[RequestError]] = {
         kind.status: kind for kind in (InvalidRequest, ImageTooLarge, UnsupportedImage, InvalidOption)
     }
+    if detail.get("code") == ResponseTooLarge.code:
+        kinds[status] = ResponseTooLarge
     kind = kinds.get(status, ServerError if status >= 500 else RequestError)
     return kind(
         str(detail.get("message", f"The server answered with status {status}.")),

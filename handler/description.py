@@ -1,0 +1,44 @@
+"""What the served model says of itself: to whoever asks for ``{"describe": true}``, and to TorchServe's management."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pointrend.image import FORMATS as IMAGE_FORMATS
+from pointrend.image import ImageLimits
+from pointrend.options import FORMATS, schema
+from pointrend.segmenter import Segmenter
+
+ENGINE = "eager"  # plain PyTorch
+
+
+def describe(segmenter: Segmenter, limits: ImageLimits, max_response_bytes: int) -> dict[str, Any]:
+    """Name, categories, mask heads, engine, limits and options of a model.
+
+    Args:
+        segmenter: the loaded model.
+        limits: what an image may cost here.
+        max_response_bytes: the largest answer that is sent here.
+    """
+    info = segmenter.info
+    heads = [name for name, carried in (("point", True), ("conv", segmenter.has_conv_head)) if carried]
+    return {
+        "name": info.name,
+        "version": info.version,
+        "description": info.description,
+        "licence": info.licence,
+        "categories": [{"id": category.id, "name": category.name} for category in info.categories],
+        "reliable": list(info.reliable),
+        "engine": ENGINE,
+        "mask_heads": heads,
+        "refines_points": segmenter.has_points,
+        "limits": {
+            "max_image_bytes": limits.max_bytes,
+            "max_image_pixels": limits.max_pixels,
+            "max_image_side": limits.max_side,
+            "max_response_bytes": max_response_bytes,
+            "image_formats": list(IMAGE_FORMATS),
+        },
+        "tasks": {task: list(formats) for task, formats in FORMATS.items()},
+        "options": schema(),
+    }
