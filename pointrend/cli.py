@@ -98,6 +98,7 @@ def train(
     threads: Annotated[int | None, typer.Option(help="CPU threads.", min=1)] = None,
     workers: Annotated[int, typer.Option(help="Processes that prepare photos.", min=0, max=64)] = 1,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
+    save_every: Annotated[str, typer.Option(help="How often the state is saved: what a kill may cost.")] = "45s",
 ) -> None:
     """Train or fine-tune a PointRend; run again after a kill, it has lost less than a minute."""
     from pointrend.training.budget import seconds
@@ -113,6 +114,7 @@ def train(
         threads=threads,
         workers=workers,
         seed=seed,
+        save_every=seconds(save_every),
     )
     typer.echo(f"{folder.path}: {folder.info.name}, {folder.weights.stat().st_size / 2**20:.1f} MiB")
 

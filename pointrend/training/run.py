@@ -18,7 +18,7 @@ from pointrend.training.log import CSV_NAME, CURVE_NAME, Log, draw_curve
 from pointrend.training.optimiser import MovingAverage, build_optimiser, freeze
 from pointrend.training.settings import Settings
 from pointrend.training.state import STATE_NAME, Progress, load_state
-from pointrend.training.trainer import Trainer
+from pointrend.training.trainer import SAVE_EVERY, Trainer
 from pointrend.weights.checkpoint import READERS, read_checkpoint, save_safetensors
 from pointrend.weights.folder import CONFIG, INFO, PACKAGED, WEIGHTS, Category, ModelFolder, ModelInfo
 
@@ -37,6 +37,7 @@ def train(
     threads: int | None = None,
     workers: int = 1,
     seed: int = 0,
+    save_every: float = SAVE_EVERY,
     console: Console | None = None,
 ) -> ModelFolder:
     """Train until the budget is used up; called again, it goes on where it stopped or was killed.
@@ -51,6 +52,7 @@ def train(
         threads: torch's CPU threads; None leaves its own choice.
         workers: processes that prepare photos; 0 prepares them in this one.
         seed: of everything random.
+        save_every: seconds between two states on disk.
         console: where it speaks.
 
     Returns:
@@ -93,7 +95,7 @@ def train(
         f"{progress.seconds:.0f} of {budget:.0f} s, on {target}"
     )
     if progress.seconds < budget:
-        trainer = Trainer(model, optimiser, average, settings, out, target)
+        trainer = Trainer(model, optimiser, average, settings, out, target, save_every=save_every)
         stream = batches(annotations, settings, seed=seed, position=progress.step * settings.batch, workers=workers)
         with Log(out, step=progress.step) as log:
             progress = trainer.run(iter(stream), progress, budget, log)

@@ -39,6 +39,7 @@ class Trainer:
         settings: the recipe.
         folder: receives the state.
         device: where the batches go.
+        save_every: seconds between two states on disk: what a kill may cost.
     """
 
     def __init__(
@@ -49,6 +50,8 @@ class Trainer:
         settings: Settings,
         folder: Path,
         device: torch.device,
+        *,
+        save_every: float = SAVE_EVERY,
     ) -> None:
         self.model = model
         self.optimiser = optimiser
@@ -59,6 +62,7 @@ class Trainer:
         channels = (1, 3, 1, 1)
         self._mean = torch.tensor(settings.model.pixel_mean, device=device).view(channels)
         self._std = torch.tensor(settings.model.pixel_std, device=device).view(channels)
+        self._save_every = save_every
         self._unfit = 0
 
     def run(self, batches: Iterator[list[Sample]], progress: Progress, budget: float, log: Log) -> Progress:
@@ -96,7 +100,7 @@ class Trainer:
                     )
                     if not bar.console.is_terminal and progress.step % 100 == 0:
                         bar.console.print(f"step {progress.step} at {progress.seconds:.0f} s: {_line(recent)}")
-                if time.monotonic() - saved > SAVE_EVERY:
+                if time.monotonic() - saved > self._save_every:
                     save_state(self.folder, self.model, self.optimiser, self.average, progress)
                     saved = time.monotonic()
         save_state(self.folder, self.model, self.optimiser, self.average, progress)

@@ -1,0 +1,7 @@
+"""``python -m pointrend``: the command line."""
+
+from __future__ import annotations
+
+from pointrend.cli import main
+
+main()

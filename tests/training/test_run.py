@@ -1,0 +1,88 @@
+"""``pointrend train`` as a user runs it: begun, killed, gone on, finished, and its model used."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import toy
+import yaml
+from PIL import Image
+
+import pointrend
+from pointrend.config import ModelConfig
+from pointrend.errors import CheckpointError
+from pointrend.options import Options
+from pointrend.training.log import CSV_NAME, CURVE_NAME, read_rows
+from pointrend.training.run import train
+from pointrend.training.state import STATE_NAME
+
+STEPS = {"anchors": 64, "regions": 32, "masks": 8, "points": 49, "proposals": 50}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy.write(tmp_path_factory.mktemp("toy"), train=24)
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory, tiny_config: ModelConfig) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "toy.yaml"
+    keys = {"crop": 128, "batch": 2, "warmup": 5, "steps": STEPS, "model": tiny_config.to_dict(), "name": "toy"}
+    path.write_text(yaml.safe_dump(keys), encoding="utf-8")
+    return path
+
+
+def test_killed_and_gone_on(tmp_path: Path, data: Path, recipe: Path) -> None:
+    command = [sys.executable, "-m", "pointrend", "train", str(recipe), "--data", str(data), "--out", str(tmp_path)]
+    command += ["--threads", "1", "--workers", "1", "--save-every", "2s", "--budget"]
+    process = subprocess.Popen([*command, "10m"], stdout=subprocess.DEVNULL, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 120
+        while not (tmp_path / STATE_NAME).exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    done = subprocess.run([*command, "8s"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "goes on at step" in " ".join(done.stdout.split())
+    steps = [row["step"] for row in read_rows(tmp_path / CSV_NAME)]
+    assert steps == sorted(set(steps))
+    assert Image.open(tmp_path / CURVE_NAME).size == (960, 540)
+    segmenter = pointrend.load(tmp_path / "model")
+    assert [category.name for category in segmenter.info.categories] == ["square", "disc", "triangle"]
+    photo = np.asarray(Image.open(data / "images" / "train-1.png"))
+    prediction = segmenter(photo, Options(score_threshold=0.0))
+    assert (prediction.width, prediction.height) == (192, 192)
+
+
+def test_a_finished_training_starts_another_with_fewer_categories(
+    tmp_path: Path, data: Path, recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = train(recipe, data, tmp_path / "first", 3.0, workers=0)
+    narrow = recipe.with_name("narrow.yaml")
+    narrow.write_text(recipe.read_text() + "categories: [3, 1]\n")
+    folder = train(narrow, data, tmp_path / "second", 2.0, init=str(first.path), workers=0)
+    assert [category.name for category in folder.info.categories] == ["triangle", "square"]
+    assert "by category" in capsys.readouterr().out
+
+
+def test_a_state_of_another_recipe_is_not_taken_up(tmp_path: Path, data: Path, recipe: Path) -> None:
+    train(recipe, data, tmp_path, 0.5, workers=0)
+    narrow = recipe.with_name("narrow.yaml")
+    narrow.write_text(recipe.read_text() + "categories: [3, 1]\n")
+    with pytest.raises(CheckpointError, match="does not belong to this recipe"):
+        train(narrow, data, tmp_path, 5.0, workers=0)
+
+
+def test_a_trunk_that_is_not_installed_is_named(tmp_path: Path, data: Path, recipe: Path) -> None:
+    with pytest.raises(CheckpointError, match="pip install no_such_package"):
+        train(recipe, data, tmp_path, 1.0, init="no_such_package:weights.pth", workers=0)

@@ -1,0 +1,67 @@
+"""A toy data set that the tests draw: squares, discs and triangles on textured ground, in COCO's format."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+from pycocotools import mask as coco_mask
+
+CATEGORIES = [{"id": 1, "name": "square"}, {"id": 2, "name": "disc"}, {"id": 3, "name": "triangle"}]
+
+
+def write(folder: Path, *, train: int, val: int = 0, side: int = 192, seed: int = 0) -> Path:
+    """Write ``instances_train.json``, ``instances_val.json`` and ``images/`` into a folder, and return it."""
+    rng = np.random.default_rng(seed)
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    for split, count in (("train", train), ("val", val)):
+        images, annotations = [], []
+        for number in range(1, count + 1):
+            name = f"{split}-{number}.png"
+            picture, shapes = _photo(rng, side)
+            picture.save(folder / "images" / name)
+            images.append({"id": number, "file_name": name, "width": side, "height": side})
+            for category, mask in shapes:
+                counts = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+                annotations.append(
+                    {
+                        "id": len(annotations) + 1,
+                        "image_id": number,
+                        "category_id": category,
+                        "iscrowd": 0,
+                        "area": int(mask.sum()),
+                        "bbox": [float(value) for value in coco_mask.toBbox(counts)],
+                        "segmentation": {"size": [side, side], "counts": counts["counts"].decode()},
+                    }
+                )
+        tree = {"images": images, "annotations": annotations, "categories": CATEGORIES}
+        (folder / f"instances_{split}.json").write_text(json.dumps(tree), encoding="utf-8")
+    return folder
+
+
+def _photo(rng: np.random.Generator, side: int) -> tuple[Image.Image, list[tuple[int, np.ndarray]]]:
+    ground = rng.integers(40, 216, 3) + rng.normal(0, 12, (side, side, 3))
+    picture = Image.fromarray(ground.clip(0, 255).astype(np.uint8))
+    shapes: list[tuple[int, np.ndarray]] = []
+    for _ in range(int(rng.integers(1, 4))):
+        category = int(rng.integers(1, 4))
+        size = int(rng.integers(side // 5, side // 2))
+        x, y = (int(value) for value in rng.integers(0, side - size, 2))
+        stencil = Image.new("1", (side, side))
+        draw = ImageDraw.Draw(stencil)
+        box = (x, y, x + size, y + size)
+        if category == 1:
+            draw.rectangle(box, fill=1)
+        elif category == 2:
+            draw.ellipse(box, fill=1)
+        else:
+            draw.polygon([(x + size // 2, y), (x + size, y + size), (x, y + size)], fill=1)
+        colour = tuple(int(value) for value in rng.integers(0, 256, 3))
+        picture.paste(Image.new("RGB", (side, side), colour), mask=stencil)
+        mask = np.asarray(stencil)
+        # What is painted later hides what was there: a shape that is mostly hidden is not labelled any more.
+        shapes = [(number, other & ~mask) for number, other in shapes if (other & ~mask).sum() > 0.3 * other.sum()]
+        shapes.append((category, mask))
+    return picture, shapes
