@@ -118,7 +118,7 @@ def load_fitting(
     whole, by_category, remade = [], [], []
     same = list(categories) == list(known)
     for name, tensor in own.items():
-        other = state.get(name)
+        other = state[name].to(tensor.dtype) if name in state else None
         if other is not None and other.shape == tensor.shape and (same or not _by_category(name)):
             tensor.copy_(other)
             whole.append(name)
