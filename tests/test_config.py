@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pointrend.config import ConvMaskConfig, ModelConfig
+from pointrend.config import ConvMaskConfig, EfficientNetConfig, ModelConfig
 from pointrend.config_tree import nest
 from pointrend.errors import ConfigError
 
@@ -283,6 +283,23 @@ def test_what_is_written_reads_back(path: Path) -> None:
     tree = config.to_dict()
     assert ModelConfig.from_dict(yaml.safe_load(yaml.safe_dump(tree))) == config
     assert "STRIDE_IN_1X1" not in tree["MODEL"]["RESNETS"] or not config.trunk.stride_in_1x1
+
+
+def test_this_projects_own_keys_read_back() -> None:
+    keys = {
+        "MODEL.BACKBONE.NAME": "build_efficientnet_lite_fpn_backbone",
+        "MODEL.EFFICIENTNET_LITE.VARIANT": 2,
+        "MODEL.EFFICIENTNET_LITE.NORM": "BN",
+        "MODEL.CONV_MASK_HEAD.ON": True,
+        "MODEL.CONV_MASK_HEAD.CONV_DIM": 64,
+    }
+    config = ModelConfig.from_dict(flat() | keys)
+    assert config.trunk == EfficientNetConfig(variant=2, norm="BN")
+    assert config.conv_mask == ConvMaskConfig(num_conv=4, conv_dim=64, pooler_resolution=14)
+    assert config.point_head is not None
+    assert ModelConfig.from_dict(config.to_dict()) == config
+    with pytest.raises(ConfigError, match="EFFICIENTNET_LITE.VARIANT"):
+        ModelConfig.from_dict(flat() | keys | {"MODEL.EFFICIENTNET_LITE.VARIANT": 9})
 
 
 def test_a_model_without_mask_head_cannot_be_written() -> None:

@@ -169,6 +169,21 @@ def test_every_part_can_be_trained() -> None:
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
 
 
+def test_a_second_mask_head_beside_pointrends() -> None:
+    model = RCNN(replace(TINY, conv_mask=ConvMaskConfig(num_conv=1, conv_dim=8))).eval()
+    alone = RCNN(TINY_MASK_RCNN).eval()
+    state = {name.replace("conv_mask_head", "mask_head"): value for name, value in model.state_dict().items()}
+    alone.load_state_dict({name: state[name] for name in alone.state_dict()})
+    features = model.backbone(torch.randn(1, 3, 64, 64))
+    boxes, classes = torch.tensor([[0.0, 0.0, 50.0, 40.0], [20.0, 10.0, 60.0, 60.0]]), torch.tensor([0, 2])
+    masks = model.constant_mask_logits(features, boxes, classes)
+    assert masks.shape == (2, 28, 28)
+    torch.testing.assert_close(masks, alone.mask_logits(features, boxes, classes))
+    assert model.mask_logits(features, boxes, classes, 0).shape == (2, 7, 7)
+    with pytest.raises(ValueError, match="no second, convolutional mask head"):
+        RCNN(TINY).constant_mask_logits(features, boxes, classes)
+
+
 def test_what_cannot_be_built() -> None:
     with pytest.raises(ConfigError, match="DEPTH must be one of 18, 34, 50, 101, 152, not 42"):
         RCNN(replace(TINY, trunk=ResNetConfig(depth=42)))
