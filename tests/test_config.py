@@ -298,7 +298,7 @@ def test_this_projects_own_keys_read_back() -> None:
     assert config.conv_mask == ConvMaskConfig(num_conv=4, conv_dim=64, pooler_resolution=14)
     assert config.point_head is not None
     assert ModelConfig.from_dict(config.to_dict()) == config
-    with pytest.raises(ConfigError, match="EFFICIENTNET_LITE.VARIANT"):
+    with pytest.raises(ConfigError, match=r"EFFICIENTNET_LITE\.VARIANT"):
         ModelConfig.from_dict(flat() | keys | {"MODEL.EFFICIENTNET_LITE.VARIANT": 9})
 
 
