@@ -50,6 +50,8 @@ ERROR_CODES = (
     ErrorCode("request_too_large", 413, SERVER, "413 with an empty body: over `max_request_size`; gRPC: CANCELLED"),
     ErrorCode("worker_died", 500, SERVER, "500 `Worker died.`: the worker ended on this batch and is restarted"),
     ErrorCode("overloaded", 503, SERVER, "503: the queue is full, or no worker runs yet; try again"),
+    ErrorCode("unreadable_photo", 400, CLIENT, "of many photos, this one's file or array cannot be read"),
+    ErrorCode("bad_key_file", 400, CLIENT, "the key file that was named is missing, or none of TorchServe's"),
     ErrorCode("server_down", 503, CLIENT, "nothing listens there, or the connection broke"),
     ErrorCode("timeout", 504, CLIENT, "no answer within the client's time"),
     ErrorCode("bad_response", 502, CLIENT, "what answered is no PointRend server, or says nothing of use"),

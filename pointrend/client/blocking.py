@@ -45,7 +45,7 @@ class Client:
         retries: when an overloaded server is asked again.
 
     Raises:
-        ValueError: the URL is none of those kinds.
+        ValueError: the URL is none of those kinds, or the token none that a header can carry.
         ImportError: the libraries of the ``client`` extra are missing.
     """
 

@@ -112,7 +112,9 @@ def _refusal(error: Any, url: str, timeout: float) -> Answer:
         raise server_down(url) from error
     if code == grpc.StatusCode.PERMISSION_DENIED:
         return Answer(400, said=said)
-    # RESOURCE_EXHAUSTED is what a grpc-java newer than TorchServe's, or a proxy, says of a message that is too large.
+    if "Worker died" in said:  # told as RESOURCE_EXHAUSTED
+        return Answer(500, said=said)
+    # TorchServe cancels a message that is too large; newer servers and proxies say RESOURCE_EXHAUSTED.
     if code in (grpc.StatusCode.CANCELLED, grpc.StatusCode.RESOURCE_EXHAUSTED):
         return Answer(413, said=said)
     if "ModelNotFoundException" in said or "ModelVersionNotFoundException" in said:

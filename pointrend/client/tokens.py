@@ -48,10 +48,16 @@ class Tokens(Protocol):
 
 
 class FixedToken:
-    """A token that was given, or none at all."""
+    """A token that was given, or none at all (None or empty).
+
+    Raises:
+        ValueError: no header can carry it.
+    """
 
     def __init__(self, token: str | None) -> None:
-        self._token = token
+        if token and not (token.isascii() and token.isprintable()):
+            raise ValueError("A token is of printable ASCII characters.")
+        self._token = token or None
 
     def current(self) -> Talk[str | None]:
         """Always the same."""

@@ -1,12 +1,22 @@
-"""A server with one answer, for what a real one cannot be made to say on demand."""
+"""Servers that fail on demand: one with canned answers, and a real one with tokens and tight limits."""
 
 from __future__ import annotations
 
 import http.server
 import json
+import re
 import threading
+import time
+import zipfile
 
+import psutil
 import pytest
+
+from handler.archive import build
+from pointrend.client import Client
+from pointrend.processes import free_ports
+from pointrend.torchserve import Ports, TorchServe
+from pointrend.weights.folder import ModelFolder
 
 
 class Canned:
@@ -45,7 +55,7 @@ class Canned:
                 """Stay silent."""
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -68,3 +78,45 @@ def canned():
     server = Canned()
     yield server
     server.close()
+
+
+GUARDED_SETTINGS = {"disable_token_authorization": "false", "max_request_size": "1000000"}
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory):
+    """A TorchServe that asks for tokens, takes a megabyte a request, and lets one request wait."""
+    archive = build(ModelFolder.open("demo").path, tmp_path_factory.mktemp("built"))
+    store = tmp_path_factory.mktemp("guarded-store")
+    with zipfile.ZipFile(archive) as built, zipfile.ZipFile(store / archive.name, "w") as changed:
+        for entry in built.infolist():
+            content = built.read(entry)
+            if entry.filename.endswith("model-config.yaml"):
+                content = re.sub(rb"(?m)^(jobQueueSize|batchSize): .*", rb"\1: 1", content)
+            changed.writestr(entry, content)
+    with TorchServe(store, Ports(*free_ports(6)), GUARDED_SETTINGS) as server:
+        server.wait_ready()
+        yield server
+
+
+@pytest.fixture
+def worker(guarded):
+    """The process that runs the guarded server's model; awake and answering again when the test ends."""
+    wait_for_answer(guarded)
+    [process] = [
+        child
+        for child in psutil.Process(guarded.pid).children(recursive=True)
+        if any("model_service_worker" in part for part in child.cmdline())
+    ]
+    yield process
+    if process.is_running():
+        process.resume()
+    wait_for_answer(guarded)
+
+
+def wait_for_answer(server):
+    client = Client(server.url)
+    deadline = time.monotonic() + 60
+    while not client.ready():
+        assert time.monotonic() < deadline, server.log()
+        time.sleep(0.2)

@@ -100,6 +100,11 @@ def test_a_url_must_be_one(client_class, url):
         client_class(url).ready()
 
 
+def test_a_token_must_fit_a_header(client_class):
+    with pytest.raises(ValueError, match="printable ASCII"):
+        client_class(token="two\nlines").ready()
+
+
 @pytest.mark.parametrize(
     ("status", "body", "error", "code"),
     [

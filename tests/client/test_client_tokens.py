@@ -1,0 +1,152 @@
+"""Tokens as files tell them, without a server: the conversation is driven step by step."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pointrend.client import Retries
+from pointrend.client.conversation import Conversation
+from pointrend.client.messages import Answer, Renew, Send
+from pointrend.client.tokens import KEY_FILE_VARIABLE, FixedToken, KeyFile, find_key_file, management_beside, tokens_for
+from pointrend.errors import InvalidRequest
+
+PHOTO = Path(__file__).parent.parent / "demo" / "astronaut.png"
+REFUSED = Answer(400, said="Token Authorization failed.")
+RESULT = Answer(
+    200,
+    b'{"model":{},"image":{"width":2,"height":1},"task":"instances","instances":[],"timing_ms":{}}',
+)
+
+
+def write_keys(path, inference, seconds=3600.0):
+    expires = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+    path.write_text(
+        json.dumps(
+            {
+                "management": {"key": "m", "expiration time": expires},
+                "inference": {"key": inference, "expiration time": expires},
+                "API": {"key": "api"},
+            }
+        )
+    )
+
+
+@pytest.fixture
+def key_file(tmp_path):
+    path = tmp_path / "key_file.json"
+    write_keys(path, "first")
+    return path
+
+
+def talk_about(tokens):
+    return Conversation(tokens, Retries()).segment(PHOTO, {})
+
+
+def test_a_token_that_somebody_else_renewed_is_read_again(key_file):
+    talk = talk_about(KeyFile(key_file, "http://127.0.0.1:8080"))
+    assert next(talk).token == "first"
+    write_keys(key_file, "second")
+    step = talk.send(REFUSED)
+    assert isinstance(step, Send)
+    assert step.token == "second"
+    with pytest.raises(StopIteration) as end:
+        talk.send(RESULT)
+    assert end.value.value.width == 2
+
+
+def test_a_token_that_stays_refused_is_not_sent_for_ever(key_file):
+    talk = talk_about(KeyFile(key_file, "http://127.0.0.1:8080"))
+    assert next(talk).token == "first"
+    with pytest.raises(InvalidRequest, match="refuses the token"):
+        talk.send(REFUSED)
+
+
+@pytest.mark.parametrize("seconds", [-3600, 0, 20])
+def test_it_is_renewed_when_it_is_about_to_expire(key_file, seconds):
+    write_keys(key_file, "old", seconds)
+    tokens = KeyFile(key_file, "http://127.0.0.1:9080")
+    talk, other = talk_about(tokens), talk_about(tokens)
+    assert next(talk) == Renew("http://127.0.0.1:9081/token?type=inference", "api")
+    assert next(other).token == "old"  # one renews; a second renewal would end the first one's token
+    write_keys(key_file, "new")
+    assert talk.send(Answer(200)).token == "new"
+
+
+def test_a_renewal_that_fails_leaves_the_token_and_the_next_request_tries_again(key_file):
+    write_keys(key_file, "old", 10)
+    tokens = KeyFile(key_file, "grpc://127.0.0.1:7070", "http://127.0.0.1:1234/")
+    for _ in range(2):
+        talk = talk_about(tokens)
+        assert next(talk) == Renew("http://127.0.0.1:1234/token?type=inference", "api")
+        assert talk.send(Answer(503)).token == "old"
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"inference": {"key": "k", "expiration time": "soon"}}'])
+def test_a_file_that_was_named_must_be_one(tmp_path, content):
+    path = tmp_path / "key_file.json"
+    path.write_text(content)
+    with pytest.raises(InvalidRequest, match="no key file") as raised:
+        next(talk_about(KeyFile(path, "http://127.0.0.1:8080")))
+    assert raised.value.code == "bad_key_file"
+
+
+def test_where_the_token_comes_from(key_file, monkeypatch):
+    monkeypatch.delenv(KEY_FILE_VARIABLE, raising=False)
+    here, elsewhere = "http://localhost:8080", "https://example.org"
+    assert isinstance(tokens_for(here, None, None, None), KeyFile)
+    assert isinstance(tokens_for(elsewhere, None, None, None), FixedToken)
+    assert isinstance(tokens_for(elsewhere, None, key_file, None), KeyFile)
+    assert isinstance(tokens_for(here, "given", key_file, None), FixedToken)
+    monkeypatch.setenv(KEY_FILE_VARIABLE, str(key_file))
+    assert next(talk_about(tokens_for(elsewhere, None, None, None))).token == "first"
+
+
+def test_the_newest_server_at_the_port_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for age, (name, inference, rpc) in enumerate(
+        [("a", 8080, 7070), ("b", 8080, 7070), ("c", 9080, 9070), ("no-settings", None, None)]
+    ):
+        folder = tmp_path / f"pointrend-{name}"
+        folder.mkdir()
+        write_keys(folder / "key_file.json", name)
+        os.utime(folder / "key_file.json", (1000 - age, 1000 - age))
+        if inference:
+            (folder / "config.properties").write_text(
+                f"# inference_address=http://127.0.0.1:1\ninference_address=http://127.0.0.1:{inference}\n"
+                f"grpc_inference_port={rpc}\nmanagement_address=http://127.0.0.1:{inference + 5}\n"
+            )
+    assert find_key_file("http://127.0.0.1:8080").parent.name == "pointrend-a"
+    assert find_key_file("grpc://127.0.0.1").parent.name == "pointrend-a"
+    assert find_key_file("grpc://127.0.0.1:9070").parent.name == "pointrend-c"
+    assert find_key_file("http://127.0.0.1:5000") is None
+    write_keys(tmp_path / "pointrend-c" / "key_file.json", "c", 5)
+    step = next(talk_about(tokens_for("http://127.0.0.1:9080", None, None, None)))
+    assert step == Renew("http://127.0.0.1:9085/token?type=inference", "api")
+
+
+def test_a_file_of_another_user_is_not_trusted(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = tmp_path / "pointrend-x"
+    folder.mkdir()
+    write_keys(folder / "key_file.json", "x")
+    (folder / "config.properties").write_text("inference_address=http://127.0.0.1:8080\n")
+    assert find_key_file("http://127.0.0.1:8080") is not None
+    monkeypatch.setattr("os.getuid", lambda: folder.stat().st_uid + 1)
+    assert find_key_file("http://127.0.0.1:8080") is None
+
+
+@pytest.mark.parametrize(
+    ("url", "management"),
+    [
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8081"),
+        ("grpc://localhost", "http://localhost:8081"),
+        ("grpc://localhost:7170", "http://localhost:8181"),
+    ],
+)
+def test_management_listens_beside(url, management):
+    assert management_beside(url) == management
