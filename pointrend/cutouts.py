@@ -63,10 +63,11 @@ def cutouts(image: NDArray[np.uint8], prediction: Prediction) -> Iterator[Cutout
             height, width = mask.shape
             alpha = mask[..., None].astype(np.uint8) * np.uint8(255)
             pixels = np.concatenate((image[y : y + height, x : x + width], alpha), axis=2)
-            yield Cutout(_file_name(label), instance, x, y, pixels)
+            yield Cutout(file_name(label), instance, x, y, pixels)
 
 
-def _file_name(label: str) -> str:
+def file_name(label: str) -> str:
+    """A label such as ``traffic light 2`` as the name of a file: ``traffic_light-2``."""
     category, _, number = label.rpartition(" ")
     safe = re.sub(r"[^\w-]+", "_", category)
     return f"{safe}-{number}"

@@ -43,7 +43,7 @@ def polygons(crop: NDArray[np.bool_], x: int, y: int, tolerance: float = TOLERAN
             _simplify(shifted[start : end - 1], tolerance)  # contourpy repeats a ring's first point at its end
             for start, end in pairwise(offsets)
         ]
-        parts.append(_join(rings[0], rings[1:]).ravel().tolist())
+        parts.append(join(rings[0], rings[1:]).ravel().tolist())
     return parts
 
 
@@ -83,8 +83,13 @@ def _distances(points: Ring, start: NDArray[np.float64], end: NDArray[np.float64
     return distances
 
 
-def _join(outer: Ring, holes: list[Ring]) -> Ring:
-    """One ring of a part and its holes: each joined where it is nearest, so that no slit crosses another hole."""
+def join(outer: Ring, holes: list[Ring]) -> Ring:
+    """One ring of several, by slits without width: each joined where it is nearest, so that no slit crosses another.
+
+    Args:
+        outer: (N, 2) points.
+        holes: others inside it, or apart from it and from each other.
+    """
     left = list(holes)
     while left:
         nearest = [_nearest(outer, hole) for hole in left]
