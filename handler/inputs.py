@@ -118,7 +118,7 @@ def _parsed(body: Any) -> Mapping[str, Any]:
             body = b"{}"
         try:
             body = json.loads(body)
-        except ValueError as error:  # UnicodeDecodeError is one
+        except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
             raise InvalidRequest(f"The body is not valid JSON: {error}.", code="invalid_json") from error
     if not isinstance(body, Mapping):
         raise InvalidRequest("The JSON body must be an object with the key 'image'.", code="invalid_json")

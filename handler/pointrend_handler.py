@@ -70,8 +70,8 @@ class PointRendHandler:
         context.set_response_content_type(index, reply.content_type)
         for name, value in reply.headers.items():
             context.set_response_header(index, name, value)
-        grpc = inputs.is_grpc(headers)
-        if grpc and not _describes(headers):
+        transport = "management" if _describes(headers) else "grpc" if inputs.is_grpc(headers) else "rest"
+        if transport == "grpc":
             # The last of a stream of one. Without it, TorchServe 0.12 fails on StreamPredictions and ends the worker;
             # Predictions ignores it; over REST it would leave the answer open.
             context.set_response_header(index, "ts_stream_next", "false")
@@ -81,7 +81,7 @@ class PointRendHandler:
         _log(
             request_id=request_id,
             client_request_id=client_id,
-            transport="grpc" if grpc else "rest",
+            transport=transport,
             status=reply.status,
             answer_bytes=len(reply.body),
             total_ms=round((time.perf_counter() - started) * 1000, 1),

@@ -88,8 +88,10 @@ class TorchServe(Service):
         self.url = ports.server_url
         self.rpc_url = f"grpc://127.0.0.1:{ports.grpc_inference}"
         self.management_url = f"http://127.0.0.1:{ports.management}"
+        self.metrics_url = f"http://127.0.0.1:{ports.metrics}/metrics"
+        self.grpc_address = f"127.0.0.1:{ports.grpc_inference}"
         # Working directory, PID file, logs and unpacked archives: one folder a server.
-        folder = Path(tempfile.mkdtemp(prefix="pointrend-"))
+        self.folder = folder = Path(tempfile.mkdtemp(prefix="pointrend-"))
         config = folder / "config.properties"
         overrides = server_settings(ports, model_store.resolve()) | dict(settings or {})
         config.write_text(render_settings(SETTINGS.read_text(), overrides))
