@@ -1,0 +1,21 @@
+"""Predictions in other tools' formats, one format a module. They import no torch.
+
+==========================================  ==============================================================
+:func:`to_coco`, :func:`coco_dataset`       COCO results and data sets, for pycocotools and annotation tools
+:func:`to_labelme`                          LabelMe's JSON, one file a photo
+:func:`to_yolo`, :func:`yolo_data`          YOLO segmentation labels, one text file a photo, and ``data.yaml``
+:func:`to_mask_pngs`                        one black and white PNG an instance
+:func:`to_supervision`                      ``supervision.Detections``
+==========================================  ==============================================================
+
+All instances in one numbered picture are :func:`pointrend.label_map.label_map`, objects cut out of the photo
+:func:`pointrend.cutouts.cutouts`, and the photo with masks drawn on it :func:`pointrend.render.overlay`.
+"""
+
+from pointrend.exporters.coco import coco_dataset, to_coco
+from pointrend.exporters.detections import to_supervision
+from pointrend.exporters.labelme import to_labelme
+from pointrend.exporters.mask_pngs import to_mask_pngs
+from pointrend.exporters.yolo import to_yolo, yolo_data
+
+__all__ = ["coco_dataset", "to_coco", "to_labelme", "to_mask_pngs", "to_supervision", "to_yolo", "yolo_data"]

@@ -1,0 +1,39 @@
+"""``supervision.Detections`` (https://supervision.roboflow.com/latest/detection/core/)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pointrend.exporters.instances import require_instances
+from pointrend.prediction import Prediction
+
+
+def to_supervision(prediction: Prediction) -> Any:
+    """The instances as supervision's annotators, trackers and metrics take them.
+
+    Returns:
+        ``supervision.Detections``: ``xyxy`` (N, 4) float32 pixels, ``mask`` (N, height, width) bool or None without
+        masks, ``confidence`` (N) float32, ``class_id`` (N) the categories' ids, and their names in
+        ``data["class_name"]``.
+
+    Raises:
+        ImportError: supervision is not installed.
+        ValueError: the prediction is semantic.
+    """
+    try:
+        import supervision
+    except ImportError as error:
+        raise ImportError("to_supervision needs supervision: pip install supervision") from error
+
+    found = require_instances(prediction, "supervision.Detections")
+    boxes = np.array([instance.bbox for instance in found], np.float32).reshape(-1, 4)
+    has_masks = all(instance.segmentation is not None for instance in found)
+    return supervision.Detections(
+        xyxy=np.hstack((boxes[:, :2], boxes[:, :2] + boxes[:, 2:])),
+        mask=prediction.masks() if has_masks else None,
+        confidence=np.array([instance.score for instance in found], np.float32),
+        class_id=np.array([instance.category_id for instance in found], int),
+        data={"class_name": np.array([instance.category for instance in found], dtype=str)},
+    )

@@ -1,0 +1,55 @@
+"""LabelMe's JSON (https://github.com/wkentaro/labelme, ``labelme/_label_file.py``), one file a photo."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from pointrend.exporters.instances import outlines, require_instances
+from pointrend.prediction import Prediction
+
+FORMAT_VERSION = "5.5.0"
+
+
+def to_labelme(prediction: Prediction, image_path: str, image: bytes | None = None) -> dict[str, Any]:
+    """What LabelMe opens beside a photo.
+
+    Each part of a mask is a polygon, since LabelMe's polygons have no parts; those of one instance share its
+    ``group_id``. An instance without a mask is a rectangle.
+
+    Args:
+        prediction: its task ``instances`` or ``detection``.
+        image_path: the photo's path, relative to the JSON file.
+        image: the photo's file, to be carried in the JSON; LabelMe reads ``image_path`` where it is left out.
+
+    Raises:
+        ValueError: the prediction is semantic.
+    """
+    shapes: list[dict[str, Any]] = []
+    for number, instance in enumerate(require_instances(prediction, "LabelMe"), start=1):
+        x, y, width, height = instance.bbox
+        if instance.segmentation is None:
+            kind, parts = "rectangle", [[x, y, x + width, y + height]]
+        else:
+            kind, parts = "polygon", outlines(instance, (prediction.height, prediction.width))
+        shapes += [
+            {
+                "label": instance.category,
+                "points": [[round(px, 2), round(py, 2)] for px, py in zip(part[::2], part[1::2], strict=True)],
+                "group_id": number,
+                "description": f"score {instance.score:.4f}",
+                "shape_type": kind,
+                "flags": {},
+                "mask": None,
+            }
+            for part in parts
+        ]
+    return {
+        "version": FORMAT_VERSION,
+        "flags": {},
+        "shapes": shapes,
+        "imagePath": image_path,
+        "imageData": None if image is None else base64.b64encode(image).decode("ascii"),
+        "imageHeight": prediction.height,
+        "imageWidth": prediction.width,
+    }

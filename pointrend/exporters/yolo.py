@@ -1,0 +1,59 @@
+"""YOLO's segmentation labels (https://docs.ultralytics.com/datasets/segment/): one text file a photo."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pointrend.exporters.instances import outlines, require_instances
+from pointrend.polygons import join
+from pointrend.prediction import Prediction
+
+DIGITS = 6  # a thousandth of a pixel in a photo of 1,000
+
+
+def to_yolo(prediction: Prediction, category_ids: Sequence[int]) -> str:
+    """A line an instance, best first: ``class x0 y0 x1 y1 ...``, in shares of the photo's width and height.
+
+    The format has one polygon an instance: parts and holes are joined to it by slits without width. An instance with
+    an empty mask is left out; one that was predicted without masks is a box, ``class x y width height`` with (x, y)
+    its centre.
+
+    Args:
+        prediction: its task ``instances`` or ``detection``.
+        category_ids: those of all categories; a class is a place in them.
+
+    Raises:
+        ValueError: the prediction is semantic, or holds a category that is not in ``category_ids``.
+    """
+    width, height = prediction.width, prediction.height
+    lines = []
+    for instance in require_instances(prediction, "A YOLO label"):
+        if instance.category_id not in category_ids:
+            raise ValueError(f"{instance.category} has the id {instance.category_id}, which is not in category_ids.")
+        index = category_ids.index(instance.category_id)
+        if instance.segmentation is None:
+            x, y, w, h = instance.bbox
+            shares = np.array([(x + w / 2) / width, (y + h / 2) / height, w / width, h / height])
+        else:
+            rings = [np.reshape(part, (-1, 2)) for part in outlines(instance, (height, width))]
+            if not rings:
+                continue
+            shares = (join(rings[0], rings[1:]) / (width, height)).ravel()
+        lines.append(" ".join([str(index), *(f"{share:.{DIGITS}f}" for share in shares.clip(0, 1).tolist())]))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def yolo_data(categories: Sequence[Mapping[str, Any]], photos: str = "images") -> str:
+    """The data set's ``data.yaml``.
+
+    Args:
+        categories: ``{"id": ..., "name": ...}`` of every category, in the order of the classes.
+        photos: the folder of the photos beside the file; the labels' folder is its name with ``labels`` for ``images``.
+    """
+    # JSON's strings are YAML's double-quoted ones, whatever characters a name has.
+    names = "".join(f"  {index}: {json.dumps(category['name'])}\n" for index, category in enumerate(categories))
+    return f"path: .\ntrain: {photos}\nval: {photos}\nnames:\n{names}"
