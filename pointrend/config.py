@@ -99,14 +99,18 @@ class ConvMaskConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelConfig:
-    """A PointRend R-CNN (``coarse_mask`` and ``point_head``) or a Mask R-CNN (``conv_mask``).
+class SemanticHeadConfig:
+    """Semantic FPN's head, PointRend's coarse one: MODEL.SEM_SEG_HEAD."""
 
-    A model with all three is a PointRend that carries Mask R-CNN's head beside its own, to compare them on the same
-    features (MODEL.CONV_MASK_HEAD, keys of this project).
-    """
+    conv_dim: int = 128  # CONVS_DIM
+    norm: str = "GN"  # NORM: "GN" or "" (convolutions have a bias)
 
-    num_classes: int  # MODEL.ROI_HEADS.NUM_CLASSES
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """What every network has: how a photo enters it, and its backbone."""
+
+    num_classes: int  # MODEL.ROI_HEADS.NUM_CLASSES; SEM_SEG_HEAD's for a semantic model
     pixel_mean: tuple[float, float, float]  # MODEL.PIXEL_MEAN, in the order of input_format
     pixel_std: tuple[float, float, float]  # MODEL.PIXEL_STD
     input_format: str  # INPUT.FORMAT: "BGR" or "RGB"
@@ -114,6 +118,33 @@ class ModelConfig:
     max_size: int  # INPUT.MAX_SIZE_TEST: the longer edge's limit
     trunk: ResNetConfig | EfficientNetConfig
     fpn: FPNConfig
+
+
+@dataclass(frozen=True, slots=True)
+class SemanticConfig(NetworkConfig):
+    """A semantic PointRend: Semantic FPN, whose coarse map is refined at points (META_ARCHITECTURE SemanticSegmentor).
+
+    :func:`pointrend.config_semantic.from_tree` reads one, and ``to_tree`` there writes it.
+    """
+
+    semantic_head: SemanticHeadConfig
+    point_head: PointHeadConfig
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write it as a nested detectron2 configuration that leaves out what has detectron2's defaults."""
+        from pointrend.config_semantic import to_tree
+
+        return to_tree(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig(NetworkConfig):
+    """A PointRend R-CNN (``coarse_mask`` and ``point_head``) or a Mask R-CNN (``conv_mask``).
+
+    A model with all three is a PointRend that carries Mask R-CNN's head beside its own, to compare them on the same
+    features (MODEL.CONV_MASK_HEAD, keys of this project).
+    """
+
     rpn: RPNConfig
     box_head: BoxHeadConfig
     coarse_mask: CoarseMaskConfig | None = None
@@ -155,3 +186,31 @@ class ModelConfig:
         from pointrend.config_reader import to_tree
 
         return to_tree(self)
+
+
+def read_config(path: str | Path) -> ModelConfig | SemanticConfig:
+    """Read a detectron2 configuration of either kind, told apart by MODEL.META_ARCHITECTURE.
+
+    Raises:
+        ConfigError: as :meth:`ModelConfig.from_file` says.
+    """
+    from pointrend.config_tree import read_tree
+
+    tree = read_tree(Path(path))
+    try:
+        return config_from_dict(tree)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def config_from_dict(tree: Mapping[str, Any]) -> ModelConfig | SemanticConfig:
+    """Read a configuration of either kind, nested or flattened; see :func:`read_config`.
+
+    Raises:
+        ConfigError: a key has the wrong type, or asks for what cannot be built.
+    """
+    from pointrend.config_reader import from_tree
+    from pointrend.config_semantic import from_tree as semantic_from_tree
+    from pointrend.config_semantic import is_semantic
+
+    return semantic_from_tree(tree) if is_semantic(tree) else from_tree(tree)

@@ -16,6 +16,7 @@ from pointrend.config import (
     EfficientNetConfig,
     FPNConfig,
     ModelConfig,
+    NetworkConfig,
     PointHeadConfig,
     ResNetConfig,
     RPNConfig,
@@ -46,7 +47,6 @@ def from_tree(tree: Mapping[str, Any]) -> ModelConfig:
     values = Values(nest(tree))
     values.require("VERSION", 2)
     values.text("MODEL.META_ARCHITECTURE", "GeneralizedRCNN")
-    backbone = values.text("MODEL.BACKBONE.NAME", RESNET_FPN, EFFICIENTNET_FPN)
     values.require("MODEL.MASK_ON", True)
     values.require("MODEL.KEYPOINT_ON", False)
     values.require("MODEL.LOAD_PROPOSALS", False)
@@ -64,15 +64,21 @@ def from_tree(tree: Mapping[str, Any]) -> ModelConfig:
         input_format=values.text("INPUT.FORMAT", "BGR", "RGB"),
         min_size=values.integer("INPUT.MIN_SIZE_TEST"),
         max_size=values.integer("INPUT.MAX_SIZE_TEST"),
-        trunk=_resnet(values) if backbone == RESNET_FPN else _efficientnet(values),
-        fpn=_fpn(values),
+        trunk=read_trunk(values),
+        fpn=read_fpn(values),
         rpn=_rpn(values),
         box_head=_box_head(values),
         coarse_mask=_coarse_mask(values) if point_rend else None,
-        point_head=_point_head(values, num_classes) if point_rend else None,
+        point_head=read_point_head(values, num_classes) if point_rend else None,
         conv_mask=_conv_mask_beside(values) if point_rend else _conv_mask(values),
         class_agnostic_mask=values.flag(agnostic_key),
     )
+
+
+def read_trunk(values: Values) -> ResNetConfig | EfficientNetConfig:
+    """The trunk below the pyramid; raises ConfigError, as the readers below do, for what cannot be built."""
+    backbone = values.text("MODEL.BACKBONE.NAME", RESNET_FPN, EFFICIENTNET_FPN)
+    return _resnet(values) if backbone == RESNET_FPN else _efficientnet(values)
 
 
 def _resnet(values: Values) -> ResNetConfig:
@@ -105,7 +111,8 @@ def _efficientnet(values: Values) -> EfficientNetConfig:
     )
 
 
-def _fpn(values: Values) -> FPNConfig:
+def read_fpn(values: Values) -> FPNConfig:
+    """The feature pyramid."""
     values.require("MODEL.FPN.IN_FEATURES", STAGES)
     values.text("MODEL.FPN.FUSE_TYPE", "sum")
     norm = values.text("MODEL.FPN.NORM", "", *BATCH_NORMS)
@@ -177,7 +184,8 @@ def _coarse_mask(values: Values) -> CoarseMaskConfig:
     )
 
 
-def _point_head(values: Values, num_classes: int) -> PointHeadConfig:
+def read_point_head(values: Values, num_classes: int) -> PointHeadConfig:
+    """The point head, which must know ``num_classes``."""
     values.text("MODEL.POINT_HEAD.NAME", "StandardPointHead")
     values.require("MODEL.POINT_HEAD.IN_FEATURES", FINE_LEVEL)
     values.require("MODEL.POINT_HEAD.NUM_CLASSES", num_classes)
@@ -218,17 +226,9 @@ def to_tree(config: ModelConfig) -> dict[str, Any]:
     """
     rpn, box = config.rpn, config.box_head
     flat: dict[str, Any] = {
-        "INPUT.FORMAT": config.input_format,
-        "INPUT.MIN_SIZE_TEST": config.min_size,
-        "INPUT.MAX_SIZE_TEST": config.max_size,
+        **network_keys(config),
         "MODEL.META_ARCHITECTURE": "GeneralizedRCNN",
         "MODEL.MASK_ON": True,
-        "MODEL.PIXEL_MEAN": list(config.pixel_mean),
-        "MODEL.PIXEL_STD": list(config.pixel_std),
-        **_trunk_keys(config.trunk),
-        "MODEL.FPN.IN_FEATURES": list(STAGES),
-        "MODEL.FPN.OUT_CHANNELS": config.fpn.channels,
-        "MODEL.FPN.NORM": config.fpn.norm,
         "MODEL.ANCHOR_GENERATOR.SIZES": [list(level) for level in rpn.anchor_sizes],
         "MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS": [list(rpn.aspect_ratios)],
         "MODEL.RPN.IN_FEATURES": list(RPN_LEVELS),
@@ -249,8 +249,41 @@ def to_tree(config: ModelConfig) -> dict[str, Any]:
         "TEST.DETECTIONS_PER_IMAGE": box.max_detections,
         **_mask_keys(config),
     }
-    flat = {key: value for key, value in flat.items() if value != DEFAULTS[key]}
-    return nest({"VERSION": DEFAULTS["VERSION"], **flat})
+    return without_defaults(flat)
+
+
+def without_defaults(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Nest dotted keys, those left out that have detectron2's defaults."""
+    kept = {key: value for key, value in flat.items() if value != DEFAULTS[key]}
+    return nest({"VERSION": DEFAULTS["VERSION"], **kept})
+
+
+def network_keys(config: NetworkConfig) -> dict[str, Any]:
+    """Dotted keys of what every network has, but for the number of classes."""
+    return {
+        "INPUT.FORMAT": config.input_format,
+        "INPUT.MIN_SIZE_TEST": config.min_size,
+        "INPUT.MAX_SIZE_TEST": config.max_size,
+        "MODEL.PIXEL_MEAN": list(config.pixel_mean),
+        "MODEL.PIXEL_STD": list(config.pixel_std),
+        **_trunk_keys(config.trunk),
+        "MODEL.FPN.IN_FEATURES": list(STAGES),
+        "MODEL.FPN.OUT_CHANNELS": config.fpn.channels,
+        "MODEL.FPN.NORM": config.fpn.norm,
+    }
+
+
+def point_head_keys(point: PointHeadConfig, num_classes: int) -> dict[str, Any]:
+    """Dotted keys of a point head."""
+    return {
+        "MODEL.POINT_HEAD.IN_FEATURES": list(FINE_LEVEL),
+        "MODEL.POINT_HEAD.NUM_CLASSES": num_classes,
+        "MODEL.POINT_HEAD.FC_DIM": point.fc_dim,
+        "MODEL.POINT_HEAD.NUM_FC": point.num_fc,
+        "MODEL.POINT_HEAD.COARSE_PRED_EACH_LAYER": point.coarse_pred_each_layer,
+        "MODEL.POINT_HEAD.SUBDIVISION_STEPS": point.subdivision_steps,
+        "MODEL.POINT_HEAD.SUBDIVISION_NUM_POINTS": point.subdivision_points,
+    }
 
 
 def _trunk_keys(trunk: ResNetConfig | EfficientNetConfig) -> dict[str, Any]:
@@ -295,14 +328,8 @@ def _mask_keys(config: ModelConfig) -> dict[str, Any]:
         "MODEL.ROI_MASK_HEAD.NUM_FC": coarse.num_fc,
         "MODEL.ROI_MASK_HEAD.POOLER_RESOLUTION": coarse.pooler_resolution,
         "MODEL.ROI_MASK_HEAD.OUTPUT_SIDE_RESOLUTION": coarse.side,
-        "MODEL.POINT_HEAD.IN_FEATURES": list(FINE_LEVEL),
-        "MODEL.POINT_HEAD.NUM_CLASSES": config.num_classes,
+        **point_head_keys(point, config.num_classes),
         "MODEL.POINT_HEAD.CLS_AGNOSTIC_MASK": config.class_agnostic_mask,
-        "MODEL.POINT_HEAD.FC_DIM": point.fc_dim,
-        "MODEL.POINT_HEAD.NUM_FC": point.num_fc,
-        "MODEL.POINT_HEAD.COARSE_PRED_EACH_LAYER": point.coarse_pred_each_layer,
-        "MODEL.POINT_HEAD.SUBDIVISION_STEPS": point.subdivision_steps,
-        "MODEL.POINT_HEAD.SUBDIVISION_NUM_POINTS": point.subdivision_points,
         **({} if conv is None else _conv_beside_keys(conv)),
     }
 

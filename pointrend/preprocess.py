@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pointrend.config import ModelConfig
+from pointrend.config import NetworkConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SIZE_DIVISOR = 32  # the pyramid halves five times; every level must divide evenly
 
 
-def network_size(height: int, width: int, config: ModelConfig) -> tuple[int, int]:
+def network_size(height: int, width: int, config: NetworkConfig) -> tuple[int, int]:
     """Size (height, width) of the resized photo: shortest edge to ``min_size``, longest at most ``max_size``.
 
     Rounding is half up, and the longest edge is limited after the first scaling, in detectron2's order: the result
@@ -37,7 +37,7 @@ def network_size(height: int, width: int, config: ModelConfig) -> tuple[int, int
     return max(1, int(new_height + 0.5)), max(1, int(new_width + 0.5))
 
 
-def resize(image: NDArray[np.uint8], config: ModelConfig) -> NDArray[np.uint8]:
+def resize(image: NDArray[np.uint8], config: NetworkConfig) -> NDArray[np.uint8]:
     """Resize an HWC uint8 RGB photo to the network's size with Pillow's bilinear filter."""
     height, width = network_size(image.shape[0], image.shape[1], config)
     if (height, width) == image.shape[:2]:
@@ -45,7 +45,7 @@ def resize(image: NDArray[np.uint8], config: ModelConfig) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
 
 
-def to_input(resized: NDArray[np.uint8], config: ModelConfig) -> tuple[Tensor, tuple[int, int]]:
+def to_input(resized: NDArray[np.uint8], config: NetworkConfig) -> tuple[Tensor, tuple[int, int]]:
     """Order channels, normalise and pad a resized HWC uint8 RGB photo.
 
     Returns:
