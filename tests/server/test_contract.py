@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlencode
 
+import jsonschema
 import numpy as np
 import pytest
 import requests
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.server
 
 PHOTO = (Path(__file__).parents[1] / "demo" / "coffee.png").read_bytes()
 SIZE = (400, 600)
+OPENAPI = json.loads((Path(__file__).parents[2] / "docs" / "openapi.json").read_text())
 ALL = {"score_threshold": 0.3, "categories": "all"}
 
 
@@ -49,6 +51,29 @@ def found(served):
     prediction = Prediction.from_dict(response)
     assert len(prediction.instances) >= 3
     return prediction
+
+
+def fits(answer, name):
+    """Whether an answer is what docs/openapi.json calls by that name."""
+    schema = {"$ref": f"#/components/schemas/{name}", "components": OPENAPI["components"]}
+    jsonschema.validate(answer, schema, cls=jsonschema.Draft202012Validator)
+    return True
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({}, "InstancesPrediction"),
+        ({"masks": "polygon"}, "InstancesPrediction"),
+        ({"masks": "none"}, "InstancesPrediction"),
+        ({"task": "detection"}, "DetectionPrediction"),
+        ({"task": "semantic"}, "SemanticPrediction"),
+        ({"task": "semantic", "masks": "none"}, "SemanticPrediction"),
+        ({"masks": "svg"}, "Error"),
+    ],
+)
+def test_answers_are_as_the_openapi_file_says(ask, options, name):
+    assert fits(ask(**ALL, **options).json(), name)
 
 
 @pytest.mark.parametrize("form", ["header", "form", "json"])
@@ -168,6 +193,7 @@ def test_accept_asks_for_a_picture_unless_format_says_otherwise(ask):
 def test_what_the_model_says_of_itself(served):
     url = f"{served.url}/predictions/pointrend"
     described = requests.post(url, json={"describe": True}, timeout=60).json()
+    assert fits(described, "Description")
     assert described["name"] == "pointrend-demo"
     assert described["engine"] == "eager"
     assert {"id": 1, "name": "person"} in described["categories"]
@@ -184,6 +210,7 @@ def test_what_the_model_says_of_itself(served):
 def test_health_runs_the_model(served):
     answer = requests.post(f"{served.url}/predictions/pointrend", json={"health": True}, timeout=60)
     assert answer.status_code == 200
+    assert fits(answer.json(), "Health")
     assert answer.json()["health"] == "ok"
     assert answer.json()["inference_ms"] > 0
 

@@ -1,0 +1,226 @@
+"""The served API as an OpenAPI 3.1 document, made from the tables that the server itself reads."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import pointrend
+from pointrend.error_codes import CLIENT, ERROR_CODES, MODEL
+from pointrend.options import schema
+
+Tree = dict[str, Any]
+
+_SUMMARY = (
+    "PointRend instance segmentation, served by TorchServe. Options go into the form or the JSON beside the image, or, "
+    "beside a raw body, into the header X-PointRend-Options: TorchServe drops query parameters."
+)
+
+
+def document() -> Tree:
+    """The whole document."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "PointRend Serve",
+            "version": pointrend.__version__,
+            "description": _SUMMARY,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "http://127.0.0.1:8080"}],
+        "paths": {"/predictions/pointrend": {"post": _predict()}},
+        "components": {
+            "schemas": _schemas(),
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        # Without a token, or with one: servers on loopback ask for none.
+        "security": [{}, {"token": []}],
+    }
+
+
+def _predict() -> Tree:
+    return {
+        "operationId": "predict",
+        "summary": "Segment a photo; or, as JSON or a form without an image, ask for `describe` or `health`.",
+        "parameters": [
+            {
+                "name": "X-PointRend-Options",
+                "in": "header",
+                "description": "URL-encoded options, such as score_threshold=0.7&masks=polygon.",
+                "schema": {"type": "string"},
+            },
+            {
+                "name": "X-Request-Id",
+                "in": "header",
+                "description": "An id of the sender's; letters, digits and _.:- come back as X-Client-Request-Id.",
+                "schema": {"type": "string"},
+            },
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/octet-stream": {"schema": {"type": "string", "contentMediaType": "image/*"}},
+                "multipart/form-data": {"schema": _ref("Form")},
+                "application/json": {"schema": _ref("JsonRequest")},
+            },
+        },
+        "responses": {"200": _success(), **_failures()},
+    }
+
+
+def _success() -> Tree:
+    return {
+        "description": "What was found, in the form that `format` asks for; or a description; or health.",
+        "headers": {
+            "X-Request-Id": {"description": "TorchServe's id of the request.", "schema": {"type": "string"}},
+            "X-Client-Request-Id": {"description": "The sender's own.", "schema": {"type": "string"}},
+            "Server-Timing": {"description": "Milliseconds by stage.", "schema": {"type": "string"}},
+            "X-PointRend-Legend": {
+                "description": "With format=label_map: what the values stand for, as a JSON object.",
+                "schema": {"type": "string"},
+            },
+        },
+        "content": {
+            "application/json": {
+                "schema": {
+                    "oneOf": [
+                        *(_ref(f"{task}Prediction") for task in ("Instances", "Detection", "Semantic")),
+                        _ref("Description"),
+                        _ref("Health"),
+                    ]
+                }
+            },
+            "image/png": {"schema": {"type": "string", "contentMediaType": "image/png"}},
+            "application/zip": {"schema": {"type": "string", "contentMediaType": "application/zip"}},
+        },
+    }
+
+
+def _failures() -> Tree:
+    """One response a status. What TorchServe answers by itself has another body, or none."""
+    failures: Tree = {}
+    for status in sorted({entry.status for entry in ERROR_CODES if entry.origin != CLIENT}):
+        codes = [entry for entry in ERROR_CODES if entry.status == status and entry.origin != CLIENT]
+        said = "; ".join(f"{entry.code}: {entry.meaning}" for entry in codes)
+        failures[str(status)] = {"description": f"{HTTPStatus(status).phrase}. {said}."}
+        if any(entry.origin == MODEL for entry in codes):
+            failures[str(status)]["content"] = {"application/json": {"schema": _ref("Error")}}
+    return failures
+
+
+def _schemas() -> Tree:
+    return {
+        "Options": _object(schema(), required=()),
+        "Form": _object({"image": {"type": "string", "contentMediaType": "image/*"}, **schema(), **_asked()}, ()),
+        "JsonRequest": _object(
+            {"image": {"type": "string", "contentEncoding": "base64"}, **schema(), **_asked()}, required=()
+        ),
+        "RunLengths": _object(
+            {
+                "size": {"type": "array", "items": _count(), "minItems": 2, "maxItems": 2},
+                "counts": {"type": "string"},
+            }
+        ),
+        "Polygons": {"type": "array", "items": {"type": "array", "items": {"type": "number"}, "minItems": 6}},
+        "Segmentation": {"oneOf": [_ref("RunLengths"), _ref("Polygons")]},
+        "Box": {
+            "type": "array",
+            "items": {"type": "number"},
+            "minItems": 4,
+            "maxItems": 4,
+            "description": "x, y, width, height in pixels of the upright photo.",
+        },
+        "Detection": _object(_found(), required=tuple(_found())),
+        "Instance": _object(
+            {**_found(), "area": _count(), "segmentation": _ref("Segmentation")}, required=(*_found(), "area")
+        ),
+        "Segment": _object(
+            {**_category(), "area": _count(), "segmentation": _ref("Segmentation")}, required=(*_category(), "area")
+        ),
+        "InstancesPrediction": _prediction("instances", "instances", "Instance"),
+        "DetectionPrediction": _prediction("detection", "instances", "Detection"),
+        "SemanticPrediction": _prediction("semantic", "segments", "Segment"),
+        "Model": _object({"name": _text(), "version": _text()}),
+        "Health": _object({"health": {"const": "ok"}, "model": _ref("Model"), "inference_ms": {"type": "number"}}),
+        "Description": _description(),
+        "Error": _object({"error": _error()}),
+    }
+
+
+def _prediction(task: str, key: str, item: str) -> Tree:
+    milliseconds = {"type": "number", "minimum": 0}
+    return _object(
+        {
+            "model": _ref("Model"),
+            "image": _object({"width": _count(1), "height": _count(1)}),
+            "task": {"const": task},
+            key: {"type": "array", "items": _ref(item)},
+            "timing_ms": _object(dict.fromkeys(("decode", "inference", "encode"), milliseconds)),
+        }
+    )
+
+
+def _description() -> Tree:
+    names = {"type": "array", "items": _text()}
+    limits = ("max_image_bytes", "max_image_pixels", "max_image_side", "max_response_bytes")
+    properties = {
+        "name": _text(),
+        "version": _text(),
+        "description": _text(),
+        "licence": _text(),
+        "categories": {"type": "array", "items": _object({"id": {"type": "integer"}, "name": _text()})},
+        "reliable": names,
+        "engine": _text(),
+        "mask_heads": names,
+        "refines_points": {"type": "boolean"},
+        "limits": _object({**{name: _count(1) for name in limits}, "image_formats": names}),
+        "tasks": {"type": "object", "additionalProperties": names},
+        "options": {"type": "object", "description": "JSON Schema of each option."},
+    }
+    return _object(properties)
+
+
+def _error() -> Tree:
+    properties = {
+        "code": {"type": "string", "enum": sorted(entry.code for entry in ERROR_CODES if entry.origin == MODEL)},
+        "status": {"type": "integer"},
+        "message": {"type": "string", "description": "A sentence that names the field, the limit and the value."},
+        "field": {"type": "string"},
+        "limit": {"description": "What is allowed."},
+        "value": {"description": "What came."},
+    }
+    return _object(properties, required=("code", "status", "message"))
+
+
+def _category() -> Tree:
+    return {"category_id": {"type": "integer"}, "category": _text()}
+
+
+def _found() -> Tree:
+    return {**_category(), "score": {"type": "number", "minimum": 0, "maximum": 1}, "bbox": _ref("Box")}
+
+
+def _asked() -> Tree:
+    return {
+        "describe": {"type": "boolean", "description": "Stands alone: what the model says of itself."},
+        "health": {"type": "boolean", "description": "Stands alone: whether the model answers."},
+    }
+
+
+def _object(properties: Tree, required: tuple[str, ...] | None = None) -> Tree:
+    """An object without other keys; all are required where not said otherwise."""
+    needed = list(properties if required is None else required)
+    tree: Tree = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {**tree, "required": needed} if needed else tree
+
+
+def _count(least: int = 0) -> Tree:
+    return {"type": "integer", "minimum": least}
+
+
+def _text() -> Tree:
+    return {"type": "string"}
+
+
+def _ref(name: str) -> Tree:
+    return {"$ref": f"#/components/schemas/{name}"}
