@@ -1,0 +1,143 @@
+"""An endless stream of training batches, prepared in the background."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from pointrend.errors import DataError
+from pointrend.training.augment import Augmentation
+from pointrend.training.copy_paste import paste
+from pointrend.training.dataset import Annotations
+from pointrend.training.sample import Sample
+from pointrend.training.sampling import Order, repeat_factors
+from pointrend.training.settings import Settings
+
+AHEAD = 2  # batches that each worker has ready
+
+
+class Batches:
+    """Batches of crops, endless; iterating begins at ``position`` each time.
+
+    Sample number n depends on the seed and n alone, not on how many processes prepare it or where the stream began.
+
+    Args:
+        samples: makes sample number n.
+        batch: samples a batch.
+        position: number of the first sample.
+        workers: processes that prepare batches; 0 prepares them when they are asked for.
+    """
+
+    def __init__(self, samples: Samples, batch: int, *, position: int = 0, workers: int = 0) -> None:
+        self.samples = samples
+        self.batch = batch
+        self.position = position
+        self.workers = workers
+
+    def __iter__(self) -> Iterator[list[Sample]]:
+        """Yield batches; the processes end with the iterator.
+
+        Raises:
+            DataError: a photo cannot be read.
+        """
+        loader: DataLoader[Sample | DataError] = DataLoader(
+            self.samples,
+            batch_sampler=_Numbers(self.position, self.batch),
+            num_workers=self.workers,
+            collate_fn=list,
+            worker_init_fn=_begin_worker,
+            prefetch_factor=AHEAD if self.workers else None,
+        )
+        for items in loader:
+            ready = []
+            for item in items:
+                if isinstance(item, DataError):
+                    raise item
+                ready.append(item)
+            yield ready
+
+
+class Samples(Dataset["Sample | DataError"]):
+    """Makes crops by number.
+
+    Args:
+        annotations: the photos.
+        augmentation: makes a crop of a photo.
+        copy_paste: probability that another photo's objects are pasted.
+        repeat_threshold: see :func:`~pointrend.training.sampling.repeat_factors`.
+        seed: of everything random.
+    """
+
+    def __init__(
+        self,
+        annotations: Annotations,
+        augmentation: Augmentation,
+        *,
+        copy_paste: float = 0.0,
+        repeat_threshold: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        factors = repeat_factors(annotations.photos, repeat_threshold)
+        self._annotations = annotations
+        self._augmentation = augmentation
+        self._copy_paste = copy_paste
+        self._seed = seed
+        self._order = Order(factors, seed)
+        self._sources = Order(factors, seed + 1)
+
+    def __getitem__(self, number: int) -> Sample | DataError:
+        """Sample of a number from 0 on; an error is returned, so that it leaves a worker as it is."""
+        # The third number keeps these apart from the order's own.
+        rng = np.random.default_rng((self._seed, number, 1))
+        try:
+            sample = self._augmentation(self._annotations[self._order[number]], rng)
+            if rng.random() < self._copy_paste:
+                source = self._augmentation(self._annotations[self._sources[number]], rng)
+                sample = paste(sample, source, rng)
+        except DataError as error:
+            return error
+        return sample
+
+
+def batches(
+    annotations: Annotations, settings: Settings, *, seed: int = 0, position: int = 0, workers: int = 0
+) -> Batches:
+    """The batches that a recipe asks for.
+
+    Args:
+        annotations: the photos.
+        settings: the recipe.
+        seed: of everything random.
+        position: number of the first sample: how many have been used already.
+        workers: processes that prepare batches; 0 prepares them when they are asked for.
+    """
+    mean = [round(value) for value in settings.model.pixel_mean]
+    red, green, blue = reversed(mean) if settings.model.input_format == "BGR" else mean
+    samples = Samples(
+        annotations,
+        Augmentation(settings.crop, settings.jitter, fill=(red, green, blue)),
+        copy_paste=settings.copy_paste,
+        repeat_threshold=settings.repeat_threshold,
+        seed=seed,
+    )
+    return Batches(samples, settings.batch, position=position, workers=workers)
+
+
+class _Numbers:
+    """Numbers of the samples of each batch, without an end."""
+
+    def __init__(self, position: int, batch: int) -> None:
+        self._position = position
+        self._batch = batch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for start in itertools.count(self._position, self._batch):
+            yield list(range(start, start + self._batch))
+
+
+def _begin_worker(_: int) -> None:
+    torch.set_num_threads(1)
