@@ -1,0 +1,75 @@
+"""What is remembered of a photo that is done, so that a run that was interrupted goes on where it was.
+
+A record is a JSON file under ``predictions/``: the prediction, what it was made from, and the formats that hold it. It
+is written after all else of its photo, so that what it says is there is complete.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pointrend.predict.files import write_file
+from pointrend.predict.photos import PhotoFile
+from pointrend.prediction import Prediction
+
+FOLDER = "predictions"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A photo that is done.
+
+    Attributes:
+        prediction: what was found.
+        saved: names of the formats that hold it.
+    """
+
+    prediction: Prediction
+    saved: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The records of one run.
+
+    Attributes:
+        out: the folder of all results.
+        model: name and version of the model that predicts.
+        options: what it is asked, as :class:`~pointrend.options.Options` spells it.
+    """
+
+    out: Path
+    model: dict[str, str]
+    options: dict[str, Any]
+
+    def find(self, photo: PhotoFile) -> Record | None:
+        """The record of a photo that is done: the same file, model and options; else None."""
+        try:
+            record = json.loads(self._path(photo).read_text())
+            if record["made_from"] == self._made_from(photo):
+                return Record(Prediction.from_dict(record["prediction"]), frozenset(record["saved"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # nothing there, or not ours: the photo is predicted anew
+        return None
+
+    def write(self, photo: PhotoFile, record: Record) -> None:
+        """Remember that a photo is done.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        tree = {
+            "made_from": self._made_from(photo),
+            "saved": sorted(record.saved),
+            "prediction": record.prediction.to_dict(),
+        }
+        write_file(self._path(photo), json.dumps(tree))
+
+    def _path(self, photo: PhotoFile) -> Path:
+        return self.out / FOLDER / f"{photo.key}.json"
+
+    def _made_from(self, photo: PhotoFile) -> dict[str, Any]:
+        return {"photo": str(photo.path), "stamp": list(photo.stamp), "model": self.model, "options": self.options}

@@ -1,0 +1,139 @@
+"""The run: what is done is passed over, the rest is predicted and saved, failures are reported at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pointrend.client.many import bar
+from pointrend.errors import InvalidOption, PointRendError, RequestError
+from pointrend.options import Options
+from pointrend.predict.photos import PhotoFile
+from pointrend.predict.records import Record, Records
+from pointrend.predict.saving import SAVERS, Result
+from pointrend.predict.sources import Source, asked_for
+from pointrend.prediction import Prediction
+
+# What one photo meets and every other would meet too: the run ends, and goes on from here when it is started again.
+FATAL = ("server_down", "invalid_token", "bad_key_file", "model_not_found", "bad_response")
+
+
+class JobError(PointRendError):
+    """A job that cannot be done as it was put."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What to do.
+
+    Attributes:
+        photos: what to predict.
+        out: the folder of the results; what earlier runs left there is used.
+        save: names of :data:`~pointrend.predict.saving.SAVERS`.
+        options: of every prediction.
+
+    Raises:
+        JobError: a format is unknown, none is named, or the task has no such format.
+    """
+
+    photos: Sequence[PhotoFile]
+    out: Path
+    save: Sequence[str]
+    options: Options
+
+    def __post_init__(self) -> None:
+        if not self.save:
+            raise JobError(f"--save names no format. Known: {', '.join(SAVERS)}.")
+        for name in self.save:
+            if name not in SAVERS:
+                raise JobError(f"There is no format {name!r} to save. Known: {', '.join(SAVERS)}.")
+            if self.options.task not in SAVERS[name].tasks:
+                fitting = ", ".join(each for each, saver in SAVERS.items() if self.options.task in saver.tasks)
+                raise JobError(f"{name} cannot hold the task {self.options.task}; {fitting} can.")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A photo that was passed over, and why."""
+
+    photo: PhotoFile
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run did.
+
+    Attributes:
+        predicted: photos that were predicted now.
+        kept: photos that an earlier run had done.
+        failures: photos that could not be done.
+    """
+
+    predicted: int
+    kept: int
+    failures: tuple[Failure, ...]
+
+
+def run(job: Job, source: Source, *, progress: bool = True) -> Outcome:
+    """Predict and save.
+
+    Args:
+        job: what to do.
+        source: who predicts.
+        progress: show a bar, on a terminal.
+
+    Raises:
+        RequestError: what would fail every photo: the server is gone, the token or an option is refused. What is done
+            by then is kept, and the same run started again goes on from there.
+        OSError: the results cannot be written.
+    """
+    records = Records(job.out, source.model, asked_for(job.options))
+    done = {photo: record for photo in job.photos if (record := records.find(photo))}
+    left = [photo for photo in job.photos if photo not in done]
+    kept = len(done)
+    failures: list[Failure] = []
+
+    def save(photo: PhotoFile, prediction: Prediction, saved: frozenset[str]) -> None:
+        """Write the formats that are not there yet; what is kept of the prediction does without the photo."""
+        record = Record(prediction.on(None), saved | set(job.save))
+        if record.saved != saved:
+            try:
+                for name in record.saved - saved:
+                    if (saver := SAVERS[name].save) is not None:
+                        saver(Result(photo, prediction, source.categories), job.out / name)
+            except RequestError as error:
+                failures.append(Failure(photo, error.message))
+                return
+            records.write(photo, record)
+        done[photo] = record
+
+    with bar(shown=progress) as shown:
+        task = shown.add_task("Photos", total=len(job.photos))
+        for photo, record in list(done.items()):
+            save(photo, record.prediction.on(photo.path), record.saved)
+            shown.advance(task)
+        for photo, answer in zip(left, _predict(left, source, job.options), strict=True):
+            if isinstance(answer, RequestError):
+                failures.append(Failure(photo, answer.message))
+            else:
+                save(photo, answer, frozenset())
+            shown.advance(task)
+
+    results = [
+        (number, Result(photo, done[photo].prediction, source.categories))
+        for number, photo in enumerate(job.photos, start=1)
+        if photo in done
+    ]
+    for name in job.save:
+        if (finish := SAVERS[name].finish) is not None:
+            finish(results, source.categories, job.out / name)
+    return Outcome(len(done) - kept, kept, tuple(failures))
+
+
+def _predict(photos: Sequence[PhotoFile], source: Source, options: Options) -> Iterator[Prediction | RequestError]:
+    for answer in source.predict(photos, options):
+        if isinstance(answer, InvalidOption) or (isinstance(answer, RequestError) and answer.code in FATAL):
+            raise answer
+        yield answer

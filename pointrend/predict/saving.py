@@ -1,0 +1,122 @@
+"""What ``--save`` writes: one entry a format, each photo's files on their own."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pointrend.cutouts import cutouts
+from pointrend.exporters import coco_dataset, to_coco, to_labelme, to_mask_pngs, to_yolo, yolo_data
+from pointrend.exporters.coco import CocoImage
+from pointrend.label_map import encode_label_map
+from pointrend.photo import pixels
+from pointrend.predict.files import link_or_copy, write_file, write_folder
+from pointrend.predict.photos import PhotoFile
+from pointrend.predict.records import FOLDER as RECORDS
+from pointrend.prediction import Prediction
+from pointrend.render import encode_png, overlay
+
+Categories = Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A photo and what was found in it.
+
+    Attributes:
+        photo: the file.
+        prediction: with the photo attached, where it was just predicted.
+        categories: all that the model knows, ``{"id": ..., "name": ...}``.
+    """
+
+    photo: PhotoFile
+    prediction: Prediction
+    categories: Categories
+
+
+@dataclass(frozen=True, slots=True)
+class Saver:
+    """A format.
+
+    Attributes:
+        tasks: those that it can hold.
+        save: writes a photo's result, given the format's folder; None where all photos share the files.
+        finish: writes what all photos share, from (image id, result) pairs; called at the end.
+    """
+
+    tasks: tuple[str, ...]
+    save: Callable[[Result, Path], None] | None = None
+    finish: Callable[[Sequence[tuple[int, Result]], Categories, Path], None] | None = None
+
+
+def _coco(results: Sequence[tuple[int, Result]], categories: Categories, folder: Path) -> None:
+    images = [CocoImage(number, result.photo.file_name, result.prediction) for number, result in results]
+    write_file(folder / "instances.json", json.dumps(coco_dataset(images, categories)))
+    found = [
+        each
+        for number, result in results
+        for each in to_coco(result.prediction, number, boxes=result.prediction.task == "detection")
+    ]
+    write_file(folder / "results.json", json.dumps(found))
+
+
+def _labelme(result: Result, folder: Path) -> None:
+    path = folder / f"{result.photo.key}.json"
+    photo = os.path.relpath(result.photo.path, path.parent.absolute())
+    write_file(path, json.dumps(to_labelme(result.prediction, Path(photo).as_posix()), indent=1))
+
+
+def _yolo(result: Result, folder: Path) -> None:
+    """The label, and the photo beside it, where YOLO looks for it."""
+    ids = [category["id"] for category in result.categories]
+    link_or_copy(folder / "images" / f"{result.photo.key}{result.photo.path.suffix}", result.photo.path)
+    write_file(folder / "labels" / f"{result.photo.key}.txt", to_yolo(result.prediction, ids))
+
+
+def _yolo_data(_results: Sequence[tuple[int, Result]], categories: Categories, folder: Path) -> None:
+    write_file(folder / "data.yaml", yolo_data(categories))
+
+
+def _png(result: Result, folder: Path) -> None:
+    if result.prediction.task == "instances":
+        write_folder(folder / result.photo.key, to_mask_pngs(result.prediction))
+    write_file(folder / f"{result.photo.key}.png", encode_label_map(result.prediction))
+
+
+def _overlay(result: Result, folder: Path) -> None:
+    drawn = overlay(_pixels(result), result.prediction)
+    write_file(folder / f"{result.photo.key}.png", encode_png(drawn))
+
+
+def _cutouts(result: Result, folder: Path) -> None:
+    photo = _pixels(result)
+    pictures = ((f"{each.name}.png", each.png()) for each in cutouts(photo, result.prediction))
+    write_folder(folder / result.photo.key, pictures)
+
+
+def _pixels(result: Result) -> NDArray[np.uint8]:
+    """Those that were predicted from, where they are at hand."""
+    attached = result.prediction.photo
+    return pixels(result.photo.path if attached is None else attached)
+
+
+SAVERS = {
+    "coco": Saver(("instances", "detection"), finish=_coco),
+    "labelme": Saver(("instances", "detection"), _labelme),
+    "yolo": Saver(("instances", "detection"), _yolo, _yolo_data),
+    "png": Saver(("instances", "semantic"), _png),
+    "overlay": Saver(("instances", "detection", "semantic"), _overlay),
+    "cutouts": Saver(("instances",), _cutouts),
+}
+
+
+def result_folders(out: Path) -> list[Path]:
+    """The folders in ``out`` that results go to; pictures there are no photos to predict."""
+    return [out / name for name in (*SAVERS, RECORDS)]

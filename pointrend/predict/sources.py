@@ -1,0 +1,123 @@
+"""Who predicts: a model in this process, or a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pointrend.client.many import in_order
+from pointrend.errors import InvalidOption, InvalidRequest, RequestError
+from pointrend.photo import pixels
+from pointrend.predict.photos import PhotoFile
+from pointrend.prediction import Prediction
+
+if TYPE_CHECKING:
+    from pointrend.client import Client
+    from pointrend.options import Options
+    from pointrend.segmenter import Segmenter
+
+
+class Source(Protocol):
+    """Predicts photos, one result each, in order; a photo that fails gives its error."""
+
+    model: dict[str, str]
+    categories: list[dict[str, Any]]
+
+    def predict(self, photos: Iterable[PhotoFile], options: Options) -> Iterator[Prediction | RequestError]:
+        """Predict, as results are asked for."""
+
+
+class LocalSource:
+    """A model in this process.
+
+    Args:
+        segmenter: the model.
+    """
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        self._segmenter = segmenter
+        self.model = {"name": segmenter.info.name, "version": segmenter.info.version}
+        self.categories = [{"id": each.id, "name": each.name} for each in segmenter.info.categories]
+
+    def predict(self, photos: Iterable[PhotoFile], options: Options) -> Iterator[Prediction | RequestError]:
+        """Predict one photo after the other; each prediction carries the photo's pixels."""
+        for photo in photos:
+            try:
+                image = pixels(photo.path)
+                yield self._segmenter(image, options).on(image)
+            except RequestError as error:
+                yield error
+            except OSError as error:
+                yield _unreadable(error)
+
+
+class ServerSource:
+    """A served model.
+
+    Args:
+        client: how it is reached.
+        concurrency: requests at a time.
+
+    Raises:
+        RequestError: it does not answer.
+    """
+
+    def __init__(self, client: Client, concurrency: int) -> None:
+        self._client = client
+        self._concurrency = concurrency
+        described = client.describe()
+        self.model = {"name": described["name"], "version": described["version"]}
+        self.categories = described["categories"]
+
+    def predict(self, photos: Iterable[PhotoFile], options: Options) -> Iterator[Prediction | RequestError]:
+        """Predict several photos at a time; each prediction carries the photo's path."""
+        asked = asked_for(options)
+
+        def one(photo: PhotoFile) -> Prediction | RequestError:
+            try:
+                return self._client.segment(photo.path, **asked)
+            except RequestError as error:
+                return error
+            except OSError as error:
+                return _unreadable(error)
+
+        return in_order(one, photos, self._concurrency)
+
+
+def local_source(model: str, threads: int | None) -> LocalSource:
+    """Load a model, by its name or folder; only then torch is imported.
+
+    Raises:
+        ConfigError, CheckpointError: as :func:`pointrend.load`.
+    """
+    from pointrend.segmenter import load
+
+    return LocalSource(load(model, threads=threads))
+
+
+def server_source(url: str, token: str | None, concurrency: int) -> ServerSource:
+    """Reach a server.
+
+    Raises:
+        InvalidOption: the URL is none, or the token cannot be one.
+        RequestError: it does not answer.
+    """
+    from pointrend.client import Client
+
+    try:
+        client = Client(url, token=token)
+    except ValueError as error:
+        raise InvalidOption(str(error), field="server", value=url) from error
+    return ServerSource(client, concurrency)
+
+
+def asked_for(options: Options) -> dict[str, Any]:
+    """Options by name, without those that are left to the model and the format, which is the client's."""
+    values = asdict(options)
+    del values["format"]
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _unreadable(error: OSError) -> InvalidRequest:
+    return InvalidRequest(f"The photo cannot be read: {error}.", field="image", code="unreadable_photo")

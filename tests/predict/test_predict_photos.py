@@ -1,0 +1,75 @@
+import os
+
+import pytest
+from PIL import Image
+
+from pointrend.predict import find_photos
+from pointrend.predict.photos import PhotosError
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    for name in ("b.jpg", "a.JPG", "sub/c.png", "sub/deep/d.webp", "notes.txt", "odd[1].jpg", "no-suffix"):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".txt":
+            path.write_text("no photo")
+        else:
+            Image.new("RGB", (2, 2)).save(path, "PNG")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "photos"
+
+
+def names(*arguments, **options):
+    return [(photo.file_name, photo.key) for photo in find_photos(arguments, **options)]
+
+
+def test_a_folder_is_all_photos_in_and_below_it(folder):
+    assert names("photos") == [
+        ("a.JPG", "a"),
+        ("b.jpg", "b"),
+        ("odd[1].jpg", "odd[1]"),
+        ("sub/c.png", "sub/c"),
+        ("sub/deep/d.webp", "sub/deep/d"),
+    ]
+
+
+def test_globs_are_named_from_their_fixed_part(folder):
+    assert names("photos/*.jpg") == [("b.jpg", "b"), ("odd[1].jpg", "odd[1]")]
+    assert names("photos/**/*.png") == [("sub/c.png", "sub/c")]
+    assert names("photos/s?b/*") == [("sub/c.png", "sub/c")]
+
+
+def test_a_file_is_itself_whatever_it_is_called(folder):
+    assert names(folder / "no-suffix") == [("no-suffix", "no-suffix")]
+    assert names("photos/odd[1].jpg") == [("odd[1].jpg", "odd[1]")]
+    assert find_photos(["photos/b.jpg"])[0].path == folder / "b.jpg"
+
+
+def test_each_photo_counts_once(folder):
+    os.symlink(folder / "b.jpg", folder / "z.jpg")
+    assert [name for name, _ in names("photos/b.jpg", "photos", "photos/*.jpg")].count("b.jpg") == 1
+    assert "z.jpg" not in dict(names("photos"))
+
+
+def test_results_are_no_photos(folder):
+    assert names("photos", outside=[folder / "sub"]) == [("a.JPG", "a"), ("b.jpg", "b"), ("odd[1].jpg", "odd[1]")]
+
+
+@pytest.mark.parametrize("argument", ["nothing.jpg", "photos/*.gif", "empty"])
+def test_what_names_nothing_is_refused(folder, argument):
+    (folder.parent / "empty").mkdir()
+    with pytest.raises(PhotosError, match="names no photo"):
+        find_photos([argument])
+
+
+def test_names_that_differ_by_their_suffix_keep_it(folder):
+    Image.new("RGB", (2, 2)).save(folder / "sub" / "c.jpg")
+    assert names("photos/sub") == [("c.jpg", "c_jpg"), ("c.png", "c_png"), ("deep/d.webp", "deep/d")]
+
+
+def test_results_of_one_name_are_refused(folder):
+    Image.new("RGB", (2, 2)).save(folder / "sub" / "b.jpg")
+    with pytest.raises(PhotosError, match="would both be called b"):
+        find_photos(["photos/b.jpg", "photos/sub/b.jpg"])
+    assert len(find_photos(["photos"])) == 6

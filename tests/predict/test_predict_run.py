@@ -1,0 +1,242 @@
+"""Many photos to files, with the demo model: formats, failures, and runs that go on where they were cut."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+from typer.testing import CliRunner
+
+import pointrend
+from pointrend.cli import app
+from pointrend.errors import InvalidOption
+from pointrend.options import Options
+from pointrend.predict import SAVERS, Job, LocalSource, find_photos, result_folders, run
+from pointrend.predict.run import JobError
+
+DEMO = Path(__file__).parent.parent / "demo"
+RUN = CliRunner()
+ALL = tuple(SAVERS)
+
+
+class Counting(LocalSource):
+    """The demo model, which remembers what it was asked."""
+
+    def __init__(self, segmenter):
+        super().__init__(segmenter)
+        self.asked = []
+
+    def predict(self, photos, options):
+        for photo, answer in zip(photos, super().predict(photos, options), strict=True):
+            self.asked.append(photo.file_name)
+            yield answer
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    return pointrend.load("demo")
+
+
+@pytest.fixture
+def source(segmenter):
+    return Counting(segmenter)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two people, a cat, and a file that is no photo."""
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    small = Image.open(DEMO / "astronaut.png").convert("RGB").resize((256, 256))
+    small.save(folder / "astronaut.jpg")
+    small.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "more" / "mirrored.png")
+    shutil.copy(DEMO / "chelsea.png", folder / "more" / "chelsea.png")
+    (folder / "broken.jpg").write_bytes(b"no photo")
+    return folder
+
+
+def job(photos, out, save=ALL, **options):
+    return Job(find_photos([photos], outside=result_folders(out)), out, save, Options.parse(options))
+
+
+def files(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def test_every_format_is_written_and_the_bad_photo_passed_over(photos, tmp_path, source):
+    out = tmp_path / "out"
+    outcome = run(job(photos, out), source)
+
+    assert (outcome.predicted, outcome.kept) == (3, 0)
+    [failure] = outcome.failures
+    assert failure.photo.path == photos / "broken.jpg"
+    assert "not an image" in failure.reason
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO(str(out / "coco" / "instances.json"))
+        results = coco.loadRes(str(out / "coco" / "results.json"))
+    names = {image["file_name"]: image["id"] for image in coco.loadImgs(coco.getImgIds())}
+    assert set(names) == {"astronaut.jpg", "more/mirrored.png", "more/chelsea.png"}
+    person, *_ = coco.loadAnns(coco.getAnnIds(imgIds=names["astronaut.jpg"], catIds=coco.getCatIds(catNms=["person"])))
+    same, *_ = [each for each in results.dataset["annotations"] if each["image_id"] == names["astronaut.jpg"]]
+    mask = coco.annToMask(person)
+    np.testing.assert_array_equal(mask, results.annToMask(same))
+    labels = np.asarray(Image.open(out / "png" / "astronaut.png"))
+    np.testing.assert_array_equal(labels == 1, mask)  # the best is on top
+    np.testing.assert_array_equal(np.asarray(Image.open(out / "png" / "astronaut" / "person-1.png")), mask * 255)
+    labelme = json.loads((out / "labelme" / "more" / "mirrored.json").read_text())
+    assert (out / "labelme" / "more" / labelme["imagePath"]).resolve() == photos / "more" / "mirrored.png"
+    assert (out / "yolo" / "labels" / "more" / "mirrored.txt").read_text().startswith("0 ")
+    assert (out / "yolo" / "images" / "more" / "mirrored.png").read_bytes() == (
+        photos / "more" / "mirrored.png"
+    ).read_bytes()
+    assert "0: " in (out / "yolo" / "data.yaml").read_text()
+    assert Image.open(out / "overlay" / "astronaut.png").size == (256, 256)
+    assert Image.open(out / "cutouts" / "astronaut" / "person-1.png").mode == "RGBA"
+    assert not [name for name in files(out) if "partial" in name or "broken" in name]
+
+
+def test_what_is_done_is_not_done_again(photos, tmp_path, source):
+    out = tmp_path / "out"
+    run(job(photos, out, ("coco", "labelme")), source)
+    before = files(out)
+    source.asked.clear()
+
+    outcome = run(job(photos, out, ("coco", "labelme")), source)
+
+    assert source.asked == ["broken.jpg"]  # it may have been repaired
+    assert (outcome.predicted, outcome.kept, len(outcome.failures)) == (0, 3, 1)
+    after = files(out)
+    assert {name for name in after if after[name] != before[name]} == {"coco/instances.json", "coco/results.json"}
+
+    source.asked.clear()
+    run(job(photos, out, ("overlay", "coco")), source)
+    assert source.asked == ["broken.jpg"]  # another format needs no prediction
+    assert (out / "overlay" / "more" / "chelsea.png").is_file()
+
+
+def test_what_has_changed_is_done_again(photos, tmp_path, source):
+    out = tmp_path / "out"
+    (photos / "broken.jpg").unlink()
+    run(job(photos, out, ("overlay",)), source)
+    source.asked.clear()
+    Image.new("RGB", (90, 60)).save(photos / "astronaut.jpg")
+    run(job(photos, out, ("overlay",)), source)
+    assert source.asked == ["astronaut.jpg"]
+    assert Image.open(out / "overlay" / "astronaut.png").size == (90, 60)
+
+    source.asked.clear()
+    run(job(photos, out, ("labelme",), score_threshold=0.95), source)
+    assert len(source.asked) == 3
+    run(job(photos, out, ("labelme", "overlay"), score_threshold=0.95), source)
+    assert len(source.asked) == 3
+    record = json.loads((out / "predictions" / "more" / "mirrored.json").read_text())
+    assert record["saved"] == ["labelme", "overlay"]  # the overlay of the former threshold was not taken for it
+
+    (out / "predictions" / "astronaut.json").write_text('{"made')
+    source.asked.clear()
+    run(job(photos, out, ("labelme",), score_threshold=0.95), source)
+    assert source.asked == ["astronaut.jpg"]
+
+
+def test_a_run_that_is_killed_goes_on(photos, tmp_path):
+    out = tmp_path / "out"
+    for number in range(12):
+        shutil.copy(photos / "astronaut.jpg", photos / f"copy{number:02}.jpg")
+    (photos / "broken.jpg").unlink()
+    command = [sys.executable, "-c", "from pointrend.cli import main; main()", "predict", str(photos)]
+    command += ["--out", str(out), "--threads", "1", "--save", "coco,cutouts"]
+    with subprocess.Popen(command, start_new_session=True) as process:
+        while len(list(out.glob("predictions/*.json"))) < 2:
+            assert process.poll() is None
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+    kept = set(out.glob("predictions/*.json"))
+    assert not (out / "coco").exists()
+
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert f"{15 - len(kept)} predicted, {len(kept)} done before, 0 failed" in done.stdout
+    dataset = json.loads((out / "coco" / "instances.json").read_text())
+    assert len(dataset["images"]) == 15
+    assert len(list(out.glob("cutouts/*"))) == 14  # one of them is the folder more, with two
+
+
+@pytest.mark.parametrize(("task", "save"), [("detection", "coco,labelme,yolo,overlay"), ("semantic", "png,overlay")])
+def test_other_tasks(photos, tmp_path, task, save):
+    out = tmp_path / "out"
+    result = RUN.invoke(
+        app, ["predict", str(photos / "astronaut.jpg"), "--out", str(out), "--task", task, "--save", save]
+    )
+    assert result.exit_code == 0, result.output
+    assert "1 predicted, 0 done before, 0 failed" in result.output
+    assert {path.name for path in out.iterdir()} == {*save.split(","), "predictions"}
+    if task == "semantic":
+        assert Image.open(out / "png" / "astronaut.png").mode == "P"
+    else:
+        found, *_ = json.loads((out / "coco" / "results.json").read_text())
+        assert "bbox" in found
+        assert "segmentation" not in found
+
+
+def test_the_command_line_reports_failures_and_says_so_in_its_status(photos, tmp_path):
+    out = tmp_path / "out"
+    result = RUN.invoke(
+        app,
+        ["predict", str(photos / "*.jpg"), "--out", str(out), "--save", "labelme", "--categories", "cat"],
+    )
+    assert result.exit_code == 1
+    assert "1 predicted, 0 done before, 1 failed" in result.output
+    assert "broken.jpg: The data is not an image" in result.output
+    assert json.loads((out / "labelme" / "astronaut.json").read_text())["shapes"] == []
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"save": ("coco", "pdf")}, JobError, "no format 'pdf' to save. Known: coco, labelme"),
+        ({"save": ()}, JobError, "names no format"),
+        ({"save": ("cutouts",), "task": "semantic"}, JobError, "cutouts cannot hold the task semantic; png, overlay"),
+        ({"categories": "unicorn"}, InvalidOption, "knows no category 'unicorn'"),
+    ],
+)
+def test_a_job_that_cannot_be_done_ends_at_once(photos, tmp_path, source, options, error, message):
+    with pytest.raises(error, match=message):
+        run(job(photos, tmp_path / "out", **options), source)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("transport", ["url", "rpc_url"])
+def test_a_server_gives_the_same_files(served, photos, tmp_path, transport):
+    here, there = tmp_path / "here", tmp_path / "there"
+    arguments = ["predict", str(photos), "--save", ",".join(ALL)]
+    RUN.invoke(app, [*arguments, "--out", str(here)])
+    result = RUN.invoke(app, [*arguments, "--out", str(there), "--server", getattr(served, transport)])
+    assert result.exit_code == 1
+    assert "3 predicted, 0 done before, 1 failed" in result.output
+    assert set(files(here)) == set(files(there))
+    for name in files(here):
+        if not name.startswith("predictions/"):  # they hold times
+            assert (here / name).read_bytes() == (there / name).read_bytes(), name
+
+
+def test_a_server_that_is_not_there_ends_the_run(photos, tmp_path):
+    result = RUN.invoke(app, ["predict", str(photos), "--out", str(tmp_path), "--server", "http://127.0.0.1:9"])
+    assert result.exit_code == 1
+    assert "No server answers at http://127.0.0.1:9" in str(result.exception)
+    result = RUN.invoke(app, ["predict", str(photos), "--out", str(tmp_path), "--server", "example.org"])
+    assert "begins with http://" in str(result.exception)
