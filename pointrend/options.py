@@ -57,6 +57,12 @@ class Options:
         "point",
         "the model's own masks, or those of a constant 28x28 head as in Mask R-CNN, for models that carry one beside",
     )
+    points: bool = _option(
+        Boolean(),
+        False,
+        "tell with each instance the points that its mask's last refinement step predicted anew; for "
+        "`task=instances`, `format=json`",
+    )
     format: str = _option(
         Choice(("json", "png", "cutouts", "label_map")),
         "json",
@@ -80,6 +86,8 @@ class Options:
         options = cls(**values)
         if options.format not in FORMATS[options.task]:
             raise _no_such_answer(options)
+        if options.points and (options.task, options.format) != ("instances", "json"):
+            raise _no_points(options)
         return options
 
 
@@ -151,6 +159,16 @@ def _unknown(name: str) -> InvalidOption:
         field=name[:100],
         limit=list(names()),
         code="unknown_option",
+    )
+
+
+def _no_points(options: Options) -> InvalidOption:
+    return InvalidOption(
+        f"points=true is for task=instances and format=json, not task={options.task} and format={options.format}.",
+        field="points",
+        limit=False,
+        value=True,
+        code="unsupported_combination",
     )
 
 

@@ -57,6 +57,8 @@ class Instance:
         bbox: (x, y, width, height) in pixels, as COCO writes boxes.
         area: pixels in the mask; None where only boxes were asked for (``task=detection``).
         segmentation: the mask; None where masks were not asked for.
+        points: (x, y) in pixels of the points that the mask's last refinement step predicted anew; None where they
+            were not asked for.
     """
 
     category_id: int
@@ -65,6 +67,7 @@ class Instance:
     bbox: tuple[float, float, float, float]
     area: int | None
     segmentation: Segmentation | None
+    points: tuple[tuple[float, float], ...] | None = None
 
     def mask(self, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
         """Decode the mask: (height, width) bool of the whole photo.
@@ -91,6 +94,8 @@ class Instance:
             result["area"] = self.area
         if self.segmentation is not None:
             result["segmentation"] = self.segmentation
+        if self.points is not None:
+            result["points"] = [[round(x, 2), round(y, 2)] for x, y in self.points]
         return result
 
     @classmethod
@@ -107,6 +112,7 @@ class Instance:
             bbox=tuple(tree["bbox"]),
             area=tree.get("area"),
             segmentation=tree.get("segmentation"),
+            points=tuple((x, y) for x, y in tree["points"]) if "points" in tree else None,
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import colorsys
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,7 +47,9 @@ def labels(prediction: Prediction) -> list[str]:
     return [f"{instance.category} {numbers[index]}" for index, instance in enumerate(prediction.instances)]
 
 
-def overlay(image: NDArray[np.uint8], prediction: Prediction, opacity: float = 0.5) -> NDArray[np.uint8]:
+def overlay(
+    image: NDArray[np.uint8], prediction: Prediction, opacity: float = 0.5, only: Collection[int] | None = None
+) -> NDArray[np.uint8]:
     """Draw what was found on a copy of the photo: masks with outlines and labels, or boxes where there are no masks.
 
     Instances have a colour each, and where masks overlap the best is on top; segments have their category's colour.
@@ -57,6 +59,7 @@ def overlay(image: NDArray[np.uint8], prediction: Prediction, opacity: float = 0
         image: (H, W, 3) uint8 RGB, the upright photo that ``prediction`` is of.
         prediction: what was found.
         opacity: of the masks' fill, from 0 (outlines only) to 1.
+        only: places of the instances to draw; each keeps the label and the colour that it has among all.
 
     Returns:
         (H, W, 3) uint8 RGB.
@@ -74,7 +77,7 @@ def overlay(image: NDArray[np.uint8], prediction: Prediction, opacity: float = 0
     canvas = Image.fromarray(image)
     line = max(1, round(min(width, height) / 320))
     draw = ImageDraw.Draw(canvas)
-    layers = _layers(prediction)
+    layers = _layers(prediction, only)
     for layer in reversed(layers):
         if layer.window is None:
             draw.rectangle(layer.box, outline=layer.colour, width=line)
@@ -117,7 +120,7 @@ class _Layer:
     window: Window | None
 
 
-def _layers(prediction: Prediction) -> list[_Layer]:
+def _layers(prediction: Prediction, only: Collection[int] | None) -> list[_Layer]:
     """What to draw, the topmost first."""
     size = prediction.height, prediction.width
     if prediction.task == "semantic":
@@ -134,6 +137,7 @@ def _layers(prediction: Prediction) -> list[_Layer]:
             None if instance.segmentation is None else window(instance.segmentation, size),
         )
         for index, (instance, name) in enumerate(zip(prediction.instances, labels(prediction), strict=True))
+        if only is None or index in only
     ]
 
 

@@ -42,12 +42,14 @@ class _Found:
         classes: (R,) int64.
         scores: (R,).
         logits: R of (S, S), each with its own S; None where only boxes were asked for.
+        points: R of (P, 2) in the photo's pixels; None where they were not asked for.
     """
 
     boxes: Tensor
     classes: Tensor
     scores: Tensor
-    logits: list[Tensor] | None
+    logits: list[Tensor] | None = None
+    points: list[Tensor] | None = None
 
 
 class Segmenter:
@@ -116,27 +118,32 @@ class Segmenter:
         boxes = _to_photo(detections.boxes, network_size, image.shape[:2])
         # Masks are refined for what is kept only: refinement is the costly part of a crowded photo.
         kept = _keep(detections, boxes, options, wanted)
-        found = _Found(boxes[kept], detections.classes[kept], detections.scores[kept], None)
+        found = _Found(boxes[kept], detections.classes[kept], detections.scores[kept])
         if options.task == "detection":
             return found
-        return replace(found, logits=self._mask_logits(features, detections.boxes[kept], found, options))
+        return self._with_masks(features, detections.boxes[kept], found, options)
 
-    def _mask_logits(self, features: dict[str, Tensor], boxes: Tensor, found: _Found, options: Options) -> list[Tensor]:
-        """Logits (S, S) of each mask; ``boxes`` are in the network's pixels."""
+    def _with_masks(self, features: dict[str, Tensor], boxes: Tensor, found: _Found, options: Options) -> _Found:
+        """Add each mask's logits (S, S), and its points; ``boxes`` are in the network's pixels."""
         if not self.has_points:
-            return list(self.model.mask_logits(features, boxes, found.classes))
+            return replace(found, logits=list(self.model.mask_logits(features, boxes, found.classes)))
         if options.mask_head == "conv":
-            return list(self.model.constant_mask_logits(features, boxes, found.classes))
+            return replace(found, logits=list(self.model.constant_mask_logits(features, boxes, found.classes)))
         refinements = torch.full_like(found.classes, options.refinement)
         if not options.exact:
             refinements = refinements.minimum(_useful_refinements(found.boxes, self.model.config))
         logits: list[Tensor] = [torch.empty(0)] * len(boxes)
+        points: list[Tensor] | None = [torch.empty(0)] * len(boxes) if options.points else None
         for refinement in sorted(set(refinements.tolist())):
             group = (refinements == refinement).nonzero().flatten()
-            masks = self.model.mask_logits(features, boxes[group], found.classes[group], refinement=refinement)
-            for index, mask in zip(group.tolist(), masks, strict=True):
+            regions = (features, boxes[group], found.classes[group])
+            for index, mask in zip(group.tolist(), self.model.mask_logits(*regions, refinement), strict=True):
                 logits[index] = mask
-        return logits
+            if points is not None:
+                places = _in_photo(self.model.last_points(*regions, refinement), found.boxes[group])
+                for index, place in zip(group.tolist(), places, strict=True):
+                    points[index] = place
+        return replace(found, logits=logits, points=points)
 
     def _encode(
         self, found: _Found, size: tuple[int, int], options: Options
@@ -165,6 +172,7 @@ class Segmenter:
             bbox=(x0, y0, x1 - x0, y1 - y0),
             area=area,
             segmentation=segmentation,
+            points=None if found.points is None else tuple((x, y) for x, y in found.points[index].tolist()),
         )
 
     def _paste(self, found: _Found, index: int, size: tuple[int, int]) -> tuple[int, int, NDArray[np.bool_]]:
@@ -181,6 +189,14 @@ class Segmenter:
                 code="missing_mask_head",
             )
         refines = self.has_points and options.mask_head == "point"
+        if options.points and not refines:
+            raise InvalidOption(
+                "points=true is for masks that are refined at points; a convolutional head has none.",
+                field="points",
+                limit=False,
+                value=True,
+                code="missing_mask_head",
+            )
         if options.refinement != FULL_REFINEMENT and not refines:
             raise InvalidOption(
                 f"refinement={options.refinement} is for masks that are refined at points; a convolutional head has "
@@ -243,6 +259,11 @@ def _to_photo(boxes: Tensor, network_size: tuple[int, int], photo_size: tuple[in
     scale = torch.tensor([width / network_width, height / network_height] * 2)
     limit = torch.tensor([width, height] * 2, dtype=boxes.dtype)
     return torch.minimum((boxes * scale).clamp(min=0), limit)
+
+
+def _in_photo(points: Tensor, boxes: Tensor) -> Tensor:
+    """Points (R, P, 2) relative to boxes (R, 4), in the boxes' pixels."""
+    return boxes[:, None, :2] + points * (boxes[:, None, 2:] - boxes[:, None, :2])
 
 
 def _keep(detections: Detections, photo_boxes: Tensor, options: Options, wanted: list[int] | None) -> Tensor:

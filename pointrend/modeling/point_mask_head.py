@@ -16,6 +16,7 @@ from pointrend.modeling.point_rend import (
     FeatureMap,
     PointHead,
     double,
+    next_points,
     predict_everywhere,
     regular_points,
     sample_in_boxes,
@@ -77,6 +78,19 @@ class PointRendMaskHead(nn.Module):
                 logits = double(self.point_head, fine, *regions, logits)
             masks[chunk] = logits
         return masks
+
+    def last_points(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int) -> Tensor:
+        """The points (R, P, 2) that the last step of :meth:`forward` predicts; P is 0 for the coarse mask.
+
+        Arguments as in :meth:`forward`; the steps before are run again to find them.
+        """
+        if refinement == 0:
+            return boxes.new_empty(len(boxes), 0, 2)
+        doublings = min(refinement - 1, self.doublings)
+        if doublings == 0:
+            return regular_points(self.first_side).to(boxes.device).expand(len(boxes), -1, -1)
+        before = self(features, boxes, classes, doublings)
+        return next_points(before, self.point_head.config.subdivision_points)[2]
 
     def coarse_logits(self, fine: FeatureMap, boxes: Tensor) -> Tensor:
         """Coarse logits (R, K, 7, 7) of all classes, which the point head takes as features."""

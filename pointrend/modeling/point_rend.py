@@ -135,6 +135,21 @@ def predict_everywhere(
     return _predict(head, fine, boxes, classes, coarse, points).view(len(boxes), side, side)
 
 
+def next_points(logits: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Double masks, and choose where the next step predicts anew.
+
+    Args:
+        logits: (R, S, S).
+        most: P, or fewer where the doubled grid has fewer cells.
+
+    Returns:
+        the doubled logits (R, 2S, 2S), indices (R, P) into their flattened grid, and those points (R, P, 2).
+    """
+    doubled = F.interpolate(logits[:, None], scale_factor=2.0, mode="bilinear", align_corners=False)[:, 0]
+    count = min(most, doubled.shape[1] * doubled.shape[2])
+    return doubled, *most_uncertain_points(doubled, count)
+
+
 def double(head: PointHead, fine: FeatureMap, boxes: Tensor, classes: Tensor, coarse: Tensor, logits: Tensor) -> Tensor:
     """One step of adaptive subdivision (section 3.1): double the mask, predict anew where it is least certain.
 
@@ -149,9 +164,7 @@ def double(head: PointHead, fine: FeatureMap, boxes: Tensor, classes: Tensor, co
     Returns:
         (R, 2S, 2S).
     """
-    doubled = F.interpolate(logits[:, None], scale_factor=2.0, mode="bilinear", align_corners=False)[:, 0]
-    count = min(head.config.subdivision_points, doubled.shape[1] * doubled.shape[2])
-    indices, points = most_uncertain_points(doubled, count)
+    doubled, indices, points = next_points(logits, head.config.subdivision_points)
     predicted = _predict(head, fine, boxes, classes, coarse, points)
     return doubled.flatten(1).scatter(1, indices, predicted).view_as(doubled)
 

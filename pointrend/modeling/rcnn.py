@@ -82,6 +82,12 @@ class RoIHeads(nn.Module):
         rows = torch.zeros_like(classes) if self.config.class_agnostic_mask else classes
         return self._conv_logits(self.mask_head, features, boxes, rows)
 
+    def last_points(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int) -> Tensor:
+        """See :meth:`RCNN.last_points`."""
+        if not isinstance(self.mask_head, PointRendMaskHead):
+            raise ValueError("This model does not refine its masks at points.")
+        return self.mask_head.last_points(features, boxes, classes, refinement)
+
     def constant_mask_logits(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor) -> Tensor:
         """See :meth:`RCNN.constant_mask_logits`."""
         if self.conv_mask_head is None:
@@ -152,6 +158,17 @@ class RCNN(nn.Module):
         if refinement < 0:
             raise ValueError(f"refinement must be at least 0, not {refinement}.")
         return self.roi_heads.mask_logits(features, boxes, classes, refinement)
+
+    def last_points(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int) -> Tensor:
+        """The points (R, P, 2), (x, y) in [0, 1] relative to each box, that the last step of mask_logits() predicted.
+
+        Arguments as in :meth:`mask_logits`. P is 0 for the coarse mask, the whole first grid after step 1, and the
+        places that were least certain after each further one.
+
+        Raises:
+            ValueError: the model does not refine its masks at points.
+        """
+        return self.roi_heads.last_points(features, boxes, classes, refinement)
 
     def constant_mask_logits(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor) -> Tensor:
         """Masks of the second, constant-resolution head that a PointRend may carry; arguments as in mask_logits().
