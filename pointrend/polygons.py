@@ -48,38 +48,31 @@ def polygons(crop: NDArray[np.bool_], x: int, y: int, tolerance: float = TOLERAN
 
 
 def _simplify(ring: Ring, tolerance: float) -> Ring:
-    """Douglas and Peucker (1973): keep the point that is farthest from a chord until all are near; a ring has two.
+    """Douglas and Peucker (1973): keep the point that is farthest from its chord until all are near.
 
-    A ring that would lose its area stays as it is.
+    A ring starts with two chords, between its first point and the one farthest from it; all chords are split at once. A
+    ring that would lose its area stays as it is.
     """
-    far = int(np.argmax(((ring - ring[0]) ** 2).sum(axis=1)))
-    keep = np.zeros(len(ring) + 1, dtype=bool)
-    keep[[0, far, -1]] = True
     closed = np.vstack((ring, ring[:1]))
-    chords = [(0, far), (far, len(ring))]
-    while chords:
-        first, last = chords.pop()
-        if last - first < 2:
-            continue
-        distances = _distances(closed[first + 1 : last], closed[first], closed[last])
-        middle = first + 1 + int(distances.argmax())
-        if distances[middle - first - 1] > tolerance:
-            keep[middle] = True
-            chords += [(first, middle), (middle, last)]
-    kept = ring[keep[:-1]]
-    return kept if len(kept) >= 3 else ring
+    kept = np.array([0, int(np.argmax(((ring - ring[0]) ** 2).sum(axis=1))), len(ring)])
+    while True:
+        lengths = np.diff(kept)
+        distances = _distances(ring, np.repeat(closed[kept[:-1]], lengths, 0), np.repeat(closed[kept[1:]], lengths, 0))
+        worst = np.maximum.reduceat(distances, kept[:-1])
+        farthest = np.flatnonzero((distances == np.repeat(worst, lengths)) & (distances > tolerance))
+        if farthest.size == 0:
+            break
+        _, first = np.unique(np.searchsorted(kept, farthest), return_index=True)
+        kept = np.sort(np.concatenate((kept, farthest[first])))
+    return ring[kept[:-1]] if len(kept) > 3 else ring
 
 
-def _distances(points: Ring, start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distances of points (N, 2) to the chord from ``start`` to ``end``."""
-    along, relative = end - start, points - start
-    length = float(along @ along)
-    if length == 0:
-        distances: NDArray[np.float64] = np.hypot(relative[:, 0], relative[:, 1])
-        return distances
-    places = np.clip(relative @ along / length, 0, 1)
-    off = relative - places[:, None] * along
-    distances = np.hypot(off[:, 0], off[:, 1])
+def _distances(points: Ring, starts: Ring, ends: Ring) -> NDArray[np.float64]:
+    """Distances of points (N, 2) to their chords, from ``starts`` to ``ends`` (N, 2)."""
+    along, relative = ends - starts, points - starts
+    lengths = (along**2).sum(axis=1)
+    places = np.clip((relative * along).sum(axis=1) / np.where(lengths > 0, lengths, 1), 0, 1)
+    distances: NDArray[np.float64] = np.hypot(*(relative - places[:, None] * along).T)
     return distances
 
 

@@ -34,12 +34,13 @@ def encode_crop(crop: NDArray[np.bool_], x: int, y: int, height: int, width: int
     rows, columns = crop.shape
     if not (0 <= x <= width - columns and 0 <= y <= height - rows):
         raise ValueError(f"A window of {columns}x{rows} at ({x}, {y}) is not inside a photo of {width}x{height}.")
-    # One empty row above and below each column makes every run start and end inside its column.
-    edges = np.diff(np.pad(crop.T, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    start_column, start_row = np.nonzero(edges == 1)
-    end_column, end_row = np.nonzero(edges == -1)
-    starts = (start_column + x) * height + start_row + y
-    ends = (end_column + x) * height + end_row + y
+    # Down a column, runs start and end in turn, the last at the window's lower edge at the latest.
+    changes = np.empty((rows + 1, columns), dtype=np.bool_)
+    np.not_equal(crop[1:], crop[:-1], out=changes[1:-1])
+    changes[[0, -1]] = crop[[0, -1]] if rows else False
+    row, column = np.divmod(np.flatnonzero(changes), max(columns, 1))
+    places = np.sort((column + x) * height + row + y)
+    starts, ends = places[0::2], places[1::2]
     # A run that reaches the photo's bottom continues at the top of the next column: COCO counts the two as one.
     joined = starts[1:] == ends[:-1]
     starts = starts[np.concatenate(([True], ~joined))] if starts.size else starts
