@@ -24,6 +24,7 @@ def up(
     port: Annotated[int, Port] = 7860,
     server_port: Annotated[int, Port] = 8080,
     page: Annotated[bool, typer.Option(help="Open the page too, beside the server.")] = True,
+    mcp: Annotated[bool, typer.Option(help="Let language models use the page's functions (extra mcp).")] = False,
 ) -> None:
     """Serve a model with TorchServe and open the page, until Ctrl-C.
 
@@ -32,7 +33,7 @@ def up(
     from pointrend.launcher import up as launch
     from pointrend.torchserve import Ports
 
-    launch(model, Ports.beside(server_port, port), page=page)
+    launch(model, Ports.beside(server_port, port), page=page, mcp=mcp)
 
 
 @app.command()

@@ -23,14 +23,14 @@ FREE_BYTES_NEEDED = 512 * 2**20  # the archive, its unpacked copy in the tempora
 
 
 class Page(Service):
-    """The Gradio page, a client of the server at ``server_url``."""
+    """The Gradio page, a client of the server at ``server_url``; with ``mcp``, its API is there for MCP too."""
 
-    def __init__(self, server_url: str, port: int, model: str | Path = "demo") -> None:
+    def __init__(self, server_url: str, port: int, *, mcp: bool = False) -> None:
         self.url = f"http://127.0.0.1:{port}"
         folder = Path(tempfile.mkdtemp(prefix="pointrend-page-"))
         command = [sys.executable, "-m", "gradio_app", "--server", server_url, "--port", str(port)]
         env = os.environ | {"TMPDIR": str(folder), "GRADIO_TEMP_DIR": str(folder / "uploads")}
-        super().__init__("The page", [*command, "--model", str(model)], folder, env)
+        super().__init__("The page", [*command, "--mcp"] if mcp else command, folder, env)
 
     def wait_ready(self) -> None:
         """Return when the page is served.
@@ -69,13 +69,14 @@ class _Signals:
         return kind is _StopRequest
 
 
-def up(model: str | Path, ports: Ports, *, page: bool = True) -> None:
+def up(model: str | Path, ports: Ports, *, page: bool = True, mcp: bool = False) -> None:
     """Build the archive, serve it, open the page, and stay until Ctrl-C or SIGTERM.
 
     Args:
         model: a model's name or folder.
         ports: loopback ports.
         page: whether the Gradio page runs too.
+        mcp: whether the page serves its API by the Model Context Protocol too.
 
     Raises:
         LaunchError: something is in the way; nothing is left running.
@@ -97,7 +98,7 @@ def up(model: str | Path, ports: Ports, *, page: bool = True) -> None:
             console.print(f"TorchServe answers at [bold]{server.url}/predictions/pointrend[/]")
             if not page:
                 _stay(console, started, server)
-            with Page(server.url, ports.page, folder.path.resolve()) as gradio_page:
+            with Page(server.url, ports.page, mcp=mcp) as gradio_page:
                 with console.status("Starting the page"):
                     gradio_page.wait_ready()
                 console.print(f"Open [bold]{gradio_page.url}[/] in a browser.")
