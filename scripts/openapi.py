@@ -132,7 +132,8 @@ def _schemas() -> Tree:
         },
         "Detection": _object(_found(), required=tuple(_found())),
         "Instance": _object(
-            {**_found(), "area": _count(), "segmentation": _ref("Segmentation")}, required=(*_found(), "area")
+            {**_found(), "area": _count(), "segmentation": _ref("Segmentation"), "points": _points()},
+            required=(*_found(), "area"),
         ),
         "Segment": _object(
             {**_category(), "area": _count(), "segmentation": _ref("Segmentation")}, required=(*_category(), "area")
@@ -198,6 +199,14 @@ def _category() -> Tree:
 
 def _found() -> Tree:
     return {**_category(), "score": {"type": "number", "minimum": 0, "maximum": 1}, "bbox": _ref("Box")}
+
+
+def _points() -> Tree:
+    return {
+        "type": "array",
+        "items": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
+        "description": "With points=true: x, y of what the mask's last refinement step predicted anew.",
+    }
 
 
 def _asked() -> Tree:

@@ -66,6 +66,7 @@ def fits(answer, name):
         ({}, "InstancesPrediction"),
         ({"masks": "polygon"}, "InstancesPrediction"),
         ({"masks": "none"}, "InstancesPrediction"),
+        ({"points": "true"}, "InstancesPrediction"),
         ({"task": "detection"}, "DetectionPrediction"),
         ({"task": "semantic"}, "SemanticPrediction"),
         ({"task": "semantic", "masks": "none"}, "SemanticPrediction"),
@@ -87,8 +88,10 @@ def test_every_option_in_every_form(ask, form):
         "refinement": 2,
         "exact": "true",
         "mask_head": "point",
+        "points": "true",
         "format": "json",
     }
+    assert set(options) == set(OPENAPI["components"]["schemas"]["Options"]["properties"])
     response = ask(form, **options)
     assert response.status_code == 200, response.text
     answer = response.json()
@@ -182,6 +185,18 @@ def test_what_does_not_work_is_refused_by_name(ask, form, options, field, code):
     response = ask(form, **options)
     error = response.json()["error"]
     assert (response.status_code, error["status"], error["code"], error["field"]) == (422, 422, code, field)
+
+
+def test_an_answer_that_cannot_be_sent_is_refused_and_the_worker_lives(ask):
+    """Noise makes a PNG that is larger than the file it came as."""
+    file = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (4200, 4200, 3), np.uint8)
+    Image.fromarray(noise).save(file, "JPEG", quality=40)
+    response = ask(photo=file.getvalue(), format="png")
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["limit"]) == (413, "response_too_large", 41_000_000)
+    assert "format=json" in error["message"]
+    assert ask(photo=file.getvalue(), task="detection").json()["image"] == {"width": 4200, "height": 4200}
 
 
 def test_accept_asks_for_a_picture_unless_format_says_otherwise(ask):
