@@ -183,7 +183,7 @@ class ModelConfig(NetworkConfig):
 
     def to_dict(self) -> dict[str, Any]:
         """Write it as a nested detectron2 configuration that leaves out what has detectron2's defaults."""
-        from pointrend.config_reader import to_tree
+        from pointrend.config_writer import to_tree
 
         return to_tree(self)
 

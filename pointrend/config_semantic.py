@@ -6,17 +6,10 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from pointrend.config import SemanticConfig, SemanticHeadConfig
-from pointrend.config_reader import (
-    POOLED_LEVELS,
-    network_keys,
-    point_head_keys,
-    read_fpn,
-    read_point_head,
-    read_trunk,
-    without_defaults,
-)
+from pointrend.config_reader import POOLED_LEVELS, read_fpn, read_point_head, read_trunk
 from pointrend.config_tree import nest
 from pointrend.config_values import Values
+from pointrend.config_writer import network_keys, point_head_keys, without_defaults
 from pointrend.errors import ConfigError
 
 ARCHITECTURE = "SemanticSegmentor"
