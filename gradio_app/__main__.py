@@ -1,4 +1,4 @@
-"""``python -m gradio_app``: the page alone, for a server that runs already."""
+"""``python -m gradio_app``: the page alone, for servers that run already."""
 
 from __future__ import annotations
 
@@ -7,16 +7,28 @@ from typing import Annotated
 import typer
 
 from gradio_app.app import launch
+from gradio_app.servers import Server
+from pointrend.errors import PointRendError
 
 
 def main(
-    server: Annotated[str, typer.Option(help="Where TorchServe answers.")] = "http://127.0.0.1:8080",
+    server: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Where a model is served: URL or LABEL=URL, with /predictions/NAME behind it where the model is not "
+            "called pointrend. Repeat it to offer a choice. [default: http://127.0.0.1:8080]"
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
-    model: Annotated[str, typer.Option(help="The served model's name or folder, to say what it finds.")] = "demo",
+    mcp: Annotated[bool, typer.Option(help="Serve the API as MCP tools too; needs the extra mcp.")] = False,
 ) -> None:
     """Serve the page."""
-    launch(server, host=host, port=port, model=model)
+    try:
+        servers = [Server.parse(text) for text in server or ["http://127.0.0.1:8080"]]
+        launch(servers, host=host, port=port, mcp=mcp)
+    except PointRendError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -1,38 +1,78 @@
-"""What the page shows of a prediction and of an error, as text and rows."""
+"""What the page says of a result, of an error and of a server, as text and rows."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
+from gradio_app.result import Choice, Result
+from gradio_app.servers import DOWN, LOADING, OVERLOADED, READY, State
 from pointrend.errors import RequestError
-from pointrend.prediction import Prediction
-from pointrend.render import labels
+from pointrend.render import colour
 
-COLUMNS = ("Object", "Score", "Size (px)", "Share of the photo")
+COLUMNS = ("Object", "Score", "Size (px)", "Share")
+INVITATION = "Choose a photo, take one with the camera, or try an example."
+GONE = "The photo is no longer kept here. Choose it again."
+_STATES = {
+    READY: "🟢 **Server ready**",
+    LOADING: "🟡 **Server loading**: in a moment it answers",
+    OVERLOADED: "🟠 **Server overloaded**: answers take longer",
+    DOWN: "🔴 **Server down**: the page goes on by itself when it is back",
+}
 
 
-def rows(prediction: Prediction) -> list[list[str]]:
-    """A row an instance under :data:`COLUMNS`, best first."""
-    pixels = prediction.width * prediction.height
+def table(result: Result | None, choice: Choice) -> dict[str, Any]:
+    """A row a visible instance under :data:`COLUMNS`, best first, with its colour and the chosen one marked."""
+    visible = [] if result is None else result.visible(choice)
+    return {
+        "headers": list(COLUMNS),
+        "data": [] if result is None else [_row(result, index) for index in visible],
+        "metadata": {"styling": [_style(index, chosen=index == choice.chosen) for index in visible]},
+    }
+
+
+def _row(result: Result, index: int) -> list[str]:
+    instance = result.prediction.instances[index]
+    _, _, width, height = instance.bbox
+    area = width * height if instance.area is None else instance.area
     return [
-        [
-            label,
-            f"{instance.score:.0%}",
-            f"{instance.bbox[2]:.0f} x {instance.bbox[3]:.0f}",
-            f"{instance.area / pixels:.1%}",
-        ]
-        for label, instance in zip(labels(prediction), prediction.instances, strict=True)
+        result.labels[index],
+        f"{instance.score:.0%}",
+        f"{width:.0f} x {height:.0f}",
+        f"{area / (result.prediction.width * result.prediction.height):.1%}",
     ]
 
 
-def summary(prediction: Prediction) -> str:
-    """One sentence on what was found, and how long it took."""
+def _style(index: int, *, chosen: bool) -> list[str]:
+    rgb = "rgb({}, {}, {})".format(*colour(index))
+    weight = "font-weight: 700; text-decoration: underline;" if chosen else ""
+    return [f"border-left: 6px solid {rgb}; {weight}", *[weight] * (len(COLUMNS) - 1)]
+
+
+def summary(result: Result, choice: Choice) -> str:
+    """One sentence on what is visible, or on what is singled out, and how long it took."""
+    prediction = result.prediction
+    visible = result.visible(choice)
     took = f"{sum(prediction.timing_ms.values()) / 1000:.2f} s on the server"
-    if not prediction.instances:
-        return f"Nothing was found at this threshold ({took}). Lower it to see less certain objects."
-    counts = Counter(instance.category for instance in prediction.instances)
+    if choice.chosen in visible:
+        name, score, size, share = _row(result, choice.chosen)
+        return f"**{name}**: {score} sure, {size} pixels, {share} of the photo. Select it again to show all."
+    hidden = len(prediction.instances) - len(visible)
+    if not visible:
+        reason = "Lower the threshold or tick more categories" if hidden else "The model is sure of nothing here"
+        return f"Nothing to show. {reason} ({hidden} less certain or hidden, {took})."
+    counts = Counter(prediction.instances[index].category for index in visible)
     found = ", ".join(f"{count} x {category}" for category, count in counts.most_common())
     return f"**Found {found}** in {prediction.width} x {prediction.height} pixels ({took})."
+
+
+def category_choices(result: Result, reliable: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
+    """What the category filter offers, as (label, name), and what it starts with: what the model finds reliably."""
+    counts = Counter(instance.category for instance in result.prediction.instances)
+    names = result.categories()
+    started = [name for name in names if name in reliable] if reliable else names
+    return [(f"{name} ({counts[name]})", name) for name in names], started
 
 
 def complaint(error: RequestError) -> str:
@@ -40,14 +80,29 @@ def complaint(error: RequestError) -> str:
     return f"⚠️ {error.message}"
 
 
-def reliability(name: str, reliable: tuple[str, ...], all_names: tuple[str, ...]) -> str:
+def state(state: State) -> str:
+    """How a server is doing, in one line."""
+    named = f" · {state.about['name']} {state.about['version']}" if state.kind == READY else ""
+    return _STATES[state.kind] + named
+
+
+def about(state: State) -> str:
+    """What the served model is and what it finds well; empty until it has once answered."""
+    if not state.about:
+        return ""
+    names = [category["name"] for category in state.about["categories"]]
+    said = reliability(state.about["name"], state.about.get("reliable", []), names)
+    return f"{said} {state.about.get('description', '')}"
+
+
+def reliability(name: str, reliable: Sequence[str], all_names: Sequence[str]) -> str:
     """What the served model finds well and what it only knows of."""
     others = [category for category in all_names if category not in reliable]
     text = f"**{name}** finds {_listed(reliable)} reliably" if reliable else f"**{name}**"
     if others:
-        text += f"; it also knows {_listed(tuple(others))}, but misses or confuses them often"
+        text += f"; it also knows {_listed(others)}, but misses or confuses them often"
     return text + "."
 
 
-def _listed(words: tuple[str, ...]) -> str:
+def _listed(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,176 @@
+"""The page's functions by name, for ``gradio_client``, the API page and, where it is switched on, MCP.
+
+Their docstrings are what the API page and language models read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from gradio_app.exports import BY_KEY, EXPORTS, write
+from gradio_app.lesson import SIDES
+from gradio_app.result import CUTOUTS, LOWEST_SCORE, MASKS, VIEWS, Choice, Result
+from gradio_app.servers import Servers
+from pointrend.errors import RequestError
+from pointrend.options import Options
+
+DRAWN_VIEWS = tuple(name for name in VIEWS if name != CUTOUTS)
+
+
+def add(servers: Servers) -> None:
+    """Add the endpoints to the current Blocks; nothing of them is seen on the page."""
+    functions = Functions(servers)
+    with gr.Column(visible=False):
+        photo = gr.File(label="photo", type="filepath")
+        threshold = gr.Slider(LOWEST_SCORE, 1, value=Options().score_threshold, label="score_threshold")
+        categories = gr.Textbox("", label="categories")
+        shown = gr.Dropdown(list(DRAWN_VIEWS), value=MASKS, label="view")
+        opacity = gr.Slider(0, 1, value=0.5, label="opacity")
+        kind = gr.Dropdown([export.key for export in EXPORTS], value="coco", label="kind")
+        step = gr.Slider(0, len(SIDES) - 1, value=len(SIDES) - 1, step=1, label="step")
+        model = gr.Dropdown(servers.labels, value=servers.labels[0], label="model")
+        tree, file = gr.JSON(label="answer"), gr.File(label="file")
+        common = [photo, threshold, categories]
+        _endpoint(functions.segment, [*common, model], tree)
+        _endpoint(functions.overlay, [*common, shown, opacity, model], file)
+        _endpoint(functions.export, [*common, kind, model], file)
+        _endpoint(functions.refine, [photo, threshold, step, model], tree)
+        _endpoint(functions.models, [], tree)
+
+
+def _endpoint(function: Callable[..., Any], inputs: list[Any], output: Any) -> None:
+    gr.Button().click(
+        function,
+        inputs=inputs,
+        outputs=[output],
+        api_name=function.__name__,
+        concurrency_limit=2,
+        concurrency_id="server",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Functions:
+    """What the endpoints do.
+
+    Attributes:
+        servers: what may be asked.
+    """
+
+    servers: Servers
+
+    def segment(
+        self, photo: str | None, score_threshold: float = 0.5, categories: str = "", model: str | None = None
+    ) -> dict[str, Any]:
+        """Find the objects of a photo: category, score, box and mask of each, in COCO's words.
+
+        Args:
+            photo: an image file: JPEG, PNG, WebP, GIF, BMP, TIFF or PPM.
+            score_threshold: keep objects that the model is at least this sure of, from 0.05 to 1.
+            categories: names to keep, separated by commas, or "all"; empty keeps what the model finds reliably.
+            model: one of those that `models` lists.
+        """
+        with _readable():
+            data = _read(photo)
+            return self.servers[model].client.segment(data, **_options(score_threshold, categories)).to_dict()
+
+    def overlay(
+        self,
+        photo: str | None,
+        score_threshold: float = 0.5,
+        categories: str = "",
+        view: str = MASKS,
+        opacity: float = 0.5,
+        model: str | None = None,
+    ) -> str:
+        """Draw what is found in a photo on it, as a PNG file.
+
+        Args:
+            photo: an image file: JPEG, PNG, WebP, GIF, BMP, TIFF or PPM.
+            score_threshold: show objects that the model is at least this sure of, from 0.05 to 1.
+            categories: names to show, separated by commas, or "all"; empty shows what the model finds reliably.
+            view: Masks, Boxes or Semantic map.
+            opacity: of the masks, from 0 (outlines only) to 1.
+            model: one of those that `models` lists.
+        """
+        with _readable():
+            result = self._result(photo, score_threshold, categories, model)
+            return write(BY_KEY["overlay"], result, Choice(view, score_threshold, None, opacity), [])
+
+    def export(
+        self,
+        photo: str | None,
+        score_threshold: float = 0.5,
+        categories: str = "",
+        kind: str = "coco",
+        model: str | None = None,
+    ) -> str:
+        """Find the objects of a photo and write them to a file for other tools.
+
+        Args:
+            photo: an image file: JPEG, PNG, WebP, GIF, BMP, TIFF or PPM.
+            score_threshold: keep objects that the model is at least this sure of, from 0.05 to 1.
+            categories: names to keep, separated by commas, or "all"; empty keeps what the model finds reliably.
+            kind: coco or labelme (JSON), masks or cutouts (a zip of PNGs), or overlay (a PNG).
+            model: one of those that `models` lists.
+        """
+        with _readable():
+            result = self._result(photo, score_threshold, categories, model)
+            known = self.servers[model].state().about.get("categories", [])
+            return write(BY_KEY[kind], result, Choice(threshold=score_threshold), known)
+
+    def refine(
+        self, photo: str | None, score_threshold: float = 0.5, step: int = 4, model: str | None = None
+    ) -> dict[str, Any]:
+        """Show how PointRend works: masks after a step of refinement, and the points that it recomputed.
+
+        Args:
+            photo: an image file: JPEG, PNG, WebP, GIF, BMP, TIFF or PPM.
+            score_threshold: keep objects that the model is at least this sure of, from 0.05 to 1.
+            step: 0 to 4: the mask's grid is 7, 28, 56, 112 or 224 cells wide.
+            model: one of those that `models` lists.
+        """
+        with _readable():
+            client = self.servers[model].client
+            answer = client.segment(
+                _read(photo), score_threshold=score_threshold, refinement=int(step), exact=True, points=True
+            )
+            return answer.to_dict()
+
+    def models(self) -> list[dict[str, Any]]:
+        """List the models to choose from, how each is doing, and what it finds."""
+        listed = []
+        for label in self.servers.labels:
+            state = self.servers[label].state()
+            listed.append({"model": label, "state": state.kind, "about": state.about})
+        return listed
+
+    def _result(self, photo: str | None, threshold: float, categories: str, model: str | None) -> Result:
+        data = _read(photo)
+        prediction = self.servers[model].client.segment(data, **_options(threshold, categories))
+        return Result.of(Path(str(photo)).name, data, prediction)
+
+
+def _options(threshold: float, categories: str) -> dict[str, Any]:
+    return {"score_threshold": threshold, **({"categories": categories} if categories.strip() else {})}
+
+
+def _read(photo: str | None) -> bytes:
+    if photo is None:
+        raise RequestError("There is no photo: send an image file.", field="photo", code="missing_image", status=400)
+    return Path(photo).read_bytes()
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Turn what goes wrong with a request into what Gradio shows to a caller as it stands."""
+    try:
+        yield
+    except RequestError as error:
+        raise gr.Error(error.message, print_exception=False) from error

@@ -1,0 +1,104 @@
+"""What the page offers to save: each kind a file made of a result, at the photo's own size."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from gradio.utils import get_upload_folder
+
+from gradio_app.result import CUTOUTS, MASKS, Choice, Result
+from pointrend import image, render
+from pointrend.cutouts import cutouts
+from pointrend.exporters import coco_dataset, to_labelme, to_mask_pngs
+from pointrend.exporters.coco import CocoImage
+
+Categories = Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """One kind of file.
+
+    Attributes:
+        key: names it in the API.
+        label: on its button.
+        suffix: what follows the photo's name in the file's.
+        content: makes the file of a result, what is visible of it, and the categories that the model knows.
+    """
+
+    key: str
+    label: str
+    suffix: str
+    content: Callable[[Result, Choice, Categories], bytes]
+
+
+def write(export: Export, result: Result, choice: Choice, categories: Categories) -> str:
+    """Make the file where the page deletes what is old; returns its path.
+
+    Args:
+        export: one of :data:`EXPORTS`.
+        result: what was found.
+        choice: what of it is visible.
+        categories: what the model knows, ``{"id": ..., "name": ...}`` each; of use to COCO.
+    """
+    folder = Path(get_upload_folder()) / uuid4().hex
+    folder.mkdir(parents=True)
+    path = folder / f"{Path(result.file_name).stem}{export.suffix}"
+    path.write_bytes(export.content(result, choice, categories))
+    return str(path)
+
+
+def _overlay(result: Result, choice: Choice, _: Categories) -> bytes:
+    drawn = replace(choice, view=MASKS) if choice.view == CUTOUTS else choice
+    return render.encode_png(result.full_picture(drawn))
+
+
+def _coco(result: Result, choice: Choice, categories: Categories) -> bytes:
+    prediction = result.visible_prediction(choice)
+    known = list(categories) or [
+        {"id": identity, "name": name}
+        for identity, name in sorted({each.category_id: each.category for each in prediction.instances}.items())
+    ]
+    return _json(coco_dataset([CocoImage(1, result.file_name, prediction)], known))
+
+
+def _labelme(result: Result, choice: Choice, _: Categories) -> bytes:
+    return _json(to_labelme(result.visible_prediction(choice), result.file_name, result.data))
+
+
+def _masks(result: Result, choice: Choice, _: Categories) -> bytes:
+    return _zip(to_mask_pngs(result.visible_prediction(choice)))
+
+
+def _cutouts(result: Result, choice: Choice, _: Categories) -> bytes:
+    cut = cutouts(image.decode(result.data), result.visible_prediction(choice))
+    return _zip((f"{each.name}.png", each.png()) for each in cut)
+
+
+def _json(tree: dict[str, Any]) -> bytes:
+    return json.dumps(tree).encode()
+
+
+def _zip(files: Iterable[tuple[str, bytes]]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:  # PNG does not shrink
+        for name, content in files:
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+EXPORTS = (
+    Export("overlay", "Picture (PNG)", "-overlay.png", _overlay),
+    Export("coco", "COCO (JSON)", "-coco.json", _coco),
+    Export("labelme", "LabelMe (JSON)", ".json", _labelme),
+    Export("masks", "Masks (zip)", "-masks.zip", _masks),
+    Export("cutouts", "Cut-outs (zip)", "-cutouts.zip", _cutouts),
+)
+BY_KEY = {export.key: export for export in EXPORTS}

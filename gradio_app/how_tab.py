@@ -1,0 +1,179 @@
+"""The tab that shows how a mask comes about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from gradio_app import view
+from gradio_app.examples import EXAMPLES
+from gradio_app.image_tab import AT_ONCE, KEPT_SECONDS
+from gradio_app.lesson import SIDES, Lesson
+from gradio_app.servers import Servers
+from pointrend.errors import RequestError
+
+PICTURE_HEIGHT = 460
+START = "Choose a photo; every object that is found in it can then be looked at step by step."
+TEXT = """
+A mask does not need the same care everywhere. Inside an object and far outside of it neighbours agree; only along the
+outline a pixel's answer is open. PointRend treats a mask as a picture to be *rendered*: it starts with a rough guess of
+7 x 7 cells, doubles the grid step by step, and recomputes after each doubling only the points where the answer
+is nearest to a coin toss. A small network answers for each point, from the fine features of the photo at that place and
+from the coarse guess. So a mask of 224 x 224 cells costs some 3,000 answers rather than 50,000.
+"""
+COMPARISON = "Drag the handle: on the left a constant 28 x 28 mask, as in Mask R-CNN; on the right PointRend's."
+NO_CONSTANT = "This model carries no constant 28 x 28 head, so there is nothing to compare PointRend's mask with here."
+
+Updates = dict[Any, Any]
+
+
+class HowTab:
+    """Lays the tab out inside the current Blocks and wires it.
+
+    Args:
+        servers: what may be asked.
+        chooser: holds the label of the one to ask.
+    """
+
+    def __init__(self, servers: Servers, chooser: gr.Dropdown) -> None:
+        self._servers = servers
+        gr.Markdown(TEXT)
+        self.kept = gr.State(None, time_to_live=KEPT_SECONDS)
+        with gr.Row():
+            with gr.Column(scale=2, min_width=300):
+                photo = gr.Image(
+                    label="Photo",
+                    sources=["upload", "webcam", "clipboard"],
+                    type="filepath",
+                    image_mode=None,
+                    webcam_options=gr.WebcamOptions(mirror=False),
+                    height=300,
+                    elem_id="how-photo",
+                )
+                gr.Examples(
+                    [[str(example.path)] for example in EXAMPLES],
+                    inputs=[photo],
+                    example_labels=[example.label for example in EXAMPLES],
+                    label="Examples",
+                )
+                self.object = gr.Dropdown([], label="Object", visible=False, elem_id="how-object")
+            with gr.Column(scale=3, min_width=300):
+                self.status = gr.Markdown(START, elem_id="how-status")
+                self.step = gr.Slider(
+                    0,
+                    len(SIDES) - 1,
+                    value=0,
+                    step=1,
+                    label="Step",
+                    info="The mask's grid: " + ", ".join(f"{side} x {side}" for side in SIDES) + ".",
+                    elem_id="how-step",
+                )
+                self.points = gr.Checkbox(True, label="Show the points that this step recomputed", elem_id="how-points")
+                self.picture = gr.Image(
+                    label="The mask after this step",
+                    interactive=False,
+                    format="png",
+                    height=PICTURE_HEIGHT,
+                    buttons=["fullscreen"],
+                    alt_text="The object, enlarged, with its mask and the points of this step",
+                    elem_id="how-picture",
+                )
+                self.said = gr.Markdown(COMPARISON, visible=False, elem_id="how-comparison-text")
+                self.comparison = gr.ImageSlider(
+                    label="Constant 28 x 28 | PointRend 224 x 224",
+                    format="png",
+                    interactive=False,
+                    visible=False,
+                    height=PICTURE_HEIGHT,
+                    buttons=["fullscreen"],
+                    elem_id="how-comparison",
+                )
+        shown = [self.picture, self.status]
+        photo.change(
+            self.ask,
+            inputs=[photo, chooser],
+            outputs=[*shown, self.kept, self.object, self.step, self.said, self.comparison],
+            preprocess=False,  # the server judges the file, as on the tab for one photo
+            show_progress_on=[self.picture],
+            concurrency_limit=AT_ONCE,
+            concurrency_id="server",
+            trigger_mode="always_last",
+            api_visibility="private",
+        )
+        gr.on(
+            [self.step.input, self.points.input],
+            self.draw_step,
+            inputs=[self.kept, self.object, self.step, self.points],
+            outputs=shown,
+            show_progress="hidden",
+            trigger_mode="always_last",
+            api_visibility="private",
+        )
+        self.object.input(
+            self.draw_object,
+            inputs=[self.kept, self.object, self.step, self.points],
+            outputs=[*shown, self.said, self.comparison],
+            show_progress="hidden",
+            api_visibility="private",
+        )
+
+    def ask(
+        self,
+        upload: dict[str, Any] | None,
+        label: str | None,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> Updates:
+        """Ask for the masks of a photo after each step."""
+        if not upload or not upload.get("path"):
+            return self._nothing(START)
+        try:
+            lesson = Lesson.ask(
+                self._servers[label].client,
+                Path(upload["path"]).read_bytes(),
+                on_step=lambda number, count: progress(
+                    (number, count), desc="The server draws each step", unit="steps"
+                ),
+            )
+        except RequestError as error:
+            gr.Warning(error.message)
+            return {self.status: view.complaint(error)}
+        if not lesson.labels:
+            return {**self._nothing("Nothing was found in this photo; try another."), self.kept: None}
+        objects = [(name, index) for index, name in enumerate(lesson.labels)]
+        return {
+            **self._object(lesson, 0, 0, points=True),
+            self.kept: lesson,
+            self.object: gr.update(choices=objects, value=0, visible=True),
+            self.step: gr.update(value=0, interactive=len(lesson.steps) > 1),
+        }
+
+    def draw_step(self, lesson: Lesson | None, chosen: int | None, step: int, points: bool) -> Updates:
+        """Show another step."""
+        if lesson is None or chosen is None:
+            return {self.picture: None, self.status: START}
+        drawn = lesson.draw_step(chosen, step, points=points)
+        return {self.picture: drawn, self.status: lesson.explain(chosen, step)}
+
+    def draw_object(self, lesson: Lesson | None, chosen: int | None, step: int, points: bool) -> Updates:
+        """Show another object."""
+        if lesson is None or chosen is None:
+            return self._nothing(START)
+        return self._object(lesson, chosen, step, points=points)
+
+    def _object(self, lesson: Lesson, chosen: int, step: int, *, points: bool) -> Updates:
+        compared = lesson.draw_comparison(chosen)
+        return {
+            **self.draw_step(lesson, chosen, step, points),
+            self.said: gr.update(value=NO_CONSTANT if compared is None else COMPARISON, visible=True),
+            self.comparison: gr.update(value=compared, visible=compared is not None),
+        }
+
+    def _nothing(self, said: str) -> Updates:
+        return {
+            self.picture: None,
+            self.status: said,
+            self.said: gr.update(visible=False),
+            self.comparison: gr.update(value=None, visible=False),
+        }

@@ -1,0 +1,22 @@
+"""How the page looks: Gradio's own theme, in system fonts, with what phones need."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+# System fonts: the default theme would fetch its own from elsewhere.
+THEME = gr.themes.Soft(
+    primary_hue="indigo",
+    font=["system-ui", "-apple-system", "Segoe UI", "sans-serif"],
+    font_mono=["ui-monospace", "Consolas", "monospace"],
+)
+# Full width, or the container takes its content's and a phone has to scroll sideways.
+STYLE = """
+.gradio-container {max-width: 1180px !important; width: 100% !important; margin: 0 auto !important}
+#server-state p {margin: 0}
+#cutouts img {background: repeating-conic-gradient(#8883 0% 25%, transparent 0% 50%) 0 / 16px 16px}
+@media (max-width: 640px) {
+    .gradio-container {padding: 8px !important}
+    #found {font-size: 0.85em}
+}
+"""

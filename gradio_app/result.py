@@ -1,0 +1,214 @@
+"""What the page keeps of one answer, so that it can be shown in every way without asking the server again.
+
+Shapes: H, W are the photo's height and width, h, w those of the picture on the screen, all in pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pointrend import image, render
+from pointrend.cutouts import cutouts
+from pointrend.prediction import Instance, Prediction
+from pointrend.rle import encode_crop
+from pointrend.semantics import merge, segments
+from pointrend.weights.folder import Category
+
+Picture = NDArray[np.uint8]
+
+LOWEST_SCORE = 0.05  # what the server is asked for: everything that its model reports
+SCREEN_SIDE = 1280  # the longer side of what is shown; a phone's photo has 4,000 and more
+MASKS, BOXES, SEMANTIC, CUTOUTS = "Masks", "Boxes", "Semantic map", "Cut-outs"
+VIEWS = (MASKS, BOXES, SEMANTIC, CUTOUTS)
+_DIMMED = 0.35  # the brightness that is left of everything around the object that is singled out
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What of the answer is to be seen.
+
+    Attributes:
+        view: one of :data:`VIEWS`.
+        threshold: instances from this score up.
+        categories: names of the categories to show; None for all.
+        opacity: of the masks, from 0 to 1.
+        chosen: the instance to single out, by its place in the answer; None for none.
+    """
+
+    view: str = MASKS
+    threshold: float = 0.5
+    categories: tuple[str, ...] | None = None
+    opacity: float = 0.5
+    chosen: int | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """A photo and what was found in it.
+
+    Attributes:
+        file_name: of the photo.
+        data: the photo's file as it came.
+        prediction: of the whole photo, down to :data:`LOWEST_SCORE`.
+        screen: (h, w, 3) uint8 RGB, the photo as it is shown.
+        scaled: the same prediction for ``screen``.
+        labels: of all instances: an object keeps its name whatever is hidden.
+    """
+
+    file_name: str
+    data: bytes = field(repr=False)
+    prediction: Prediction = field(repr=False)
+    screen: Picture = field(repr=False)
+    scaled: Prediction = field(repr=False)
+    labels: tuple[str, ...]
+
+    @classmethod
+    def of(cls, file_name: str, data: bytes, prediction: Prediction) -> Result:
+        """Prepare an answer for the screen: the photo and each mask are scaled once.
+
+        Raises:
+            RequestError: the photo is none that can be shown; the server would have refused it.
+        """
+        photo = image.decode(data)
+        screen = _fitted(photo)
+        # What was sent need not be kept twice: the prediction refers to the photo for notebooks only.
+        prediction = prediction.on(None)
+        scaled = prediction if screen.shape == photo.shape else _scaled(prediction, screen.shape[1], screen.shape[0])
+        return cls(file_name, data, prediction, screen, scaled, tuple(render.labels(prediction)))
+
+    def categories(self) -> list[str]:
+        """Names of what was found, the best first."""
+        return list(dict.fromkeys(instance.category for instance in self.prediction.instances))
+
+    def visible(self, choice: Choice) -> list[int]:
+        """The places of the instances that a choice lets through, best first."""
+        return [
+            index
+            for index, instance in enumerate(self.prediction.instances)
+            if instance.score >= choice.threshold
+            and (choice.categories is None or instance.category in choice.categories)
+        ]
+
+    def visible_prediction(self, choice: Choice) -> Prediction:
+        """The prediction for the whole photo, of what a choice lets through."""
+        kept = tuple(self.prediction.instances[index] for index in self.visible(choice))
+        return replace(self.prediction, instances=kept)
+
+    def picture(self, choice: Choice) -> Picture:
+        """Draw a view (not :data:`CUTOUTS`) on the screen's photo: (h, w, 3) uint8 RGB."""
+        return _draw(self.screen, self.scaled, self.visible(choice), choice)
+
+    def full_picture(self, choice: Choice) -> Picture:
+        """The same on the photo at its own size: (H, W, 3) uint8 RGB."""
+        return _draw(image.decode(self.data), self.prediction, self.visible(choice), choice)
+
+    def cutouts(self, choice: Choice) -> list[tuple[Picture, str]]:
+        """What is cut out of the screen's photo, as RGBA pictures with their labels, best first."""
+        pictures = []
+        for index in self.visible(choice):
+            one = replace(self.scaled, instances=(self.scaled.instances[index],))
+            pictures += [(cut.pixels, self.labels[index]) for cut in cutouts(self.screen, one)]
+        return pictures
+
+    def at(self, x: int, y: int, choice: Choice) -> int | None:
+        """The instance that is seen at a pixel of the screen's photo, or None; the best is on top, as it is drawn."""
+        size = self.scaled.height, self.scaled.width
+        for index in self.visible(choice):
+            instance = self.scaled.instances[index]
+            if choice.view == BOXES or instance.segmentation is None:
+                left, top, width, height = instance.bbox
+                inside = left <= x < left + width and top <= y < top + height
+            else:
+                left, top, mask = render.window(instance.segmentation, size)
+                row, column = y - top, x - left
+                inside = 0 <= row < mask.shape[0] and 0 <= column < mask.shape[1] and bool(mask[row, column])
+            if inside:
+                return index
+        return None
+
+
+def _draw(photo: Picture, prediction: Prediction, visible: list[int], choice: Choice) -> Picture:
+    """Draw instances with the colours and labels that they have in the whole answer."""
+    if choice.view == SEMANTIC:
+        return render.overlay(photo, _semantic(prediction, visible), choice.opacity)
+    if choice.chosen in visible:
+        photo = _spotlight(photo, prediction, choice)
+        visible = [index for index in visible if index == choice.chosen]
+    if choice.view == BOXES:
+        boxes = tuple(replace(instance, segmentation=None) for instance in prediction.instances)
+        prediction = replace(prediction, instances=boxes)
+    return render.overlay(photo, prediction, choice.opacity, only=visible)
+
+
+def _spotlight(photo: Picture, prediction: Prediction, choice: Choice) -> Picture:
+    """Darken everything around the chosen instance."""
+    assert choice.chosen is not None
+    instance = prediction.instances[choice.chosen]
+    lit = (photo * _DIMMED).astype(np.uint8)
+    if choice.view == BOXES or instance.segmentation is None:
+        x, y, width, height = (round(value) for value in instance.bbox)
+        lit[y : y + height, x : x + width] = photo[y : y + height, x : x + width]
+    else:
+        x, y, mask = render.window(instance.segmentation, photo.shape[:2])
+        rows, columns = slice(y, y + mask.shape[0]), slice(x, x + mask.shape[1])
+        lit[rows, columns][mask] = photo[rows, columns][mask]
+    return lit
+
+
+def _semantic(prediction: Prediction, visible: list[int]) -> Prediction:
+    """One mask a category, in which the best instance wins a pixel; as the server's ``task=semantic``."""
+    size = prediction.height, prediction.width
+    shown = [prediction.instances[index] for index in visible if prediction.instances[index].segmentation is not None]
+    known = {instance.category_id: instance.category for instance in shown}
+    categories = [Category(identity, name) for identity, name in known.items()]
+    places = {category.id: place for place, category in enumerate(categories)}
+    windows = [render.window(instance.segmentation, size) for instance in shown if instance.segmentation is not None]
+    merged = merge(windows, [places[instance.category_id] for instance in shown], size)
+    return replace(prediction, task="semantic", instances=(), segments=segments(merged, categories, "rle"))
+
+
+def _fitted(photo: Picture) -> Picture:
+    """A photo (H, W, 3) made to fit the screen; it is never enlarged."""
+    height, width = photo.shape[:2]
+    shrink = SCREEN_SIDE / max(height, width)
+    if shrink >= 1:
+        return photo
+    size = max(1, round(width * shrink)), max(1, round(height * shrink))
+    return np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
+
+
+def _scaled(prediction: Prediction, width: int, height: int) -> Prediction:
+    """The prediction of the same photo at another size."""
+    return replace(
+        prediction,
+        width=width,
+        height=height,
+        instances=tuple(_scaled_instance(each, prediction, width, height) for each in prediction.instances),
+    )
+
+
+def _scaled_instance(instance: Instance, prediction: Prediction, width: int, height: int) -> Instance:
+    across, down = width / prediction.width, height / prediction.height
+    x, y, box_width, box_height = instance.bbox
+    box = (x * across, y * down, box_width * across, box_height * down)
+    if instance.segmentation is None:
+        return replace(instance, bbox=box)
+    left, top, mask = render.window(instance.segmentation, (prediction.height, prediction.width))
+    if mask.size == 0:
+        empty = encode_crop(np.zeros((0, 0), dtype=np.bool_), 0, 0, height, width)
+        return replace(instance, bbox=box, segmentation=empty)
+    # The window's edges fall between the screen's pixels: widen to whole ones, and read the mask at their centres.
+    x0, y0 = int(left * across), int(top * down)
+    x1 = min(width, int(np.ceil((left + mask.shape[1]) * across)))
+    y1 = min(height, int(np.ceil((top + mask.shape[0]) * down)))
+    columns = ((np.arange(x0, x1) + 0.5) / across - left).astype(int)
+    rows = ((np.arange(y0, y1) + 0.5) / down - top).astype(int)
+    inside_columns = (columns >= 0) & (columns < mask.shape[1])
+    inside_rows = (rows >= 0) & (rows < mask.shape[0])
+    small = np.zeros((y1 - y0, x1 - x0), dtype=np.bool_)
+    small[np.ix_(inside_rows, inside_columns)] = mask[np.ix_(rows[inside_rows], columns[inside_columns])]
+    return replace(instance, bbox=box, segmentation=encode_crop(small, x0, y0, height, width))

@@ -1,0 +1,158 @@
+"""The servers that the page may ask: how they are named, and how they are doing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from pointrend.client import Client
+from pointrend.client.retries import Retries
+from pointrend.errors import PointRendError, RequestError
+
+READY, LOADING, OVERLOADED, DOWN = "ready", "loading", "overloaded", "down"
+ASK_EVERY_SECONDS = 4.0
+PATIENCE_SECONDS = 5.0  # with which the state is asked for: longer means that the server is at work
+DEFAULT_MODEL = "pointrend"
+
+
+class ServerAddressError(PointRendError):
+    """A server that the page was configured with cannot be one; one sentence says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A model at a server, as the chooser lists it.
+
+    Attributes:
+        label: what the page calls it.
+        url: where the server listens.
+        model: the name under which it serves the model.
+    """
+
+    label: str
+    url: str
+    model: str = DEFAULT_MODEL
+
+    @classmethod
+    def parse(cls, text: str) -> Server:
+        """Read ``URL``, ``LABEL=URL``, or either with ``/predictions/MODEL`` at its end.
+
+        Raises:
+            ServerAddressError: it is no such address.
+        """
+        label, separator, address = text.partition("=")
+        if not separator or "://" in label:
+            label, address = "", text
+        place, _, model = address.strip().partition("/predictions/")
+        parts = urlsplit(place)
+        if parts.scheme not in ("http", "https", "grpc", "grpcs") or not parts.netloc:
+            raise ServerAddressError(
+                f"{text!r} names no server; write LABEL=URL, such as Demo=http://127.0.0.1:8080, "
+                "with /predictions/NAME behind it where the model is not called pointrend."
+            )
+        name = model.strip("/") or DEFAULT_MODEL
+        return cls(label.strip() or f"{name} at {parts.netloc}", place.rstrip("/"), name)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How a server is doing.
+
+    Attributes:
+        kind: :data:`READY`, :data:`LOADING`, :data:`OVERLOADED` or :data:`DOWN`.
+        about: what its model says of itself, see ``handler/description.py``; empty until it has once answered.
+    """
+
+    kind: str
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+class Watch:
+    """Looks after one server for all viewers: however many ask, the server is asked once in a few seconds.
+
+    The question goes through the model's own worker, since TorchServe's ``/ping`` says Healthy while no worker can
+    predict. A worker that is busy with a large photo answers late: that is overload, not absence.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.client = Client(server.url, server.model)
+        self._quick = Client(server.url, server.model, timeout=PATIENCE_SECONDS, retries=Retries(count=0))
+        self._lock = threading.Lock()
+        self._asked = float("-inf")
+        self._state = State(LOADING)
+        self._was_ready = False
+
+    def state(self) -> State:
+        """The server's state, a few seconds old at most; while another viewer's question runs, the last one."""
+        if self._lock.acquire(blocking=not self._state.about):
+            try:
+                if time.monotonic() - self._asked > ASK_EVERY_SECONDS:
+                    self._state = self._ask()
+                    self._asked = time.monotonic()
+            finally:
+                self._lock.release()
+        return self._state
+
+    def single_try(self) -> Client:
+        """A client that asks an overloaded server once only, for pictures that are stale by the next try."""
+        return self._quick
+
+    def _ask(self) -> State:
+        try:
+            about = self._quick.describe()
+        except RequestError as error:
+            kind = self._kind(error)
+            # Until it answers again, what refuses after it was down is loading, not overloaded.
+            self._was_ready = self._was_ready and kind == OVERLOADED
+            return State(kind, self._state.about)
+        self._was_ready = True
+        return State(READY, about)
+
+    def _kind(self, error: RequestError) -> str:
+        if error.code == "server_down":
+            return DOWN
+        if error.code == "worker_died" or not self._was_ready:
+            return LOADING
+        return OVERLOADED
+
+
+class Servers:
+    """All servers that the page is configured with, by label.
+
+    Raises:
+        ServerAddressError: there is none, or two have the same label.
+    """
+
+    def __init__(self, servers: Sequence[Server]) -> None:
+        if not servers:
+            raise ServerAddressError("The page needs at least one server.")
+        self._watches = {server.label: Watch(server) for server in servers}
+        if len(self._watches) < len(servers):
+            raise ServerAddressError("Two servers have the same label; write LABEL=URL with a label each.")
+
+    @property
+    def labels(self) -> list[str]:
+        """What the chooser offers, in the order of the configuration."""
+        return list(self._watches)
+
+    def __getitem__(self, label: str | None) -> Watch:
+        """The server called ``label``, the first one for None.
+
+        Raises:
+            RequestError: none is called so.
+        """
+        chosen = label or self.labels[0]
+        if chosen not in self._watches:
+            raise RequestError(
+                f"There is no model {chosen!r} here; choose {' or '.join(self.labels)}.",
+                field="model",
+                limit=self.labels,
+                value=chosen,
+                code="unknown_model",
+            )
+        return self._watches[chosen]
