@@ -66,7 +66,7 @@ class Instance:
     score: float
     bbox: tuple[float, float, float, float]
     area: int | None
-    segmentation: Segmentation | None
+    segmentation: Segmentation | None = field(repr=False)
     points: tuple[tuple[float, float], ...] | None = None
 
     def mask(self, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
@@ -130,7 +130,7 @@ class Segment:
     category_id: int
     category: str
     area: int
-    segmentation: Segmentation | None
+    segmentation: Segmentation | None = field(repr=False)
 
     def mask(self, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
         """Decode the mask; arguments, result and errors as :meth:`Instance.mask`."""
