@@ -1,4 +1,4 @@
-"""The command line: ``pointrend up | archive | convert | eval``."""
+"""The command line: ``pointrend up | archive | weights | eval``."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from pointrend.errors import PointRendError
+from pointrend.weights.commands import app as weights
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
+
+app.add_typer(weights, name="weights")
 
 Model = Annotated[str, typer.Option(help="A model's name (demo) or its folder.")]
 Port = typer.Option(min=1024, max=65000)
@@ -47,22 +50,6 @@ def archive(
 
     path = build(ModelFolder.open(model).path, destination)
     typer.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
-
-
-@app.command()
-def convert(
-    checkpoint: Annotated[Path, typer.Argument(help="Weights of detectron2: .pkl, .pth or .safetensors.")],
-    config: Annotated[Path, typer.Argument(help="Its configuration, a YAML file.")],
-    info: Annotated[Path, typer.Argument(help="A model.json: name, version and categories.")],
-    destination: Annotated[Path, typer.Argument(help="The model folder to write.")],
-    half: Annotated[bool, typer.Option(help="Store the weights in half precision.")] = False,
-) -> None:
-    """Make a model folder of a detectron2 checkpoint, for `pointrend up --model FOLDER`."""
-    from pointrend.weights.convert import convert as convert_checkpoint
-    from pointrend.weights.folder import read_info
-
-    folder = convert_checkpoint(checkpoint, config, destination, read_info(info), half=half)
-    typer.echo(f"{folder.path}: {folder.info.name}, {len(folder.info.categories)} categories")
 
 
 @app.command("eval")

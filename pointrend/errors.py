@@ -11,6 +11,8 @@ PointRendError
 ├── ConfigError           a model configuration that we cannot build
 ├── DataError             labelled photos that we cannot read
 ├── TrainingError         a training that cannot go on
+├── DownloadError         a published model that cannot be fetched
+│   └── Unreachable       because there is no connection
 └── CheckpointError       weights that cannot be read, or that do not fit their configuration
 """
 
@@ -33,6 +35,14 @@ class DataError(PointRendError):
 
 class TrainingError(PointRendError):
     """A training that cannot go on."""
+
+
+class DownloadError(PointRendError):
+    """A published model that cannot be fetched: the server refuses, fails, or delivers something else."""
+
+
+class Unreachable(DownloadError):
+    """A published model that cannot be fetched because there is no connection, or must be none."""
 
 
 class CheckpointError(PointRendError):

@@ -10,12 +10,17 @@ import tempfile
 import time
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import TYPE_CHECKING
 
 import requests
 from rich.console import Console
 
+from pointrend.errors import Unreachable
 from pointrend.processes import LaunchError, Service, require_free_port
 from pointrend.torchserve import Ports, TorchServe
+
+if TYPE_CHECKING:
+    from pointrend.weights.folder import ModelFolder
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 60.0
@@ -80,13 +85,13 @@ def up(model: str | Path, ports: Ports, *, page: bool = True, mcp: bool = False)
 
     Raises:
         LaunchError: something is in the way; nothing is left running.
+        Unreachable: a published model is not here, and cannot be downloaded now.
     """
     from handler.archive import build
-    from pointrend.weights.folder import ModelFolder
 
     console = Console()
-    folder = ModelFolder.open(model)
     _check_machine(ports, page=page)
+    folder = _obtain(model, console)
     started = time.monotonic()
     with _Signals():
         with console.status("Building the archive"):
@@ -104,6 +109,24 @@ def up(model: str | Path, ports: Ports, *, page: bool = True, mcp: bool = False)
                 console.print(f"Open [bold]{gradio_page.url}[/] in a browser.")
                 _stay(console, started, server, gradio_page)
     console.print("Stopped.")
+
+
+def _obtain(model: str | Path, console: Console) -> ModelFolder:
+    """Open a model; a published one that is not here yet is pulled first."""
+    from pointrend.weights.commands import pull_showing_progress
+    from pointrend.weights.folder import ModelFolder
+    from pointrend.weights.pull import is_missing
+
+    if not is_missing(model):
+        return ModelFolder.open(model)
+    try:
+        folder = pull_showing_progress(str(model), console)
+    except Unreachable as error:
+        raise Unreachable(
+            f"{error} The demo model comes with the package and needs no connection: pointrend up --model demo"
+        ) from error
+    console.print(f"Pulled {folder.info.name} to {folder.path}.")
+    return folder
 
 
 def _stay(console: Console, started: float, *services: Service) -> None:

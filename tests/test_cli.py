@@ -20,7 +20,7 @@ def test_convert_makes_a_folder_that_loads(tmp_path):
     (tmp_path / "info.json").write_text(json.dumps(info))
     arguments = [GOLDEN / "model_final.pkl", GOLDEN / "config.yaml", tmp_path / "info.json", tmp_path / "three"]
 
-    result = RUN.invoke(app, ["convert", *map(str, arguments)])
+    result = RUN.invoke(app, ["weights", "convert", *map(str, arguments)])
 
     assert result.exit_code == 0, result.output
     assert "three, 3 categories" in result.output

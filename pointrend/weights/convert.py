@@ -8,20 +8,25 @@ from pathlib import Path
 import torch
 import yaml
 
-from pointrend.config import ModelConfig
-from pointrend.modeling.rcnn import RCNN
+from pointrend.config import ModelConfig, SemanticConfig, read_config
+from pointrend.modeling.network import build_network
 from pointrend.weights.checkpoint import check_fit, read_checkpoint, save_safetensors
 from pointrend.weights.folder import CONFIG, INFO, WEIGHTS, ModelFolder, ModelInfo, check_categories
 
 
 def convert(
-    checkpoint: str | Path, config: str | Path, destination: str | Path, info: ModelInfo, *, half: bool = False
+    checkpoint: str | Path,
+    config: str | Path | ModelConfig | SemanticConfig,
+    destination: str | Path,
+    info: ModelInfo,
+    *,
+    half: bool = False,
 ) -> ModelFolder:
     """Write a model folder: safetensors, the configuration without what detectron2 assumes anyway, and ``model.json``.
 
     Args:
         checkpoint: as :func:`~pointrend.weights.checkpoint.read_checkpoint` reads it.
-        config: as :meth:`ModelConfig.from_file` reads it.
+        config: of the network, or a file as :func:`pointrend.config.read_config` reads it.
         destination: the folder, made where it is missing; nothing is written before everything was found to fit.
         info: what ``model.json`` will say.
         half: store matrices and kernels as float16.
@@ -32,14 +37,15 @@ def convert(
         OSError: the folder cannot be written.
     """
     destination = Path(destination)
-    model_config = ModelConfig.from_file(config)
-    check_categories(info, model_config, destination)
+    if isinstance(config, str | Path):
+        config = read_config(config)
+    check_categories(info, config, destination)
     state = read_checkpoint(checkpoint)
     with torch.device("meta"):
-        check_fit(RCNN(model_config), state)
+        check_fit(build_network(config), state)
     destination.mkdir(parents=True, exist_ok=True)
     save_safetensors(state, destination / WEIGHTS, half=half)
-    tree = yaml.safe_dump(model_config.to_dict(), sort_keys=False, default_flow_style=None)
+    tree = yaml.safe_dump(config.to_dict(), sort_keys=False, default_flow_style=None)
     (destination / CONFIG).write_text(tree, encoding="utf-8")
     (destination / INFO).write_text(json.dumps(info.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return ModelFolder.open(destination)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pointrend.config import ModelConfig
+from pointrend.config import ModelConfig, NetworkConfig, SemanticConfig, read_config
 from pointrend.errors import CheckpointError, ConfigError
 
 PACKAGED = ("demo",)  # folders beside this file
@@ -92,12 +92,23 @@ class ModelFolder:
     Attributes:
         path: the folder.
         info: its ``model.json``.
-        config: its ``config.yaml``.
+        network: its ``config.yaml``.
     """
 
     path: Path
     info: ModelInfo
-    config: ModelConfig
+    network: ModelConfig | SemanticConfig
+
+    @property
+    def config(self) -> ModelConfig:
+        """The configuration of a model that finds instances.
+
+        Raises:
+            ConfigError: the model is a semantic one.
+        """
+        if isinstance(self.network, SemanticConfig):
+            raise ConfigError(f"{self.info.name} is a semantic model; it finds no instances, which are needed here.")
+        return self.network
 
     @property
     def weights(self) -> Path:
@@ -106,32 +117,33 @@ class ModelFolder:
 
     @classmethod
     def open(cls, name_or_path: str | Path) -> ModelFolder:
-        """Open a model that comes with the package, by its name, or any other, by its folder.
+        """Open a model that comes with the package or was pulled, by its name, or any other, by its folder.
 
         Raises:
-            ConfigError: there is no such model, or ``model.json`` or ``config.yaml`` is missing, malformed, or
-                speaks of different numbers of categories.
-            CheckpointError: the file of the weights is missing.
+            ConfigError: there is no such model, or it has not been pulled, or ``model.json`` or ``config.yaml`` is
+                missing, malformed, or speaks of different numbers of categories.
+            CheckpointError: the file of the weights is missing, or a pulled model has changed since.
         """
         path = _locate(name_or_path)
         info = read_info(path / INFO)
-        config = ModelConfig.from_file(path / CONFIG)
+        config = read_config(path / CONFIG)
         check_categories(info, config, path)
         if not (path / WEIGHTS).is_file():
             raise CheckpointError(f"{path} lacks its weights, {WEIGHTS}.")
         return cls(path, info, config)
 
 
-def check_categories(info: ModelInfo, config: ModelConfig, where: Path) -> None:
+def check_categories(info: ModelInfo, config: NetworkConfig, where: Path) -> None:
     """Check that a model names exactly the classes that its network has.
 
     Raises:
         ConfigError: it does not.
     """
+    head = "SEM_SEG_HEAD" if isinstance(config, SemanticConfig) else "ROI_HEADS"
     if len(info.categories) != config.num_classes:
         raise ConfigError(
             f"{where}: {INFO} has {len(info.categories)} categories, "
-            f"but MODEL.ROI_HEADS.NUM_CLASSES is {config.num_classes}."
+            f"but MODEL.{head}.NUM_CLASSES is {config.num_classes}."
         )
 
 
@@ -139,12 +151,23 @@ def _locate(name_or_path: str | Path) -> Path:
     if name_or_path in PACKAGED:
         return Path(__file__).parent / str(name_or_path)
     path = Path(name_or_path).expanduser()
-    if not path.is_dir():
+    if path.is_dir():
+        return path.resolve()
+    # A name of the zoo; its module knows this one.
+    from pointrend.weights import cache, zoo
+
+    name = str(name_or_path)
+    if name not in zoo.names():
         raise ConfigError(
-            f"There is no model {str(name_or_path)!r}: it is neither a folder nor the name of a model that comes "
-            f"with the package ({', '.join(PACKAGED)})."
+            f"There is no model {name!r}: it is neither a folder, nor the name of a model that comes with the package "
+            f"({', '.join(PACKAGED)}), nor that of a published one ({', '.join(zoo.names())})."
         )
-    return path.resolve()
+    if not cache.is_cached(name):
+        raise ConfigError(
+            f"The published model {name!r} is not in {cache.home()} yet. Get it with: pointrend weights pull {name}"
+        )
+    cache.check_manifest(cache.model_path(name))
+    return cache.model_path(name)
 
 
 def read_info(path: Path) -> ModelInfo:

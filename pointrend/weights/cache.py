@@ -1,0 +1,97 @@
+"""Where pulled models are kept, and the settings of pulling, all of them environment variables. Needs no torch.
+
+| variable | meaning |
+|---|---|
+| ``POINTREND_HOME`` | the cache folder; without it the platform's own |
+| ``POINTREND_OFFLINE`` | ``1``: never touch the network |
+| ``POINTREND_MIRROR`` | an address that holds the zoo's files under the same paths |
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pointrend.errors import CheckpointError
+
+MANIFEST = "manifest.json"
+_CHUNK = 2**20
+
+
+def home() -> Path:
+    """The cache folder, which need not exist."""
+    chosen = os.environ.get("POINTREND_HOME")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = str(Path.home() / "Library" / "Caches")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "pointrend"
+
+
+def offline() -> bool:
+    """Whether the network is not to be touched."""
+    return os.environ.get("POINTREND_OFFLINE", "").strip().lower() in ("1", "true", "yes", "on")
+
+
+def mirror() -> str | None:
+    """The address that replaces the zoo's."""
+    return os.environ.get("POINTREND_MIRROR") or None
+
+
+def model_path(name: str) -> Path:
+    """Where the model folder of a published model is, once pulled."""
+    return home() / "models" / name
+
+
+def is_cached(name: str) -> bool:
+    """Whether a published model was pulled; a model folder appears only when it is complete."""
+    return (model_path(name) / MANIFEST).is_file()
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    return digests(path, ["sha256"])["sha256"]
+
+
+def digests(path: Path, kinds: Iterable[str]) -> dict[str, str]:
+    """Several hashes of a file, read once."""
+    hashes = {kind: hashlib.new(kind, usedforsecurity=kind != "md5") for kind in kinds}
+    with path.open("rb") as file:
+        while block := file.read(_CHUNK):
+            for each in hashes.values():
+                each.update(block)
+    return {kind: each.hexdigest() for kind, each in hashes.items()}
+
+
+def write_manifest(folder: Path, source: dict[str, Any]) -> None:
+    """Note the SHA-256 of every file of a model folder, and where the model came from."""
+    files = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
+    text = json.dumps({"source": source, "sha256": files}, indent=2) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def check_manifest(folder: Path) -> None:
+    """Check that the files of a pulled model are what they were when it was converted.
+
+    Raises:
+        CheckpointError: a file is missing, or another, or the manifest cannot be read.
+    """
+    again = f"Pull the model again: pointrend weights pull {folder.name} --force"
+    try:
+        wanted = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["sha256"]
+        for name, digest in wanted.items():
+            if sha256(folder / name) != digest:
+                raise CheckpointError(f"{folder / name} has changed since it was converted. {again}")
+    except OSError as error:
+        raise CheckpointError(f"{error.filename} cannot be read: {error.strerror}. {again}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{folder / MANIFEST} cannot be understood: {error!r}. {again}") from error

@@ -1,0 +1,272 @@
+"""Fetching one large file over HTTP: resumed where it broke off, retried, and checked before it counts.
+
+What was received lies beside the destination as ``NAME.part``, with ``NAME.part.json`` telling which version of the
+file it is a part of, so that parts of two versions are never joined.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import requests
+
+from pointrend.errors import DownloadError, Unreachable
+from pointrend.weights.cache import digests
+
+HASHES = ("md5", "sha256")  # what the digits in a zoo file's name may be of
+ATTEMPTS = 4  # in a row without receiving anything
+FIRST_PAUSE = 1.0  # seconds; doubled with every attempt in vain
+LONGEST_PAUSE = 30.0
+CONNECT_SECONDS = 10.0
+STALL_SECONDS = 30.0  # without a byte
+_CHUNK = 2**16  # what is lost at most when a connection breaks off
+_TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+
+Progress = Callable[[int, int | None], None]
+"""Told the bytes that are here, and how many there will be, where the server says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What is known of a file before it is fetched.
+
+    Attributes:
+        least_bytes: it has at least so many; a page that says "not found" politely has fewer.
+        most_bytes: it has at most so many.
+        hash_prefix: the first digits of its MD5 or SHA-256.
+    """
+
+    least_bytes: int
+    most_bytes: int
+    hash_prefix: str
+
+
+class _Transient(Exception):
+    """Worth another attempt; says what happened."""
+
+
+def download(
+    url: str,
+    destination: Path,
+    expected: Expected,
+    *,
+    progress: Progress = lambda _here, _total: None,
+    sleep: Callable[[float], None] = time.sleep,
+    stall_seconds: float = STALL_SECONDS,
+) -> dict[str, str]:
+    """Fetch a file, or what of it is still missing.
+
+    Args:
+        url: http or https.
+        destination: the file, which appears only once it is whole and has been checked.
+        expected: what it must be.
+        progress: told after each piece.
+        sleep: waits between attempts, seconds.
+        stall_seconds: how long the server may be silent.
+
+    Returns:
+        its hashes in hexadecimal: ``md5`` and ``sha256``.
+
+    Raises:
+        Unreachable: no connection came about; what is here is kept, for the next call to go on with.
+        DownloadError: the server refuses, goes on failing, or delivers something else; the message says what.
+    """
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    part = _Part(destination)
+    resumed = part.size > 0
+    _fetch(url, part, expected, progress, sleep, stall_seconds)
+    found = digests(part.path, HASHES)
+    if resumed and not _fits(found, expected):
+        # The earlier part may have been damaged while it waited: once more, from nothing.
+        part.discard()
+        _fetch(url, part, expected, progress, sleep, stall_seconds)
+        found = digests(part.path, HASHES)
+    if not _fits(found, expected):
+        part.discard()
+        raise DownloadError(
+            f"{url} delivered another file than was published: its hash should begin with "
+            f"{expected.hash_prefix}, but its MD5 is {found['md5']} and its SHA-256 {found['sha256']}. "
+            "It was thrown away."
+        )
+    part.finish(destination)
+    return found
+
+
+def _fits(found: dict[str, str], expected: Expected) -> bool:
+    return any(digest.startswith(expected.hash_prefix) for digest in found.values())
+
+
+class _Part:
+    """What has been received so far, and of which version of the file."""
+
+    def __init__(self, destination: Path) -> None:
+        self.path = destination.with_name(destination.name + ".part")
+        self._note = destination.with_name(destination.name + ".part.json")
+
+    @property
+    def size(self) -> int:
+        return self.path.stat().st_size if self.path.is_file() else 0
+
+    @property
+    def version(self) -> str | None:
+        """The ETag or date of the file that this is a part of; None where the server gave none."""
+        try:
+            version = json.loads(self._note.read_text(encoding="utf-8"))["version"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return version if isinstance(version, str) else None
+
+    def begin(self, version: str | None) -> None:
+        self.discard()
+        if version is not None:
+            self._note.write_text(json.dumps({"version": version}), encoding="utf-8")
+
+    def discard(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)
+
+    def finish(self, destination: Path) -> None:
+        self.path.replace(destination)
+        self._note.unlink(missing_ok=True)
+
+
+def _fetch(
+    url: str,
+    part: _Part,
+    expected: Expected,
+    progress: Progress,
+    sleep: Callable[[float], None],
+    stall_seconds: float,
+) -> None:
+    """Receive until the part is whole; attempts in vain are counted anew after each that brought something."""
+    in_vain = 0
+    while True:
+        before = part.size
+        try:
+            _receive(url, part, expected, progress, stall_seconds)
+            return
+        except (_Transient, requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as e:
+            in_vain = 0 if part.size > before else in_vain + 1
+            if in_vain >= ATTEMPTS:
+                raise _gave_up(url, part, e) from e
+            sleep(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** max(in_vain - 1, 0)))
+        except requests.RequestException as error:
+            raise DownloadError(f"{url} cannot be fetched: {_reason(error)}.") from error
+
+
+def _gave_up(url: str, part: _Part, error: Exception) -> DownloadError:
+    kept = f" {part.size / 2**20:.1f} MiB are here and kept: run it again to go on." if part.size else ""
+    kind = DownloadError if isinstance(error, _Transient) else Unreachable
+    return kind(f"{url} cannot be fetched, not in {ATTEMPTS} attempts: {_reason(error)}.{kept}")
+
+
+def _receive(url: str, part: _Part, expected: Expected, progress: Progress, stall_seconds: float) -> None:
+    """One request, and its body appended to the part.
+
+    Raises:
+        _Transient: it failed, or broke off.
+        DownloadError: trying again would not help.
+    """
+    offset = part.size
+    headers = {"Accept-Encoding": "identity"}
+    if offset:
+        headers["Range"] = f"bytes={offset}-"
+        if part.version is not None:
+            headers["If-Range"] = part.version
+    with requests.get(url, headers=headers, stream=True, timeout=(CONNECT_SECONDS, stall_seconds)) as response:
+        if response.status_code == 416:  # what is here is as long as the file, or longer: it is of another version
+            part.discard()
+            raise _Transient("the server has no more to add to what is here, which is not the file")
+        if response.status_code in _TRANSIENT:
+            raise _Transient(f"the server answers {response.status_code} {response.reason}")
+        if response.status_code not in (200, 206):
+            raise DownloadError(
+                f"{url} cannot be fetched: the server answers {response.status_code} {response.reason}. "
+                "If a mirror is set (POINTREND_MIRROR), check its address."
+            )
+        total = _length(response, offset)
+        if response.status_code == 200:
+            part.begin(_version(response))
+        _check_length(url, total, expected)
+        _check_room(part, total)
+        _append(response, part, total, expected, progress)
+
+
+def _append(
+    response: requests.Response, part: _Part, total: int | None, expected: Expected, progress: Progress
+) -> None:
+    here = part.size
+    progress(here, total)
+    with part.path.open("ab") as file:
+        for block in response.iter_content(_CHUNK):
+            here += len(block)
+            if here > (expected.most_bytes if total is None else total):
+                raise DownloadError(f"{response.url} delivers more than {total or expected.most_bytes} bytes.")
+            file.write(block)
+            progress(here, total)
+    if total is not None and here < total:
+        raise _Transient(f"the connection broke off after {here} of {total} bytes")
+    _check_length(response.url, here, expected)
+
+
+def _length(response: requests.Response, offset: int) -> int | None:
+    """Bytes of the whole file; None where the server does not say.
+
+    Raises:
+        _Transient: the server sends another part than was asked for.
+    """
+    if response.status_code == 200:
+        text = response.headers.get("Content-Length", "")
+        return int(text) if text.isdecimal() else None
+    match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
+    if match is None or int(match[1]) != offset:
+        raise DownloadError(
+            f"{response.url} answers a request for the bytes from {offset} with "
+            f"{response.headers.get('Content-Range', 'no Content-Range')!r:.100}."
+        )
+    return int(match[2]) + 1 if match[3] == "*" else int(match[3])
+
+
+def _version(response: requests.Response) -> str | None:
+    """What If-Range may repeat: a strong ETag, or the date of the last change."""
+    tag = response.headers.get("ETag", "")
+    return tag if tag.startswith('"') else response.headers.get("Last-Modified")
+
+
+def _check_length(url: str, length: int | None, expected: Expected) -> None:
+    if length is not None and not expected.least_bytes <= length <= expected.most_bytes:
+        raise DownloadError(
+            f"{url} has {length} bytes; the published file has {expected.least_bytes} to {expected.most_bytes}. "
+            "It is another file."
+        )
+
+
+def _check_room(part: _Part, total: int | None) -> None:
+    free = shutil.disk_usage(part.path.parent).free
+    missing = (total or 0) - part.size
+    if missing > free:
+        raise DownloadError(
+            f"{part.path.parent} has {free / 2**20:.0f} MiB free, and {missing / 2**20:.0f} MiB are still to come. "
+            "Free some space, or set POINTREND_HOME to a folder with more."
+        )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, requests.Timeout):
+        return "the server is silent"
+    if isinstance(error, requests.ConnectionError) and "Read timed out" in str(error):
+        return "the server is silent"  # how requests tells of a stall within a body
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate is not accepted"
+    if isinstance(error, requests.ConnectionError):
+        return "there is no connection"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection breaks off"
+    return str(error) or type(error).__name__

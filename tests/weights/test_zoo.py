@@ -1,0 +1,265 @@
+"""The published models as data; and one of each structure, randomly filled, pulled, read back and run on a photo."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+from collections.abc import Iterator
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from flaky_server import Behaviour, FlakyServer
+from typer.testing import CliRunner
+
+from pointrend.cli import app
+from pointrend.config import SemanticConfig, config_from_dict, read_config
+from pointrend.errors import CheckpointError, ConfigError, DownloadError, Unreachable
+from pointrend.launcher import up
+from pointrend.modeling.network import build_network
+from pointrend.processes import free_ports
+from pointrend.torchserve import Ports
+from pointrend.weights import cache, zoo
+from pointrend.weights.checkpoint import load_into, read_checkpoint, save_safetensors
+from pointrend.weights.folder import ModelFolder
+from pointrend.weights.pull import is_missing, pull
+
+KEYS = Path(__file__).parents[1] / "golden" / "keys"
+PUBLISHED = {
+    "coco-r50-1x": "pointrend_rcnn_R_50_FPN_3x_coco",
+    "coco-r50-3x": "pointrend_rcnn_R_50_FPN_3x_coco",
+    "coco-r101-3x": "pointrend_rcnn_R_101_FPN_3x_coco",
+    "coco-x101-3x": "pointrend_rcnn_X_101_32x8d_FPN_3x_coco",
+    "cityscapes-r50-1x": "pointrend_rcnn_R_50_FPN_1x_cityscapes",
+    "cityscapes-semantic-r101-1x": "pointrend_semantic_R_101_FPN_1x_cityscapes",
+    "coco-mask-rcnn-r50-3x": "mask_rcnn_R_50_FPN_3x",
+}
+RUN = CliRunner()
+
+
+def published(name: str) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a published checkpoint's weights."""
+    keys = json.loads((KEYS / f"{PUBLISHED[name]}.keys.json").read_text())["keys"]
+    return {key: tuple(shape) for key, (shape, _) in keys.items() if not key.endswith("num_batches_tracked")}
+
+
+def random_array(key: str, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray[Any, Any]:
+    """Weights that keep the size of what passes through them."""
+    if key.endswith(("running_var", "norm.weight")):
+        return np.ones(shape, np.float32)
+    if len(shape) < 2:
+        return np.zeros(shape, np.float32)
+    values = generator.standard_normal(shape, dtype=np.float32)
+    values *= (2 / prod(shape[1:])) ** 0.5
+    return values
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("POINTREND_OFFLINE", "POINTREND_MIRROR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("POINTREND_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def test_the_data_are_complete() -> None:
+    assert zoo.names() == tuple(PUBLISHED)
+    for model in zoo.models():
+        assert len(model.categories) == model.config.num_classes
+        assert len({category.id for category in model.categories}) == len(model.categories)
+        assert len(model.hash_prefix) == 6
+        assert model.version.isdecimal()
+        assert model.url().startswith("https://")
+        assert model.figures
+        assert model.info.licence
+        assert (model.task == "semantic") == isinstance(model.config, SemanticConfig)
+    coco = zoo.find("coco-r50-3x").categories
+    assert (coco[0].id, coco[0].name, coco[-1].id, coco[-1].name, len(coco)) == (1, "person", 90, "toothbrush", 80)
+    assert [len(zoo.find(f"cityscapes-{name}").categories) for name in ("r50-1x", "semantic-r101-1x")] == [8, 19]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_configuration_and_size_are_the_published_ones(name: str) -> None:
+    model = zoo.find(name)
+    assert model.config == read_config(KEYS / f"{PUBLISHED[name]}.config.yaml")
+    assert config_from_dict(model.config.to_dict()) == model.config
+    assert model.weight_bytes == 4 * sum(map(prod, published(name).values()))
+
+
+def test_an_unknown_name_is_answered_with_a_near_one() -> None:
+    with pytest.raises(ConfigError, match=r"'coco-r50-2x'. Did you mean 'coco-r50-"):
+        zoo.find("coco-r50-2x")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if name != "coco-r50-1x"])
+def test_a_random_checkpoint_of_the_published_structure(name: str, tmp_path: Path) -> None:
+    """It loads from a pickle, round-trips through safetensors, and the network runs on a photo, all finite."""
+    generator = np.random.default_rng(0)
+    arrays = {key: random_array(key, shape, generator) for key, shape in published(name).items()}
+    path = tmp_path / "model_final.pkl"
+    with path.open("wb") as file:
+        pickle.dump({"model": arrays, "__author__": "a test"}, file, protocol=4)
+    state = read_checkpoint(path)
+    path.unlink()
+    save_safetensors(state, tmp_path / "model.safetensors")
+    again = read_checkpoint(tmp_path / "model.safetensors")
+    assert state.keys() == again.keys()
+    assert all(torch.equal(state[key], again[key]) for key in state)
+    del state, arrays
+
+    model = build_network(zoo.find(name).config).eval()
+    load_into(model, again)
+    photo = torch.from_numpy(generator.normal(0, 60, (1, 3, 64, 96)).astype(np.float32))
+    with torch.inference_mode():
+        if isinstance(model.config, SemanticConfig):
+            classes = model.classify(photo, (60, 90), (30, 45), refinement=4)
+            assert classes.shape == (30, 45)
+            assert 0 <= int(classes.min()) <= int(classes.max()) < 19
+            return
+        features, detections = model.detect(photo, (60, 90))
+        boxes, kinds = torch.tensor([[5.0, 5.0, 60.0, 50.0]]), torch.tensor([1])
+        masks = model.mask_logits(features, boxes, kinds)
+    assert detections.boxes.isfinite().all()
+    assert masks.isfinite().all()
+    assert masks.shape[1] == (28 if "mask-rcnn" in name else 224)
+
+
+# Pulling, with a narrow model under a published name: the network's size is of no matter to it.
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, FlakyServer]]:
+    """A zoo of one small semantic model, and a server that has it."""
+    golden = KEYS.parent / "semantic_cityscapes19_landscape"
+    body = (golden / "model_final.pkl").read_bytes()
+    published = zoo.find("cityscapes-semantic-r101-1x")
+    name = f"Small/123/model_final_{hashlib.md5(body).hexdigest()[:6]}.pkl"
+    with FlakyServer(body) as server:
+        tree = json.loads(zoo.ZOO.read_text())
+        entry = next(entry for entry in tree["models"] if entry["name"] == published.name)
+        entry |= {"path": name, "weight_bytes": 3_600_000, "config": read_config(golden / "config.yaml").to_dict()}
+        file = golden.parent / "zoo.json"
+        file = tmp_path / "zoo.json"
+        file.write_text(json.dumps(tree | {"base_url": server.url + "/", "models": [entry]}))
+        monkeypatch.setattr(zoo, "ZOO", file)
+        zoo.models.cache_clear()
+        yield published.name, server
+    monkeypatch.undo()
+    zoo.models.cache_clear()
+
+
+def test_pull_downloads_converts_and_keeps(small: tuple[str, FlakyServer], home: Path) -> None:
+    name, server = small
+    assert is_missing(name)
+    server.behaviours = [Behaviour(cut_after=2_000_000), Behaviour()]
+    folder = pull(name)
+    assert folder.path == home / "models" / name
+    assert {path.name for path in folder.path.iterdir()} == {
+        "model.safetensors",
+        "config.yaml",
+        "model.json",
+        "MODEL_CARD.md",
+        "manifest.json",
+    }
+    assert (folder.info.name, folder.info.version, folder.info.categories[0].name) == (name, "123", "road")
+    assert "mIoU" in (folder.path / "MODEL_CARD.md").read_text()
+    assert not [path for path in home.rglob("*") if path.suffix in (".pkl", ".part")]
+    assert not is_missing(name)
+
+    server.requests.clear()
+    server.behaviours = [Behaviour()]
+    assert pull(name).network == folder.network
+    assert ModelFolder.open(name).path == folder.path
+    assert server.requests == []
+    pull(name, force=True)
+    assert len(server.requests) == 1
+
+
+def test_a_pulled_model_that_changed_is_refused(small: tuple[str, FlakyServer], home: Path) -> None:
+    name, _ = small
+    weights = pull(name).weights
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf"safetensors has changed .* pull {name} --force"):
+        ModelFolder.open(name)
+    assert pull(name, force=True).info.name == name
+    (home / "models" / name / "config.yaml").unlink()
+    with pytest.raises(CheckpointError, match=r"config\.yaml cannot be read"):
+        pull(name)
+
+
+def test_a_mirror_has_the_same_paths(
+    small: tuple[str, FlakyServer], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, server = small
+    monkeypatch.setenv("POINTREND_MIRROR", f"{server.url}/mirror/")
+    pull(name)
+    assert server.requests[0]["path"].startswith("/mirror/Small/123/model_final_")
+
+
+def test_a_file_of_another_model_is_not_installed(small: tuple[str, FlakyServer], home: Path) -> None:
+    name, server = small
+    server.behaviours = [Behaviour(body=bytes(3_700_000))]
+    with pytest.raises(DownloadError, match="another file than was published"):
+        pull(name)
+    assert not cache.is_cached(name)
+    assert list((home / "models").glob("*")) == [home / "models" / f".{name}.lock"]
+
+
+def test_offline(small: tuple[str, FlakyServer], home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, server = small
+    monkeypatch.setenv("POINTREND_OFFLINE", "1")
+    with pytest.raises(Unreachable, match="POINTREND_OFFLINE forbids"):
+        pull(name)
+    with pytest.raises(ConfigError, match=f"pointrend weights pull {name}"):
+        ModelFolder.open(name)
+    assert server.requests == []
+    monkeypatch.delenv("POINTREND_OFFLINE")
+    pull(name)
+    monkeypatch.setenv("POINTREND_OFFLINE", "1")
+    assert pull(name).info.name == name
+
+
+def test_up_without_internet_offers_the_demo(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POINTREND_OFFLINE", "1")
+    ports = free_ports(6)
+    with pytest.raises(Unreachable, match=r"coco-r50-3x is not in .* pointrend up --model demo"):
+        up("coco-r50-3x", Ports(*ports))
+
+
+def test_the_command_line_lists_and_tells(home: Path) -> None:
+    listed = RUN.invoke(app, ["weights", "list"])
+    assert listed.exit_code == 0
+    assert all(name in listed.output for name in PUBLISHED)
+    told = RUN.invoke(app, ["weights", "info", "coco-x101-3x"])
+    assert told.exit_code == 0
+    assert all(word in told.output for word in ("41.1", "CC BY-SA 3.0", "model_final_ba17b9.pkl", "toothbrush"))
+
+
+def test_the_command_line_pulls(small: tuple[str, FlakyServer], home: Path) -> None:
+    name, _ = small
+    pulled = RUN.invoke(app, ["weights", "pull", name])
+    assert pulled.exit_code == 0, pulled.output
+    assert f"{name}, 19 categories" in pulled.output
+    assert "yes" in RUN.invoke(app, ["weights", "list"]).output
+
+
+@pytest.mark.parametrize(
+    ("variables", "wanted"),
+    [
+        ({"POINTREND_HOME": "/models"}, "/models"),
+        ({"POINTREND_HOME": "", "XDG_CACHE_HOME": "/cache"}, "/cache/pointrend"),
+        ({"POINTREND_HOME": "", "XDG_CACHE_HOME": "", "HOME": "/home/ada"}, "/home/ada/.cache/pointrend"),
+    ],
+)
+@pytest.mark.skipif("sys.platform != 'linux'")
+def test_the_cache_folder(variables: dict[str, str], wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert cache.home() == Path(wanted)
