@@ -30,8 +30,8 @@ INTRODUCTION = """
 Every object in a photo, each with a crisp mask: a coarse 7 x 7 guess, refined where it is uncertain.
 """
 PRIVACY = (
-    "Your photos go to the server that runs this page and to no other; uploads and results are deleted within "
-    f"{KEPT_SECONDS // 60 + 1} minutes, and camera pictures of the live view are never stored."
+    "Your photos and camera pictures stay with the server that runs this page; they and their results are deleted "
+    f"within {KEPT_SECONDS // 60 + 1} minutes."
 )
 
 
@@ -64,7 +64,7 @@ def build(servers: Servers) -> gr.Blocks:
                 min_width=200,
                 elem_id="model",
             )
-            state = gr.Markdown(elem_id="server-state")
+            state = gr.HTML(elem_id="server-state", padding=False)
         with gr.Tab("Image", id="image"):
             ImageTab(servers, chooser)
         with gr.Tab("Live", id="live"):

@@ -95,10 +95,10 @@ def _zip(files: Iterable[tuple[str, bytes]]) -> bytes:
 
 
 EXPORTS = (
-    Export("overlay", "Picture (PNG)", "-overlay.png", _overlay),
-    Export("coco", "COCO (JSON)", "-coco.json", _coco),
-    Export("labelme", "LabelMe (JSON)", ".json", _labelme),
-    Export("masks", "Masks (zip)", "-masks.zip", _masks),
-    Export("cutouts", "Cut-outs (zip)", "-cutouts.zip", _cutouts),
+    Export("overlay", "Picture", "-overlay.png", _overlay),
+    Export("coco", "COCO", "-coco.json", _coco),
+    Export("labelme", "LabelMe", ".json", _labelme),
+    Export("masks", "Masks", "-masks.zip", _masks),
+    Export("cutouts", "Cut-outs", "-cutouts.zip", _cutouts),
 )
 BY_KEY = {export.key: export for export in EXPORTS}

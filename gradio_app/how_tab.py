@@ -55,8 +55,8 @@ class HowTab:
                 gr.Examples(
                     [[str(example.path)] for example in EXAMPLES],
                     inputs=[photo],
-                    example_labels=[example.label for example in EXAMPLES],
                     label="Examples",
+                    elem_id="how-examples",
                 )
                 self.object = gr.Dropdown([], label="Object", visible=False, elem_id="how-object")
             with gr.Column(scale=3, min_width=300):

@@ -43,10 +43,15 @@ class ImageTab:
         self._servers = servers
         self._chooser = chooser
         with gr.Row():
-            with gr.Column(scale=4, min_width=300):
+            with gr.Column(min_width=300):
                 self._lay_out_input()
-            with gr.Column(scale=5, min_width=300):
+            with gr.Column(min_width=300):
                 self._lay_out_result()
+        with gr.Row():
+            with gr.Column(min_width=300):
+                self._lay_out_controls()
+            with gr.Column(min_width=300):
+                self._lay_out_table()
         self._wire()
 
     def _lay_out_input(self) -> None:
@@ -63,8 +68,8 @@ class ImageTab:
         gr.Examples(
             [[str(example.path)] for example in EXAMPLES],
             inputs=[self.photo],
-            example_labels=[example.label for example in EXAMPLES],
             label="Examples",
+            elem_id="examples",
         )
 
     def _lay_out_result(self) -> None:
@@ -90,31 +95,31 @@ class ImageTab:
             elem_id="cutouts",
         )
         self.status = gr.Markdown(view.INVITATION, elem_id="status")
-        with gr.Row():
-            self.threshold = gr.Slider(
-                LOWEST_SCORE,
-                0.95,
-                value=Options().score_threshold,
-                step=0.05,
-                label="Score threshold",
-                info="Show objects that the model is at least this sure of.",
-                min_width=200,
-                elem_id="threshold",
-            )
-            self.opacity = gr.Slider(
-                0, 1, value=0.5, step=0.05, label="Opacity", info="Of the masks.", min_width=200, elem_id="opacity"
-            )
+
+    def _lay_out_controls(self) -> None:
+        self.threshold = gr.Slider(
+            LOWEST_SCORE,
+            0.95,
+            value=Options().score_threshold,
+            step=0.05,
+            label="Score threshold",
+            info="Show objects that the model is at least this sure of.",
+            elem_id="threshold",
+        )
+        self.opacity = gr.Slider(0, 1, value=0.5, step=0.05, label="Opacity of the masks", elem_id="opacity")
         self.categories = gr.CheckboxGroup(label="Categories", visible=False, elem_id="categories")
+
+    def _lay_out_table(self) -> None:
         self.table = gr.Dataframe(
             headers=list(view.COLUMNS),
             interactive=False,
-            label="Found: select a row, or an object in the picture, to single it out",
+            label="Select a row, or an object in the picture, to single it out",
             max_height=260,
             elem_id="found",
         )
         with gr.Row(elem_id="downloads"):
             self.downloads = [
-                gr.Button(f"⬇ {export.label}", size="sm", min_width=130, elem_id=f"save-{export.key}")
+                gr.Button(f"⬇ {export.label}", size="sm", min_width=90, elem_id=f"save-{export.key}")
                 for export in EXPORTS
             ]
         self.file = gr.DownloadButton(visible="hidden")

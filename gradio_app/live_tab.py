@@ -19,7 +19,7 @@ FRAME_EVERY_SECONDS = 0.1  # how often the browser offers a frame; of those that
 PICTURE_HEIGHT = 420
 
 EXPLANATION = (
-    f"Press the camera button, then Record. Frames are sent {SENT_SIDE} pixels wide, one at a time: while one is being "
+    f"Allow the camera, then press Record. Frames are sent {SENT_SIDE} pixels wide, one at a time: while one is being "
     "looked at, newer ones replace each other, so that the picture is never old. "
     f"It stops by itself after {MINUTES} minutes."
 )

@@ -13,10 +13,16 @@ THEME = gr.themes.Soft(
 # Full width, or the container takes its content's and a phone has to scroll sideways.
 STYLE = """
 .gradio-container {max-width: 1180px !important; width: 100% !important; margin: 0 auto !important}
-#server-state p {margin: 0}
+.light::before {content: ""; display: inline-block; width: 0.7em; height: 0.7em; margin-right: 0.5em;
+    border-radius: 50%; background: #9ca3af}
+.light.ready::before {background: #16a34a}
+.light.loading::before {background: #eab308}
+.light.overloaded::before {background: #f97316}
+.light.down::before {background: #dc2626}
+#live img {width: 100%; height: 100%; object-fit: contain}
 #cutouts img {background: repeating-conic-gradient(#8883 0% 25%, transparent 0% 50%) 0 / 16px 16px}
 @media (max-width: 640px) {
     .gradio-container {padding: 8px !important}
-    #found {font-size: 0.85em}
+    #photo, #result, #cutouts, #camera, #live, #how-picture {height: 340px !important}
 }
 """

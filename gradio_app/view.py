@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -9,16 +10,16 @@ from typing import Any
 from gradio_app.result import Choice, Result
 from gradio_app.servers import DOWN, LOADING, OVERLOADED, READY, State
 from pointrend.errors import RequestError
-from pointrend.render import colour
+from pointrend.palettes import colour
 
 COLUMNS = ("Object", "Score", "Size (px)", "Share")
 INVITATION = "Choose a photo, take one with the camera, or try an example."
 GONE = "The photo is no longer kept here. Choose it again."
 _STATES = {
-    READY: "🟢 **Server ready**",
-    LOADING: "🟡 **Server loading**: in a moment it answers",
-    OVERLOADED: "🟠 **Server overloaded**: answers take longer",
-    DOWN: "🔴 **Server down**: the page goes on by itself when it is back",
+    READY: "Server ready",
+    LOADING: "Server loading: it answers in a moment",
+    OVERLOADED: "Server overloaded: answers take longer",
+    DOWN: "Server down: the page goes on by itself when it is back",
 }
 
 
@@ -67,12 +68,10 @@ def summary(result: Result, choice: Choice) -> str:
     return f"**Found {found}** in {prediction.width} x {prediction.height} pixels ({took})."
 
 
-def category_choices(result: Result, reliable: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
-    """What the category filter offers, as (label, name), and what it starts with: what the model finds reliably."""
-    counts = Counter(instance.category for instance in result.prediction.instances)
+def category_choices(result: Result, reliable: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Names that the category filter offers, and those that it starts with: what the model finds reliably."""
     names = result.categories()
-    started = [name for name in names if name in reliable] if reliable else names
-    return [(f"{name} ({counts[name]})", name) for name in names], started
+    return names, [name for name in names if name in reliable] if reliable else names
 
 
 def complaint(error: RequestError) -> str:
@@ -81,9 +80,9 @@ def complaint(error: RequestError) -> str:
 
 
 def state(state: State) -> str:
-    """How a server is doing, in one line."""
+    """How a server is doing, as one line of HTML; its light is the style sheet's."""
     named = f" · {state.about['name']} {state.about['version']}" if state.kind == READY else ""
-    return _STATES[state.kind] + named
+    return f'<span class="light {state.kind}" role="status">{html.escape(_STATES[state.kind] + named)}</span>'
 
 
 def about(state: State) -> str:
