@@ -7,12 +7,12 @@ from typing import Any
 from pointrend.image import FORMATS as IMAGE_FORMATS
 from pointrend.image import ImageLimits
 from pointrend.options import FORMATS, schema
-from pointrend.segmenter import Segmenter
+from pointrend.segmenter import AnySegmenter
 
 ENGINE = "eager"  # plain PyTorch
 
 
-def describe(segmenter: Segmenter, limits: ImageLimits, max_response_bytes: int) -> dict[str, Any]:
+def describe(segmenter: AnySegmenter, limits: ImageLimits, max_response_bytes: int) -> dict[str, Any]:
     """Name, categories, mask heads, engine, limits and options of a model.
 
     Args:
@@ -39,6 +39,6 @@ def describe(segmenter: Segmenter, limits: ImageLimits, max_response_bytes: int)
             "max_response_bytes": max_response_bytes,
             "image_formats": list(IMAGE_FORMATS),
         },
-        "tasks": {task: list(formats) for task, formats in FORMATS.items()},
+        "tasks": {task: list(FORMATS[task]) for task in segmenter.tasks},
         "options": schema(),
     }

@@ -143,7 +143,9 @@ class PointRendHandler:
 
     def _health(self) -> outputs.Reply:
         """Send a small grey photo through the whole network: a worker that is up but cannot predict is not healthy."""
-        prediction = self._segmenter(_HEALTH_PHOTO, Options(score_threshold=0.0, max_detections=1, categories=("all",)))
+        # The task that every model answers.
+        options = Options(task="semantic", score_threshold=0.0, max_detections=1, categories=("all",))
+        prediction = self._segmenter(_HEALTH_PHOTO, options)
         return outputs.Reply.json(
             {"health": "ok", "model": prediction.model, "inference_ms": round(prediction.timing_ms["inference"], 1)}
         )

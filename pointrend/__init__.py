@@ -14,13 +14,13 @@ from pointrend.prediction import Instance, Prediction
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pointrend.segmenter import Segmenter
+    from pointrend.segmenter import AnySegmenter
 
 __version__ = "0.1.0"
 __all__ = ["Instance", "Options", "PointRendError", "Prediction", "load"]
 
 
-def load(model: str | Path = "demo", *, threads: int | None = None) -> Segmenter:
+def load(model: str | Path = "demo", *, threads: int | None = None) -> AnySegmenter:
     """Load a model by name or from its folder; see :func:`pointrend.segmenter.load`."""
     from pointrend.segmenter import load as load_segmenter
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pointrend.errors import InvalidOption
+from pointrend.palettes import category_colour
 from pointrend.prediction import Prediction, Segmentation
-from pointrend.render import colour, labels, window
+from pointrend.render import labels, window
 
 
 def label_map(prediction: Prediction) -> NDArray[np.uint16] | NDArray[np.uint8]:
@@ -64,7 +65,9 @@ def encode_label_map(prediction: Prediction) -> bytes:
     picture = Image.fromarray(values)
     if prediction.task == "semantic":
         picture = picture.convert("P")
-        picture.putpalette([0, 0, 0, *(level for index in range(1, 256) for level in colour(index))])
+        names = legend(prediction)
+        colours = (category_colour(index, names.get(index, "")) for index in range(1, 256))
+        picture.putpalette([0, 0, 0, *(level for each in colours for level in each)])
     buffer = io.BytesIO()
     picture.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

@@ -5,7 +5,6 @@ Shapes: H, W are the photo's height and width, h, w those of a mask's own window
 
 from __future__ import annotations
 
-import colorsys
 import io
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -16,25 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from pycocotools import mask as coco_mask
 
+from pointrend.palettes import Colour, category_colour, colour
 from pointrend.prediction import Instance, Prediction, Segment, Segmentation
 from pointrend.rle import decode_crop
 
 Box = tuple[float, float, float, float]
-Colour = tuple[int, int, int]
 Window = tuple[int, int, NDArray[np.bool_]]
-
-_GOLDEN_RATIO = 0.618033988749895
-_SHADES = ((0.85, 0.95), (0.55, 1.0), (0.95, 0.7))  # (saturation, value), one after the other
-
-
-def colour(index: int) -> Colour:
-    """The colour of the instance ``index`` (0 is the best) or of a category id, as RGB; the same in every picture.
-
-    Hues step by the golden ratio, which keeps any number of them apart; shades differ between neighbours.
-    """
-    saturation, value = _SHADES[index % len(_SHADES)]
-    red, green, blue = colorsys.hsv_to_rgb((0.58 + index * _GOLDEN_RATIO) % 1, saturation, value)
-    return round(red * 255), round(green * 255), round(blue * 255)
 
 
 def labels(prediction: Prediction) -> list[str]:
@@ -125,7 +111,11 @@ def _layers(prediction: Prediction, only: Collection[int] | None) -> list[_Layer
     size = prediction.height, prediction.width
     if prediction.task == "semantic":
         return [
-            _Layer(f"{segment.category}  {segment.area / (size[0] * size[1]):.0%}", colour(segment.category_id), *drawn)
+            _Layer(
+                f"{segment.category}  {segment.area / (size[0] * size[1]):.0%}",
+                category_colour(segment.category_id, segment.category),
+                *drawn,
+            )
             for segment in prediction.segments
             if (drawn := _segment_window(segment, size)) is not None
         ]

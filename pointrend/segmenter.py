@@ -5,7 +5,6 @@ Shapes: R detections, S side of a mask in cells. Boxes are (x0, y0, x1, y1) in p
 
 from __future__ import annotations
 
-import difflib
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,22 +14,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pointrend.categories import wanted_indices
 from pointrend.config import ModelConfig
 from pointrend.errors import InvalidOption
 from pointrend.mask_encoding import encode_mask
+from pointrend.modeling.network import build_network
 from pointrend.modeling.paste import paste_mask
 from pointrend.modeling.point_rend import subdivision_plan
 from pointrend.modeling.rcnn import RCNN, Detections
 from pointrend.options import FULL_REFINEMENT, Options
 from pointrend.prediction import Instance, Prediction, Segment, Segmentation
-from pointrend.preprocess import resize, to_input
+from pointrend.preprocess import check_photo, resize, to_input
+from pointrend.semantic_segmenter import SemanticSegmenter
 from pointrend.semantics import merge, segments
 from pointrend.weights.checkpoint import load_into, read_checkpoint
-from pointrend.weights.folder import Category, ModelFolder, ModelInfo
+from pointrend.weights.folder import ModelFolder, ModelInfo
 
 FINE_CELL = 0.5  # pixels of the photo: with a mask's cells this small, its outline is within a quarter of a pixel
-
-ALL_CATEGORIES = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,8 @@ class Segmenter:
         model: the network, in evaluation mode.
         info: its name, version and categories.
     """
+
+    tasks = ("instances", "detection", "semantic")
 
     def __init__(self, model: RCNN, info: ModelInfo) -> None:
         self.model = model
@@ -90,11 +92,10 @@ class Segmenter:
             TypeError: the image is not HWC uint8 RGB.
             InvalidOption: a category that the model does not know, or a mask head that it does not carry.
         """
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-            raise TypeError(f"An image is HWC uint8 RGB, not {image.dtype} of shape {image.shape}.")
+        check_photo(image)
         options = options or Options()
         self._check_head(options)
-        wanted = self._category_indices(options.categories)
+        wanted = wanted_indices(self.info, options.categories)
         size = image.shape[0], image.shape[1]
         with torch.inference_mode():
             started = time.perf_counter()
@@ -207,24 +208,16 @@ class Segmenter:
                 code="missing_mask_head",
             )
 
-    def _category_indices(self, names_or_ids: tuple[str, ...] | None) -> list[int] | None:
-        """Rows of the wanted classes, None for all. What is not asked for by name is hidden where it is unreliable."""
-        if names_or_ids == (ALL_CATEGORIES,) or (names_or_ids is None and not self.info.reliable):
-            return None
-        return [self._category_index(key) for key in names_or_ids or self.info.reliable]
 
-    def _category_index(self, key: str) -> int:
-        for index, category in enumerate(self.info.categories):
-            if key.lower() == category.name.lower() or key == str(category.id):
-                return index
-        raise _unknown_category(key, self.info.categories)
+AnySegmenter = Segmenter | SemanticSegmenter
 
 
-def load(model: str | Path = "demo", *, threads: int | None = None) -> Segmenter:
+def load(model: str | Path = "demo", *, threads: int | None = None) -> AnySegmenter:
     """Load a model for inference.
 
     Args:
-        model: ``demo`` (comes with the package) or a model folder: weights, configuration and ``model.json``.
+        model: ``demo`` (comes with the package), a published model that was pulled (``pointrend weights pull``), or a
+            model folder: weights, configuration and ``model.json``.
         threads: CPU threads that torch uses in this process; None leaves torch's own choice.
 
     Raises:
@@ -234,9 +227,9 @@ def load(model: str | Path = "demo", *, threads: int | None = None) -> Segmenter
     if threads is not None:
         torch.set_num_threads(threads)
     folder = ModelFolder.open(model)
-    network = RCNN(folder.config)
+    network = build_network(folder.network).eval()
     load_into(network, read_checkpoint(folder.weights))
-    return Segmenter(network.eval(), folder.info)
+    return Segmenter(network, folder.info) if isinstance(network, RCNN) else SemanticSegmenter(network, folder.info)
 
 
 def _useful_refinements(boxes: Tensor, config: ModelConfig) -> Tensor:
@@ -274,16 +267,3 @@ def _keep(detections: Detections, photo_boxes: Tensor, options: Options, wanted:
     indices = keep.nonzero().flatten()
     order = detections.scores[indices].argsort(descending=True, stable=True)
     return indices[order][: options.max_detections]
-
-
-def _unknown_category(key: str, categories: tuple[Category, ...]) -> InvalidOption:
-    names = [category.name for category in categories]
-    near = difflib.get_close_matches(key.lower(), [name.lower() for name in names], n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    return InvalidOption(
-        f"This model knows no category {key!r}.{hint} It knows {', '.join(names)}.",
-        field="categories",
-        limit=names,
-        value=key,
-        code="unknown_category",
-    )

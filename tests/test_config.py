@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pointrend.config import ConvMaskConfig, EfficientNetConfig, ModelConfig
+from pointrend.config import ConvMaskConfig, EfficientNetConfig, ModelConfig, config_from_dict, read_config
 from pointrend.config_tree import nest
 from pointrend.errors import ConfigError
 
@@ -279,9 +279,9 @@ def test_class_agnostic_masks_have_a_key_for_each_head() -> None:
 
 @pytest.mark.parametrize("path", sorted(KEYS.glob("*.config.yaml")), ids=lambda path: path.name.split(".")[0])
 def test_what_is_written_reads_back(path: Path) -> None:
-    config = ModelConfig.from_file(path)
+    config = read_config(path)
     tree = config.to_dict()
-    assert ModelConfig.from_dict(yaml.safe_load(yaml.safe_dump(tree))) == config
+    assert config_from_dict(yaml.safe_load(yaml.safe_dump(tree))) == config
     assert "STRIDE_IN_1X1" not in tree["MODEL"]["RESNETS"] or not config.trunk.stride_in_1x1
 
 

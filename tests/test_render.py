@@ -7,9 +7,10 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from pointrend.palettes import colour
 from pointrend.polygons import polygons
 from pointrend.prediction import Instance, Prediction, Segment
-from pointrend.render import colour, encode_png, labels, overlay, window
+from pointrend.render import encode_png, labels, overlay, window
 
 
 def rle(mask: np.ndarray) -> dict:

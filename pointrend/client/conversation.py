@@ -73,7 +73,8 @@ class Conversation:
     def ready(self) -> Talk[bool]:
         """Whether a real prediction answers."""
         try:
-            yield from self.segment(Image.new("RGB", (32, 32)), {"masks": "none"})
+            # The task that every model answers.
+            yield from self.segment(Image.new("RGB", (32, 32)), {"task": "semantic", "masks": "none"})
         except RequestError:
             return False
         return True

@@ -15,7 +15,7 @@ from pointrend.prediction import Prediction
 if TYPE_CHECKING:
     from pointrend.client import Client
     from pointrend.options import Options
-    from pointrend.segmenter import Segmenter
+    from pointrend.segmenter import AnySegmenter
 
 
 class Source(Protocol):
@@ -35,7 +35,7 @@ class LocalSource:
         segmenter: the model.
     """
 
-    def __init__(self, segmenter: Segmenter) -> None:
+    def __init__(self, segmenter: AnySegmenter) -> None:
         self._segmenter = segmenter
         self.model = {"name": segmenter.info.name, "version": segmenter.info.version}
         self.categories = [{"id": each.id, "name": each.name} for each in segmenter.info.categories]

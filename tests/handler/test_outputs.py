@@ -11,8 +11,8 @@ from PIL import Image
 from handler.outputs import Reply, refusal, reply, server_timing
 from pointrend.errors import InvalidOption, ResponseTooLarge, UnsupportedImage
 from pointrend.options import Options
+from pointrend.palettes import colour
 from pointrend.prediction import Instance, Prediction, Segment
-from pointrend.render import colour
 from pointrend.rle import encode_crop
 
 SIZE = (30, 40)

@@ -95,6 +95,13 @@ def test_an_unknown_name_is_answered_with_a_near_one() -> None:
         zoo.find("coco-r50-2x")
 
 
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_network_has_exactly_the_published_weights(name: str) -> None:
+    with torch.device("meta"):
+        network = build_network(zoo.find(name).config)
+    assert {key: tuple(value.shape) for key, value in network.state_dict().items()} == published(name)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in PUBLISHED if name != "coco-r50-1x"])
 def test_a_random_checkpoint_of_the_published_structure(name: str, tmp_path: Path) -> None:
