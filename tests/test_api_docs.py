@@ -31,7 +31,8 @@ def test_the_openapi_file_is_one():
 
 
 def test_every_code_that_the_model_raises_is_in_the_table():
-    modules = ("errors", "options", "option_kinds", "image", "categories", "segmenter", "semantic_segmenter", "label_map")
+    modules = ("errors", "options", "option_kinds", "image", "categories", "label_map")
+    modules += ("segmenter", "semantic_segmenter")
     paths = [*(ROOT / "pointrend" / f"{name}.py" for name in modules), *sorted((ROOT / "handler").glob("*.py"))]
     mentioned = set(re.findall(r'\bcode="(\w+)"', "\n".join(path.read_text() for path in paths)))
     by_class = {kind.code for kind in (RequestError, *RequestError.__subclasses__())}
