@@ -21,6 +21,7 @@ pytestmark = pytest.mark.server
 PHOTO = Path(__file__).parent.parent / "demo" / "astronaut.png"
 TRANSPORTS = pytest.mark.parametrize("transport", ["rest", "rpc"])
 ONCE = Retries(count=0)
+PATIENT = Retries(count=100, first=0.2, longest=0.5)
 
 
 def url_of(server, transport):
@@ -158,11 +159,15 @@ def test_a_token_is_renewed_before_it_expires(guarded, transport, client_class, 
 
 
 def test_clients_that_renew_at_once_all_get_their_answers(guarded, monkeypatch):
-    monkeypatch.setattr(tokens, "RENEW_SECONDS_BEFORE", 10 * 3600)
-    clients = [Client(guarded.url), Client(guarded.rpc_url)]
-    with ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(lambda client: [client.segment(small()).width for _ in range(5)], clients))
-    assert answers == [[64] * 5] * 2
+    """Each renewal ends the token that the other client may just have read."""
+    before = tokens.find_key_file(guarded.url).read_text()
+    time.sleep(3)
+    monkeypatch.setattr(tokens, "RENEW_SECONDS_BEFORE", 3600 - 2)  # due for the present token, not for a new one
+    clients = [Client(url, retries=PATIENT) for url in (guarded.url, guarded.rpc_url)]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda number: clients[number % 2].segment(small()).width, range(8)))
+    assert answers == [64] * 8
+    assert tokens.find_key_file(guarded.url).read_text() != before
 
 
 @TRANSPORTS
@@ -204,7 +209,7 @@ def test_a_full_queue_is_told_and_waited_for(guarded, worker, transport):
         with pytest.raises(ServerError, match="overloaded") as raised:
             Client(url, retries=ONCE).segment(small())
         assert (raised.value.code, raised.value.status) == ("overloaded", 503)
-        patient = pool.submit(Client(url, retries=Retries(count=50, first=0.2, longest=0.5)).segment, small())
+        patient = pool.submit(Client(url, retries=PATIENT).segment, small())
         threading.Timer(1.0, worker.resume).start()
         assert patient.result().width == 64
         assert [each.result().width for each in waiting] == [64, 64]
