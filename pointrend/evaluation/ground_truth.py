@@ -93,7 +93,7 @@ class GroundTruth:
         """
         folder = Path(folder).expanduser()
         path = folder / f"instances_{split}.json"
-        tree = _read_json(path)
+        tree = read_json(path)
         try:
             categories = _common(_list(tree, "categories"), known)
             photos = tuple(sorted((_photo(item, folder / "images") for item in _list(tree, "images")), key=_photo_id))
@@ -133,7 +133,7 @@ def _photo_id(photo: Photo) -> int:
     return photo.id
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
