@@ -85,10 +85,10 @@ def difference(one: Resampled, other: Resampled, category: int | None = None) ->
 
 
 def reliability(resampled: Resampled) -> Sequence[Reliability]:
-    """Judge each category that has an object, those of fewest objects too, by AP50.
+    """Judge each category that has an object, those of few objects too, by AP50.
 
-    For a category that has too few objects in any one split, match the predictions of models trained on the other
-    parts of the data, each on its own part, and judge all parts together: cross-validation.
+    Few objects make a wide interval. More come from cross-validation: train on all parts of the data but one, run
+    each model on the part that it has not seen, and judge the predictions of all parts as those of one model.
     """
     judged = []
     for index, category in enumerate(resampled.categories):

@@ -134,6 +134,11 @@ def _photo_id(photo: Photo) -> int:
 
 
 def read_json(path: Path) -> dict[str, Any]:
+    """Read a data set's file, not looking at what its object holds.
+
+    Raises:
+        DataError: it is missing, not JSON, or no object; the message names the file.
+    """
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

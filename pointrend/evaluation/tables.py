@@ -29,7 +29,7 @@ class Table:
 
     def to_rich(self) -> rich.table.Table:
         """The table for a terminal."""
-        table = rich.table.Table(title=self.title, title_justify="left", box=rich.box.SIMPLE_HEAD, pad_edge=False)
+        table = rich.table.Table(title=self.title, title_justify="left", box=rich.box.SIMPLE_HEAD, padding=(0, 0, 0, 1))
         for index, name in enumerate(self.header):
             # Headings of numbers may take two lines, so that everything fits into 80 characters.
             table.add_column(name, justify="right" if index else "left", no_wrap=index == 0)
