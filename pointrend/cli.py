@@ -17,7 +17,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 
 app.add_typer(weights, name="weights")
 
-Model = Annotated[str, typer.Option(help="A model's name (demo) or its folder.")]
+Model = Annotated[str, typer.Option(help="demo, a published model (`pointrend weights list`), or a model's folder.")]
 Port = typer.Option(min=1024, max=65000)
 
 

@@ -61,6 +61,15 @@ def test_a_file_arrives_with_its_hashes_and_its_progress(server: FlakyServer, tm
     assert leftovers(tmp_path / "new") == {"file"}
 
 
+def test_what_is_here_already_is_not_fetched_again_unless_it_is_damaged(server: FlakyServer, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(BODY)
+    fetch(server, tmp_path / "file")
+    assert server.requests == []
+    (tmp_path / "file").write_bytes(BODY[:-1])
+    fetch(server, tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == BODY
+
+
 def test_a_sha256_prefix_does_too(server: FlakyServer, tmp_path: Path) -> None:
     prefix = hashlib.sha256(BODY).hexdigest()[:8]
     fetch(server, tmp_path / "file", expected=Expected(1, len(BODY), prefix))

@@ -1,0 +1,87 @@
+"""``pointrend up`` with a published model that is not here yet: pulled, archived and served in one go."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from test_up import free_server_port
+
+from pointrend.client import Client
+from pointrend.config import ModelConfig
+from pointrend.weights import zoo
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "pointrend_coco80_landscape"
+# A narrow model under a published name, as a zoo of its own.
+PROGRAM = """
+import sys
+from pathlib import Path
+from pointrend.weights import zoo
+zoo.ZOO = Path(sys.argv.pop(1))
+from pointrend.cli import main
+main()
+"""
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.mark.server
+def test_a_published_model_is_pulled_and_served(tmp_path: Path) -> None:
+    body = (GOLDEN / "model_final.pkl").read_bytes()
+    path = f"PointRend/7/model_final_{hashlib.md5(body).hexdigest()[:6]}.pkl"
+    (tmp_path / "site" / path).parent.mkdir(parents=True)
+    (tmp_path / "site" / path).write_bytes(body)
+    tree = json.loads(zoo.ZOO.read_text())
+    entry = next(entry for entry in tree["models"] if entry["name"] == "coco-r50-3x")
+    config = ModelConfig.from_file(GOLDEN / "config.yaml")
+    entry |= {"path": path, "weight_bytes": int(len(body) * 0.97), "config": config.to_dict()}
+    (tmp_path / "zoo.json").write_text(json.dumps(tree))
+
+    site = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "site")))
+    serving = threading.Thread(target=site.serve_forever, args=(0.05,))
+    serving.start()
+    environment = os.environ | {
+        "POINTREND_HOME": str(tmp_path / "home"),
+        "POINTREND_MIRROR": f"http://127.0.0.1:{site.server_address[1]}",
+    }
+    environment.pop("POINTREND_OFFLINE", None)
+    port = free_server_port()
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "zoo.json")]
+    command += ["up", "--model", "coco-r50-3x", "--no-page", "--server-port", str(port)]
+    log = tmp_path / "out"
+    with log.open("w") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
+    alarm = threading.Timer(240, process.kill)
+    try:
+        alarm.start()
+        while "Ctrl-C" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            threading.Event().wait(0.2)
+        client = Client(f"http://127.0.0.1:{port}", timeout=60)
+        assert client.describe()["name"] == "coco-r50-3x"
+        assert len(client.describe()["categories"]) == 80
+        assert client.segment(Image.new("RGB", (64, 48))).width == 64
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0, log.read_text()
+    finally:
+        alarm.cancel()
+        process.kill()
+        process.wait()
+        site.shutdown()
+        serving.join()
+        site.server_close()
+    assert "Pulled coco-r50-3x to" in " ".join(log.read_text().split())
+    assert (tmp_path / "home" / "models" / "coco-r50-3x" / "manifest.json").is_file()
