@@ -26,8 +26,8 @@ def folder(tmp_path):
 
 
 def test_the_readme_has_the_snippets_that_are_tested_here():
-    assert len(snippets("bash")) == 2
-    assert len(snippets("python")) == 2
+    assert len(snippets("bash")) == 3
+    assert len(snippets("python")) == 3
 
 
 def test_curl_with_a_header_answers_json(served, folder):
@@ -43,11 +43,25 @@ def test_curl_with_a_form_writes_a_png(served, folder):
     assert (folder / "masks.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("index", [0, 1], ids=["client", "in-process"])
+@pytest.mark.parametrize("index", [0, 1, 2], ids=["client", "many", "in-process"])
 def test_python(served, folder, index):
     code = snippets("python")[index].replace("http://127.0.0.1:8080", served.url)
+    code = code.replace("Client()", f'Client("{served.url}")')
     output = run([sys.executable, "-c", code], folder)
     assert "person" in output or re.search(r"[1-9]\d* objects", output)
+
+
+def test_the_command_line_writes_every_form(folder):
+    command = snippets("bash")[2].replace("pointrend ", f"{sys.executable} -m pointrend ")
+    run(["bash", "-ec", command], folder)
+    written = {path.relative_to(folder / "masks").as_posix() for path in (folder / "masks").rglob("*")}
+    assert {
+        "coco/results.json",
+        "labelme/photo.json",
+        "yolo/labels/photo.txt",
+        "png/photo.png",
+        "overlay/photo.png",
+    } <= written
 
 
 def test_the_options_are_documented():
