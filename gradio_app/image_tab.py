@@ -154,7 +154,14 @@ class ImageTab:
             (self.result.select, self.select_in_picture),
             (self.table.select, self.select_in_table),
         ):
-            listener(select, inputs=choice, outputs=shown, show_progress="hidden", api_visibility="private")
+            listener(
+                select,
+                inputs=choice,
+                outputs=shown,
+                show_progress="hidden",
+                trigger_mode="always_last",
+                api_visibility="private",
+            )
         for export, button in zip(EXPORTS, self.downloads, strict=True):
             button.click(
                 self._saver(export),

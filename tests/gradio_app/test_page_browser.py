@@ -1,140 +1,168 @@
-"""The page as a person uses it: a real headless Chromium, a real TorchServe, a camera that shows a real photo."""
+"""The tab for one photo as a person uses it: a real headless Chromium, a real TorchServe, a camera with a photo."""
 
-from __future__ import annotations
-
-import io
+import json
 import re
-import shutil
-from pathlib import Path
+import zipfile
 
+import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-
-from gradio_app.examples import EXAMPLES
-from pointrend.launcher import Page as PageProcess
-from pointrend.processes import free_ports
+from playwright.sync_api import expect
+from pycocotools import mask as coco_mask
+from visits import (
+    ASTRONAUT,
+    PATIENCE_MS,
+    address_of,
+    choose_astronaut,
+    choose_example,
+    open_tab,
+    picture_of,
+    set_number,
+    visit,
+    wait_for,
+    wait_for_another_picture,
+)
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-]
-PATIENCE_MS = 30_000
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    if CHROMIUM is None:
-        pytest.skip("no Chromium was found; on Debian and Ubuntu: apt-get install chromium")
-    # The fake camera plays a film of JPEG frames that all show the astronaut.
-    frame = io.BytesIO()
-    Image.open(EXAMPLES[0].path).convert("RGB").resize((640, 480)).save(frame, "JPEG")
-    film = tmp_path_factory.mktemp("camera") / "astronaut.mjpeg"
-    film.write_bytes(frame.getvalue() * 3)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=[*ARGUMENTS, f"--use-file-for-fake-video-capture={film}"]
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def page_url(served):
-    with PageProcess(served.url, free_ports(1)[0]) as process:
-        process.wait_ready()
-        yield process.url
-
 
 @pytest.fixture
-def page(browser: Browser, page_url: str):
-    yield from open_page(browser, page_url)
+def page(browser, page_url):
+    with visit(browser, page_url) as page:
+        yield page
 
 
-def open_page(browser: Browser, url: str, width: int = 1280, height: int = 950):
-    """A fresh visit; whatever happens in it, nothing but the page's own server is asked, and no script fails."""
-    context = browser.new_context(viewport={"width": width, "height": height}, permissions=["camera"])
-    visit = context.new_page()
-    asked: list[str] = []
-    failures: list[str] = []
-    visit.on("request", lambda request: asked.append(request.url))
-    visit.on("pageerror", lambda error: failures.append(str(error)))
-    visit.goto(url)
-    expect(visit.locator("#photo")).to_be_visible(timeout=PATIENCE_MS)
-    yield visit
-    context.close()
-    elsewhere = [address for address in asked if not address.startswith((url, "data:", "blob:"))]
-    assert asked
-    assert elsewhere == []
-    assert failures == []
-
-
-def upload(page: Page, path: Path) -> None:
+def upload(page, path):
     page.locator("#photo input[type=file]").first.set_input_files(path)
-
-
-def wait_for_status(page: Page, pattern: str) -> None:
-    expect(page.locator("#status")).to_contain_text(re.compile(pattern), timeout=PATIENCE_MS)
-
-
-def shown_result(page: Page) -> Image.Image:
-    """The picture that the page shows, fetched as its reader would save it."""
-    picture = page.locator("#result img").first
-    expect(picture).to_be_visible(timeout=PATIENCE_MS)
-    address = picture.get_attribute("src")
-    assert address is not None
-    return Image.open(io.BytesIO(page.request.get(address).body()))
-
-
-def choose_astronaut(page: Page) -> None:
-    page.get_by_role("button", name="Astronaut").click()
-    wait_for_status(page, "Found .*person")
 
 
 def test_an_example_shows_masks_and_a_table(page):
     choose_astronaut(page)
-
-    result = shown_result(page)
-    assert result.format == "PNG"
-    assert result.size == (512, 512)
-    assert result.convert("RGB").tobytes() != Image.open(EXAMPLES[0].path).convert("RGB").tobytes()
+    result = np.asarray(picture_of(page, "#result"), dtype=int)
+    photo = np.asarray(Image.open(ASTRONAUT).convert("RGB"), dtype=int)
+    changed = np.abs(result - photo).max(axis=2) > 40
+    assert 0.3 < changed.mean() < 0.95
     expect(page.locator("#found")).to_contain_text("person 1")
     expect(page.locator("#found")).to_contain_text("person 2")
+    wait_for(page, "#server-state", "Server ready · pointrend-demo")
+    wait_for(page, "#about", "finds .*person.* reliably")
+    expect(page.locator("#privacy")).to_contain_text("deleted within 11 minutes")
 
 
-def test_the_threshold_decides_what_is_shown(page):
+def test_threshold_opacity_and_filter_redraw(page):
     choose_astronaut(page)
-    page.locator("input[type=number]").first.fill("0.85")
-    page.locator("#segment").click()
-    wait_for_status(page, "Found 1 x person")
+    before = address_of(page, "#result")
+
+    set_number(page, "#threshold", 0.85)
+    wait_for(page, "#status", "Found 1 x person")
+    wait_for_another_picture(page, "#result", before)
     expect(page.locator("#found")).not_to_contain_text("person 2")
+    set_number(page, "#threshold", 0.5)
+    wait_for(page, "#status", "Found [^1]")
+    before = address_of(page, "#result")
+    set_number(page, "#opacity", 0)
+    wait_for_another_picture(page, "#result", before)
+    page.locator("#categories").get_by_text("person").click()
+    wait_for(page, "#status", "Nothing to show")
 
 
-def test_an_upload_runs_by_itself(page, tmp_path):
+def test_an_object_is_singled_out_in_the_table_and_in_the_picture(page):
+    choose_astronaut(page)
+    before = address_of(page, "#result")
+    page.locator("#found").get_by_text("person 2", exact=True).click()
+    wait_for(page, "#status", "person 2: .*Select it again")
+    wait_for_another_picture(page, "#result", before)
+    # The astronaut's face, in the middle of the upper half, is the best person's.
+    box = page.locator("#result img").first.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.45, box["y"] + box["height"] * 0.3)
+    wait_for(page, "#status", "person 1: ")
+    page.mouse.click(box["x"] + box["width"] * 0.45, box["y"] + box["height"] * 0.3)
+    wait_for(page, "#status", "Found")
+
+
+def test_every_view_shows_something_else(page):
+    choose_astronaut(page)
+    seen = [address_of(page, "#result")]
+    for name in ("Boxes", "Semantic map"):
+        page.locator("#view").get_by_text(name).click()
+        wait_for_another_picture(page, "#result", seen[-1])
+        seen.append(address_of(page, "#result"))
+    assert len(set(seen)) == 3
+    page.locator("#view").get_by_text("Cut-outs").click()
+    expect(page.locator("#cutouts img").first).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator("#result")).to_be_hidden()
+    assert page.locator("#cutouts img").count() >= 2
+    page.locator("#view").get_by_text("Masks").click()
+    expect(page.locator("#result img").first).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_the_downloads_hold_what_is_shown(page, tmp_path):
+    choose_astronaut(page)
+    set_number(page, "#threshold", 0.75)
+    wait_for(page, "#status", "Found 2 x person")
+
+    def saved(kind):
+        with page.expect_download(timeout=PATIENCE_MS) as download:
+            page.locator(f"#save-{kind}").click()
+        path = tmp_path / download.value.suggested_filename
+        download.value.save_as(path)
+        return path
+
+    overlay = saved("overlay")
+    assert overlay.name == "astronaut-overlay.png"
+    with Image.open(overlay) as picture:
+        assert (picture.format, picture.size) == ("PNG", (512, 512))
+    coco = json.loads(saved("coco").read_text())
+    assert len(coco["annotations"]) == 2
+    assert coco["images"][0]["file_name"] == "astronaut.png"
+    assert {category["name"] for category in coco["categories"]} > {"person", "dog"}
+    decoded = coco_mask.decode(coco["annotations"][0]["segmentation"])
+    assert decoded.sum() == coco["annotations"][0]["area"]
+    labelme = json.loads(saved("labelme").read_text())
+    assert {shape["label"] for shape in labelme["shapes"]} == {"person"}
+    with zipfile.ZipFile(saved("masks")) as masks:
+        assert masks.namelist() == ["person-1.png", "person-2.png"]
+        with masks.open("person-1.png") as file:
+            assert (np.asarray(Image.open(file)) > 0).sum() == decoded.sum()
+    with zipfile.ZipFile(saved("cutouts")) as cut, cut.open("person-2.png") as file:
+        assert Image.open(file).mode == "RGBA"
+
+
+def test_saving_before_anything_is_there_says_so(page):
+    page.locator("#save-coco").click()
+    expect(page.get_by_text("There is nothing to save yet")).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_an_upload_runs_by_itself_and_can_be_cleared(page, tmp_path):
     photo = tmp_path / "photo.jpg"
-    Image.open(EXAMPLES[0].path).convert("RGB").resize((300, 300)).save(photo)
+    Image.open(ASTRONAUT).convert("RGB").resize((300, 300)).save(photo)
     upload(page, photo)
-    wait_for_status(page, "Found .*300 x 300")
-    assert shown_result(page).size == (300, 300)
+    wait_for(page, "#status", "Found .*300 x 300")
+    assert picture_of(page, "#result").size == (300, 300)
+    page.locator("#photo button[aria-label='Remove Image'], #photo button[aria-label='Clear']").first.click()
+    wait_for(page, "#status", "Choose a photo")
+    expect(page.locator("#found")).not_to_contain_text("person 1")
+
+
+def test_twenty_megapixels_are_sent_whole_and_shown_scaled(page, tmp_path):
+    photo = tmp_path / "large.jpg"
+    Image.open(ASTRONAUT).convert("RGB").resize((4480, 4480)).save(photo, quality=80)
+    upload(page, photo)
+    wait_for(page, "#status", "Found .*4480 x 4480")
+    assert picture_of(page, "#result").size == (1280, 1280)
+    with page.expect_download(timeout=PATIENCE_MS) as download:
+        page.locator("#save-overlay").click()
+    download.value.save_as(tmp_path / "overlay.png")
+    with Image.open(tmp_path / "overlay.png") as picture:
+        assert picture.size == (4480, 4480)
 
 
 def test_a_webcam_snapshot_is_segmented(page):
     page.locator('#photo button[aria-label="Capture from camera"]').click()
     page.locator('#photo [title="grant webcam access"]').click()
     page.locator('#photo button[aria-label="capture photo"]').click(timeout=PATIENCE_MS)
-    wait_for_status(page, "Found .*person")
-    assert shown_result(page).width > 0
+    wait_for(page, "#status", "Found .*person")
+    assert picture_of(page, "#result").width > 0
 
 
 @pytest.mark.parametrize(
@@ -142,7 +170,7 @@ def test_a_webcam_snapshot_is_segmented(page):
     [
         ("text.jpg", b"this is no photo", "not an image that can be read"),
         ("empty.jpg", b"", "empty"),
-        ("cut.png", EXAMPLES[0].path.read_bytes()[:20_000], "damaged or ends too early"),
+        ("cut.png", ASTRONAUT.read_bytes()[:20_000], "damaged or ends too early"),
     ],
 )
 def test_a_bad_file_is_said_and_the_last_result_stays(page, tmp_path, name, content, said):
@@ -152,27 +180,22 @@ def test_a_bad_file_is_said_and_the_last_result_stays(page, tmp_path, name, cont
 
     upload(page, bad)
 
-    wait_for_status(page, said)
+    wait_for(page, "#status", said)
+    expect(page.get_by_test_id("toast-body").get_by_text(re.compile(said)).first).to_be_visible(timeout=PATIENCE_MS)
     expect(page.locator("#found")).to_contain_text("person 1")
-    assert shown_result(page).size == (512, 512)
-    page.get_by_role("button", name="Cat").click()  # the page is not stuck
-    wait_for_status(page, "Found .*451 x 300")
+    assert picture_of(page, "#result").size == (512, 512)
+    choose_example(page, 2)  # the page is not stuck
+    wait_for(page, "#status", "(Found|Nothing).*")
+    expect(page.locator("#status")).not_to_contain_text(re.compile(said))
 
 
-def test_a_server_that_is_down_is_said(browser):
-    nobody = f"http://127.0.0.1:{free_ports(1)[0]}"
-    with PageProcess(nobody, free_ports(1)[0]) as process:
-        process.wait_ready()
-        for visit in open_page(browser, process.url):
-            visit.get_by_role("button", name="Astronaut").click()
-            wait_for_status(visit, f"No server answers at {nobody}. Start one with: make run")
-
-
+@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "height"), [(1280, 950), (390, 844)], ids=["desktop", "phone"])
-def test_the_layout_fits_the_screen(browser, page_url, width, height, tmp_path):
-    for visit in open_page(browser, page_url, width, height):
-        choose_astronaut(visit)
-        shown_result(visit)
-        visit.screenshot(path=tmp_path / "page.png", full_page=True)
-        assert Image.open(tmp_path / "page.png").width == width
-        assert visit.evaluate("document.documentElement.scrollWidth") <= width
+def test_the_layout_fits_the_screen(browser, page_url, width, height, theme):
+    with visit(browser, page_url, width, height, color_scheme=theme) as page:
+        choose_astronaut(page)
+        background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (sum(map(int, re.findall(r"\d+", background)[:3])) < 200) == (theme == "dark")
+        for name in ("Image", "Live", "How PointRend works"):
+            open_tab(page, name)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width

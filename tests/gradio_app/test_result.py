@@ -1,0 +1,125 @@
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gradio_app.result import BOXES, CUTOUTS, MASKS, SCREEN_SIDE, SEMANTIC, VIEWS, Choice, Result
+from pointrend.errors import UnsupportedImage
+from pointrend.prediction import Instance, Prediction
+from pointrend.render import colour
+from pointrend.rle import encode_crop
+
+
+def instance(category_id, category, score, x, y, width, height, size):
+    crop = np.ones((height, width), dtype=bool)
+    segmentation = encode_crop(crop, x, y, *size)
+    return Instance(category_id, category, score, (x, y, width, height), width * height, segmentation)
+
+
+def make(height=100, width=200, scale=1):
+    """Two overlapping people and a dog on a grey photo; all lengths times ``scale``."""
+    size = height * scale, width * scale
+    places = [(1, "person", 0.9, 10, 10, 60, 60), (18, "dog", 0.7, 120, 20, 40, 40), (1, "person", 0.4, 50, 30, 50, 60)]
+    found = tuple(instance(*place[:3], *(value * scale for value in place[3:]), size) for place in places)
+    file = io.BytesIO()
+    Image.new("RGB", (size[1], size[0]), (128, 128, 128)).save(file, "PNG")
+    prediction = Prediction(size[1], size[0], found, {"name": "m", "version": "1"})
+    return Result.of("photo.png", file.getvalue(), prediction)
+
+
+def differing(result, choice):
+    """Where (h, w) a view differs from the photo."""
+    return (result.picture(choice) != result.screen).any(axis=2)
+
+
+def test_the_choice_decides_what_is_visible():
+    result = make()
+    assert result.visible(Choice()) == [0, 1]
+    assert result.visible(Choice(threshold=0.1)) == [0, 1, 2]
+    assert result.visible(Choice(threshold=0.1, categories=("person",))) == [0, 2]
+    assert result.visible(Choice(categories=())) == []
+    kept = result.visible_prediction(Choice(threshold=0.1, categories=("person",)))
+    assert [each.score for each in kept.instances] == [0.9, 0.4]
+
+
+def test_what_is_hidden_is_not_drawn_and_the_rest_keeps_its_colour():
+    result = make()
+    dog = result.picture(Choice(categories=("dog",), opacity=1))
+    assert not (dog != result.screen).any(axis=2)[70:90, 20:70].any()
+    assert tuple(dog[55, 150]) == colour(1)  # the dog comes second, whoever is hidden
+
+
+def test_an_object_is_found_where_it_is_drawn():
+    result, choice = make(), Choice(threshold=0.1)
+    assert result.at(15, 15, choice) == 0
+    assert result.at(60, 60, choice) == 0  # both people are there, and the better one is on top
+    assert result.at(90, 80, choice) == 2
+    assert result.at(130, 30, choice) == 1
+    assert result.at(190, 90, choice) is None
+    assert result.at(90, 80, Choice()) is None  # hidden by the threshold
+    assert result.at(130, 30, Choice(view=BOXES)) == 1
+
+
+@pytest.mark.parametrize("view", [MASKS, BOXES])
+def test_what_is_singled_out_stays_bright(view):
+    result = make()
+    picture = result.picture(Choice(view=view, opacity=0, chosen=1))
+    assert tuple(picture[50, 140]) == (128, 128, 128)
+    assert picture[90, 15].max() < 60
+
+
+def test_something_hidden_cannot_be_singled_out():
+    result = make()
+    assert np.array_equal(result.picture(Choice(chosen=2)), result.picture(Choice()))
+
+
+def test_views_differ_and_leave_the_photo_as_it_is():
+    result = make()
+    before = result.screen.copy()
+    pictures = {view: result.picture(Choice(view=view, threshold=0.1)).tobytes() for view in VIEWS if view != CUTOUTS}
+    assert len(set(pictures.values())) == 3
+    assert np.array_equal(result.screen, before)
+
+
+def test_the_semantic_map_has_one_colour_a_category():
+    result = make()
+    picture = result.picture(Choice(view=SEMANTIC, threshold=0.1, opacity=1))
+    assert tuple(picture[60, 20]) == tuple(picture[80, 90]) == colour(1)
+    assert tuple(picture[55, 150]) == colour(18)
+
+
+def test_cutouts_are_of_what_is_visible():
+    pictures = make().cutouts(Choice(categories=("dog",)))
+    assert [label for _, label in pictures] == ["dog 1"]
+    assert pictures[0][0].shape == (40, 40, 4)
+
+
+def test_a_large_photo_is_shown_scaled_with_its_masks_in_place():
+    small, large = make(), make(scale=20)
+    assert large.screen.shape == (SCREEN_SIDE // 2, SCREEN_SIDE, 3)
+    assert large.full_picture(Choice()).shape == (2000, 4000, 3)
+    for index in range(3):
+        scaled, original = large.scaled.instances[index], small.prediction.instances[index]
+        share = scaled.mask().mean()
+        assert share == pytest.approx(original.mask().mean(), rel=0.01)
+        assert scaled.bbox == pytest.approx([value * SCREEN_SIDE / 200 for value in original.bbox])
+    assert large.at(round(15 * 6.4), round(15 * 6.4), Choice()) == 0
+    assert large.at(round(5 * 6.4), round(15 * 6.4), Choice()) is None
+
+
+def test_an_instance_of_one_pixel_and_an_empty_one_survive_scaling():
+    result = make(scale=20)
+    size = result.prediction.height, result.prediction.width
+    dot = instance(1, "person", 0.9, 1999, 1001, 1, 1, size)
+    empty = replace(dot, segmentation=encode_crop(np.zeros((0, 0), dtype=bool), 0, 0, *size), area=0)
+    again = Result.of("p.png", result.data, replace(result.prediction, instances=(dot, empty)))
+    assert again.scaled.instances[0].mask().sum() <= 1
+    assert again.scaled.instances[1].mask().sum() == 0
+    assert again.picture(Choice()).shape == again.screen.shape
+
+
+def test_what_is_no_photo_is_refused():
+    with pytest.raises(UnsupportedImage, match="not an image"):
+        Result.of("p.png", b"nothing", make().prediction)

@@ -1,0 +1,69 @@
+"""Visits to the page by a real headless Chromium, for the tests that drive one."""
+
+import io
+import re
+from contextlib import contextmanager
+
+from PIL import Image
+from playwright.sync_api import expect
+
+from gradio_app.examples import EXAMPLES
+
+PATIENCE_MS = 60_000
+ASTRONAUT = EXAMPLES[0].path
+
+
+@contextmanager
+def visit(browser, url, width=1280, height=950, **context_options):
+    """A fresh visit; whatever happens in it, nothing but the page's own server is asked, and no script fails."""
+    size = {"width": width, "height": height}
+    context = browser.new_context(viewport=size, permissions=["camera"], accept_downloads=True, **context_options)
+    page = context.new_page()
+    asked, failures = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: failures.append(str(error)))
+    page.goto(url)
+    expect(page.locator("#photo")).to_be_visible(timeout=PATIENCE_MS)
+    yield page
+    context.close()
+    assert asked
+    assert [address for address in asked if not address.startswith((url, "data:", "blob:"))] == []
+    assert failures == []
+
+
+def wait_for(page, locator, pattern):
+    expect(page.locator(locator)).to_contain_text(re.compile(pattern), timeout=PATIENCE_MS)
+
+
+def choose_example(page, index=0, gallery="#examples"):
+    page.locator(f"{gallery} button").nth(index).click()
+
+
+def choose_astronaut(page):
+    choose_example(page)
+    wait_for(page, "#status", "Found .*person.* 512 x 512")
+
+
+def open_tab(page, name):
+    page.get_by_role("tab", name=name).click()
+
+
+def set_number(page, locator, value):
+    page.locator(f"{locator} input[type=number]").fill(str(value))
+    page.locator(f"{locator} input[type=number]").press("Enter")
+
+
+def picture_of(page, locator):
+    """The picture that the page shows there, fetched as its reader would save it."""
+    shown = page.locator(f"{locator} img").first
+    expect(shown).to_be_visible(timeout=PATIENCE_MS)
+    address = shown.get_attribute("src")
+    return Image.open(io.BytesIO(page.request.get(address).body())).convert("RGB")
+
+
+def address_of(page, locator):
+    return page.locator(f"{locator} img").first.get_attribute("src")
+
+
+def wait_for_another_picture(page, locator, before):
+    expect(page.locator(f"{locator} img").first).not_to_have_attribute("src", before, timeout=PATIENCE_MS)
