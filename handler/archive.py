@@ -14,6 +14,7 @@ import errno
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ import pointrend
 from pointrend.errors import PointRendError
 
 ARCHIVE_NAME = "pointrend"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", re.ASCII)
 REQUIRED = ("model.safetensors", "config.yaml", "model.json")
 # By what they are rather than by what they are not: a pickle, which is a program, never comes in.
 MODEL_SUFFIXES = (".safetensors", ".yaml", ".json", ".md")
@@ -36,20 +38,26 @@ class ArchiveError(PointRendError):
     """The archive could not be built; one readable sentence says why."""
 
 
-def build(model_folder: Path, destination: Path) -> Path:
+def build(model_folder: Path, destination: Path, name: str = ARCHIVE_NAME) -> Path:
     """Build the archive of a model; an older one is replaced only once the new one is whole.
 
     Args:
         model_folder: holds :data:`REQUIRED`.
         destination: the model store, a folder; made where it is missing.
+        name: under which it is served: letters, digits, ``_``, ``-`` and ``.``, a letter or digit first.
 
     Returns:
-        the archive's path, ``destination/pointrend.mar``.
+        the archive's path, ``destination/NAME.mar``.
 
     Raises:
-        ArchiveError: the folder lacks a file, torch-model-archiver is missing or failed, or the disk is full.
+        ArchiveError: the name will not do, the folder lacks a file, torch-model-archiver is missing or failed, or the
+            disk is full.
     """
-    missing = [name for name in REQUIRED if not (model_folder / name).is_file()]
+    if not _NAME.fullmatch(name):
+        raise ArchiveError(
+            f"A model cannot be served as {name!r}: letters, digits, _, - and . are allowed, a letter or digit first."
+        )
+    missing = [file for file in REQUIRED if not (model_folder / file).is_file()]
     if missing:
         raise ArchiveError(f"{model_folder} is no model folder: it lacks {', '.join(missing)}.")
     if importlib.util.find_spec("model_archiver") is None:
@@ -62,7 +70,7 @@ def build(model_folder: Path, destination: Path) -> Path:
         # a fixed name inside TMPDIR, so that two builds at once would mix without one of their own.
         with tempfile.TemporaryDirectory(dir=destination, prefix=".building-") as scratch:
             staged = _stage(model_folder, Path(scratch) / "staged")
-            archive = _run_archiver(staged, Path(scratch), _version(model_folder))
+            archive = _run_archiver(staged, Path(scratch), name, _version(model_folder))
             final = destination / archive.name
             os.replace(archive, final)
     except OSError as error:
@@ -109,15 +117,15 @@ def _skip(folder: str, names: list[str]) -> set[str]:
     return {name for name in names if name == "__pycache__" or (Path(folder) / name / "model.json").is_file()}
 
 
-def _run_archiver(staged: Path, scratch: Path, version: str) -> Path:
+def _run_archiver(staged: Path, scratch: Path, name: str, version: str) -> Path:
     """Run torch-model-archiver with relative paths: it takes commas and brackets in a path for its own syntax."""
     command = [sys.executable, "-m", "model_archiver.model_packaging"]
-    command += ["--model-name", ARCHIVE_NAME, "--version", version, "--handler", "pointrend_handler.py"]
+    command += ["--model-name", name, "--version", version, "--handler", "pointrend_handler.py"]
     command += ["--config-file", "model-config.yaml", "--extra-files", "content", "--export-path", str(scratch)]
     command += ["--archive-format", "zip-store"]  # weights do not shrink
     environment = os.environ | {"TMPDIR": str(scratch)}
     done = subprocess.run(command, cwd=staged, env=environment, capture_output=True, text=True, check=False)
-    archive = scratch / f"{ARCHIVE_NAME}.mar"
+    archive = scratch / f"{name}.mar"
     if done.returncode != 0 or not archive.is_file():
         if os.strerror(errno.ENOSPC) in done.stderr:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

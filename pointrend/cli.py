@@ -24,6 +24,9 @@ Port = typer.Option(min=1024, max=65000)
 @app.command()
 def up(
     model: Model = "demo",
+    also: Annotated[
+        list[str] | None, typer.Option(help="Another model to serve beside it, under its own name; may be repeated.")
+    ] = None,
     port: Annotated[int, Port] = 7860,
     server_port: Annotated[int, Port] = 8080,
     page: Annotated[bool, typer.Option(help="Open the page too, beside the server.")] = True,
@@ -36,19 +39,20 @@ def up(
     from pointrend.launcher import up as launch
     from pointrend.torchserve import Ports
 
-    launch(model, Ports.beside(server_port, port), page=page, mcp=mcp)
+    launch(model, Ports.beside(server_port, port), page=page, mcp=mcp, also=also or ())
 
 
 @app.command()
 def archive(
     model: Model = "demo",
-    destination: Annotated[Path, typer.Option(help="The folder that receives pointrend.mar.")] = Path("model_store"),
+    destination: Annotated[Path, typer.Option(help="The folder that receives NAME.mar.")] = Path("model_store"),
+    name: Annotated[str, typer.Option(help="Under which it is served.")] = "pointrend",
 ) -> None:
     """Build a self-contained TorchServe archive of a model."""
     from handler.archive import build
     from pointrend.weights.folder import ModelFolder
 
-    path = build(ModelFolder.open(model).path, destination)
+    path = build(ModelFolder.open(model).path, destination, name)
     typer.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
 
 

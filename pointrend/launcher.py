@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pointrend.weights.folder import ModelFolder
 
 ROOT = Path(__file__).resolve().parent.parent
+STORE = ROOT / "model_store"
 START_SECONDS = 60.0
 FREE_BYTES_NEEDED = 512 * 2**20  # the archive, its unpacked copy in the temporary folder, and logs
 
@@ -74,33 +76,43 @@ class _Signals:
         return kind is _StopRequest
 
 
-def up(model: str | Path, ports: Ports, *, page: bool = True, mcp: bool = False) -> None:
-    """Build the archive, serve it, open the page, and stay until Ctrl-C or SIGTERM.
+def up(
+    model: str | Path, ports: Ports, *, page: bool = True, mcp: bool = False, also: Sequence[str | Path] = ()
+) -> None:
+    """Build the archives, serve them, open the page, and stay until Ctrl-C or SIGTERM.
 
     Args:
         model: a model's name or folder.
         ports: loopback ports.
         page: whether the Gradio page runs too.
         mcp: whether the page serves its API by the Model Context Protocol too.
+        also: more models to serve beside ``model``, each under its own name; the page shows the first.
 
     Raises:
         LaunchError: something is in the way; nothing is left running.
         Unreachable: a published model is not here, and cannot be downloaded now.
     """
-    from handler.archive import build
+    from handler.archive import ARCHIVE_NAME, build
 
     console = Console()
     _check_machine(ports, page=page)
-    folder = _obtain(model, console)
+    folders = {ARCHIVE_NAME: _obtain(model, console)}
+    for each in also:
+        folder = _obtain(each, console)
+        if folder.info.name in folders:
+            raise LaunchError(f"{folder.info.name} is to be served twice; models are served under names of their own.")
+        folders[folder.info.name] = folder
     started = time.monotonic()
     with _Signals():
-        with console.status("Building the archive"):
-            archive = build(folder.path, ROOT / "model_store")
-        console.print(f"Built {archive.name} ({archive.stat().st_size / 2**20:.1f} MiB) with {folder.info.name}.")
-        with TorchServe(archive.parent, ports) as server:
+        for name, folder in folders.items():
+            with console.status("Building the archive"):
+                archive = build(folder.path, STORE, name)
+            console.print(f"Built {archive.name} ({archive.stat().st_size / 2**20:.1f} MiB) with {folder.info.name}.")
+        with TorchServe(STORE, ports, models=tuple(folders)) as server:
             with console.status("Starting TorchServe and waiting for a first prediction"):
                 server.wait_ready()
-            console.print(f"TorchServe answers at [bold]{server.url}/predictions/pointrend[/]")
+            for name in folders:
+                console.print(f"TorchServe answers at [bold]{server.url}/predictions/{name}[/]")
             if not page:
                 _stay(console, started, server)
             with Page(server.url, ports.page, mcp=mcp) as gradio_page:

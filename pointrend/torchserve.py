@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,12 +79,20 @@ class TorchServe(Service):
     """A TorchServe that serves one model store.
 
     Args:
-        model_store: the folder that holds ``pointrend.mar``.
+        model_store: the folder that holds the archives.
         ports: its loopback ports.
         settings: keys of ``config.properties`` that differ from the file's.
+        models: names of the archives to serve, without ``.mar``.
     """
 
-    def __init__(self, model_store: Path, ports: Ports, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        model_store: Path,
+        ports: Ports,
+        settings: Mapping[str, str] | None = None,
+        models: Sequence[str] = ("pointrend",),
+    ) -> None:
+        self.models = tuple(models)
         self.url = ports.server_url
         self.rpc_url = f"grpc://127.0.0.1:{ports.grpc_inference}"
         self.management_url = f"http://127.0.0.1:{ports.management}"
@@ -93,18 +101,20 @@ class TorchServe(Service):
         # Working directory, PID file, logs and unpacked archives: one folder a server.
         self.folder = folder = Path(tempfile.mkdtemp(prefix="pointrend-"))
         config = folder / "config.properties"
-        overrides = server_settings(ports, model_store.resolve()) | dict(settings or {})
+        load = {"load_models": ",".join(f"{name}.mar" for name in models)}
+        overrides = server_settings(ports, model_store.resolve()) | load | dict(settings or {})
         config.write_text(render_settings(SETTINGS.read_text(), overrides))
         command = [sys.executable, "-m", "ts.model_server", "--start", "--foreground", "--ncs"]
         super().__init__("TorchServe", [*command, "--ts-config", str(config)], folder, _environment(folder))
 
     def wait_ready(self) -> None:
-        """Return when a real prediction has answered; ``/ping`` says Healthy long before that.
+        """Return when each model has answered a real prediction; ``/ping`` says Healthy long before that.
 
         Raises:
             LaunchError: the server ended, or nothing answered in time.
         """
-        self.wait_until(Client(self.url, timeout=30).ready, START_SECONDS)
+        for name in self.models:
+            self.wait_until(Client(self.url, model=name, timeout=30).ready, START_SECONDS)
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""``pointrend up`` with a published model that is not here yet: pulled, archived and served in one go."""
+"""``pointrend up`` with a published model that is not here yet: pulled, archived, and served with another beside it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_published_model_is_pulled_and_served(tmp_path: Path) -> None:
     environment.pop("POINTREND_OFFLINE", None)
     port = free_server_port()
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "zoo.json")]
-    command += ["up", "--model", "coco-r50-3x", "--no-page", "--server-port", str(port)]
+    command += ["up", "--model", "coco-r50-3x", "--also", "demo", "--no-page", "--server-port", str(port)]
     log = tmp_path / "out"
     with log.open("w") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
@@ -74,6 +74,8 @@ def test_a_published_model_is_pulled_and_served(tmp_path: Path) -> None:
         assert client.describe()["name"] == "coco-r50-3x"
         assert len(client.describe()["categories"]) == 80
         assert client.segment(Image.new("RGB", (64, 48))).width == 64
+        beside = Client(f"http://127.0.0.1:{port}", model="pointrend-demo", timeout=60)
+        assert len(beside.describe()["categories"]) == 8
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0, log.read_text()
     finally:
