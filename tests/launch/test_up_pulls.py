@@ -22,12 +22,13 @@ from pointrend.config import ModelConfig
 from pointrend.weights import zoo
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "pointrend_coco80_landscape"
-# A narrow model under a published name, as a zoo of its own.
+# A narrow model under a published name, as a zoo of its own; its archive is kept out of the checkout's store.
 PROGRAM = """
 import sys
 from pathlib import Path
+from pointrend import launcher
 from pointrend.weights import zoo
-zoo.ZOO = Path(sys.argv.pop(1))
+zoo.ZOO, launcher.STORE = Path(sys.argv.pop(1)), Path(sys.argv.pop(1))
 from pointrend.cli import main
 main()
 """
@@ -59,7 +60,7 @@ def test_a_published_model_is_pulled_and_served(tmp_path: Path) -> None:
     }
     environment.pop("POINTREND_OFFLINE", None)
     port = free_server_port()
-    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "zoo.json")]
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "zoo.json"), str(tmp_path / "store")]
     command += ["up", "--model", "coco-r50-3x", "--also", "demo", "--no-page", "--server-port", str(port)]
     log = tmp_path / "out"
     with log.open("w") as output:
