@@ -11,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pointrend.categories import ALL_CATEGORIES
 from pointrend.config import ModelConfig
 from pointrend.errors import DataError, InvalidOption, RequestError
 from pointrend.evaluation.ground_truth import Photo
 from pointrend.image import decode
 from pointrend.modeling.rcnn import RCNN, Detections
-from pointrend.options import Options
+from pointrend.options import FULL_REFINEMENT, Options
 from pointrend.prediction import Prediction
 from pointrend.segmenter import Segmenter
 from pointrend.weights.checkpoint import load_into, read_checkpoint
@@ -104,13 +105,16 @@ def run(folder: ModelFolder, photos: Iterable[Photo], heads: Sequence[str]) -> A
 
 
 def _options(head: str, config: ModelConfig) -> Options:
-    """What to ask for to get a head's masks; a model that has but one kind of head needs not be told which."""
-    raw: dict[str, object] = {"score_threshold": 0.05, "max_detections": 100, "categories": "all", "exact": True}
-    if head != CONV:
-        raw["refinement"] = 0 if head == COARSE else 4
-    if config.conv_mask is not None and config.point_head is not None:
-        raw["mask_head"] = "conv" if head == CONV else "point"
-    return Options.parse(raw)
+    """What to ask for to get a head's masks: of every category, and with no step left out."""
+    beside = head == CONV and config.point_head is not None  # a Mask R-CNN's only head goes by no name
+    return Options(
+        score_threshold=0.05,
+        max_detections=100,
+        categories=(ALL_CATEGORIES,),
+        refinement=0 if head == COARSE else FULL_REFINEMENT,
+        exact=True,
+        mask_head="conv" if beside else "point",
+    )
 
 
 def _decode(photo: Photo) -> NDArray[np.uint8]:

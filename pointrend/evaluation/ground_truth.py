@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pycocotools import mask as coco_mask
 
 from pointrend.errors import DataError, InvalidOption
@@ -190,9 +190,10 @@ def _photo(item: Mapping[str, Any], images: Path) -> Photo:
 
 
 def _is_judged(item: Mapping[str, Any], photos: Mapping[int, Photo], judged: set[int]) -> bool:
-    photo = photos.get(item.get("image_id", -1))
+    number = item.get("image_id")
+    photo = photos.get(number) if type(number) is int else None
     if photo is None:
-        raise DataError(f"annotation {item.get('id')} has image_id {item.get('image_id')!r}, which no image has.")
+        raise DataError(f"annotation {item.get('id')} has image_id {number!r}, which no image has.")
     category = item.get("category_id")
     if type(category) is not int:
         raise DataError(f"annotation {item.get('id')} has category_id {category!r}; it must be a whole number.")
@@ -206,9 +207,14 @@ def _object(item: Mapping[str, Any], photos: Mapping[int, Photo]) -> TrueObject:
     except DataError as error:
         raise DataError(f"annotation {item.get('id')}: {error}") from error
     bbox = item.get("bbox") or coco_mask.toBbox(mask).tolist()
-    x, y, width, height = (float(side) for side in bbox)
-    area = float(item["area"]) if "area" in item else float(coco_mask.area(mask))
-    return TrueObject(photo.id, item["category_id"], (x, y, width, height), area, mask, bool(item.get("iscrowd", 0)))
+    area = item.get("area", float(coco_mask.area(mask)))
+    if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_is_number, bbox)):
+        raise DataError(f"annotation {item.get('id')}: bbox must be x, y, width and height, not {bbox!r:.100}.")
+    if not _is_number(area):
+        raise DataError(f"annotation {item.get('id')}: area must be a number of pixels, not {area!r:.100}.")
+    x, y, width, height = map(float, bbox)
+    crowd = bool(item.get("iscrowd", 0))
+    return TrueObject(photo.id, item["category_id"], (x, y, width, height), float(area), mask, crowd)
 
 
 def to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
@@ -242,12 +248,11 @@ def to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
 
 
 def _is_polygon(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) >= 6
-        and len(value) % 2 == 0
-        and all(isinstance(number, int | float) and np.isfinite(number) for number in value)
-    )
+    return isinstance(value, list) and len(value) >= 6 and len(value) % 2 == 0 and all(map(_is_number, value))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _text(mask: Mapping[str, Any]) -> dict[str, Any]:
