@@ -213,9 +213,7 @@ def tight_boxes(masks: torch.Tensor) -> torch.Tensor:
     ).float()
 
 
-def colour_matrix(
-    brightness: float, contrast: float, saturation: float, *, turn: float = 0.0
-) -> NDArray[np.float64]:
+def colour_matrix(brightness: float, contrast: float, saturation: float, *, turn: float = 0.0) -> NDArray[np.float64]:
     """Brightness, contrast, saturation and hue as one affine map of RGB.
 
     Args:

@@ -12,9 +12,9 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from pointrend.errors import ConfigError
 from pointrend.modeling.boxes import encode_boxes
 from pointrend.modeling.fpn import LEVELS, STRIDES
+from pointrend.modeling.mask_head import ConvMaskHead
 from pointrend.modeling.point_mask_head import FINE_LEVEL, PointRendMaskHead
 from pointrend.modeling.point_rend import FeatureMap, sample_in_boxes, sample_masks
 from pointrend.modeling.rcnn import RCNN
@@ -56,20 +56,16 @@ def step_losses(model: RCNN, images: Tensor, samples: Sequence[Sample], recipe: 
     """All losses of a batch, each a mean as detectron2 takes it; their sum is what training minimises.
 
     Args:
-        model: in training mode; a PointRend, with or without a second mask head.
+        model: in training mode; a PointRend, with or without a second mask head, or a Mask R-CNN.
         images: (N, 3, S, S), normalised.
         samples: N, on the images' device.
         recipe: how much of each image is looked at.
 
     Returns:
-        ``rpn_class``, ``rpn_box``, ``box_class``, ``box``, ``coarse``, ``points``, and ``conv`` where the model
-        carries a constant-resolution head: that one learns on the features as they are, without a say in them.
-
-    Raises:
-        ConfigError: the model has no point head.
+        ``rpn_class``, ``rpn_box``, ``box_class``, ``box``; of a PointRend ``coarse`` and ``points``, of a Mask R-CNN
+        ``mask``. A second mask head beside PointRend's adds ``conv``: it learns on the features as they are, without
+        a say in them.
     """
-    if not isinstance(model.roi_heads.mask_head, PointRendMaskHead):
-        raise ConfigError("Training needs a PointRend: MODEL.ROI_MASK_HEAD.NAME must be PointRendMaskHead.")
     features: dict[str, Tensor] = model.backbone(images)
     features = {level: map_.float() for level, map_ in features.items()}
     logits, offsets = model.proposal_generator.rpn_head([features[level] for level in LEVELS])
@@ -157,12 +153,23 @@ def _box_losses(model: RCNN, features: dict[str, Tensor], regions: _Regions, ite
 def _mask_losses(
     model: RCNN, features: dict[str, Tensor], regions: _Regions, item: Sample, recipe: Recipe
 ) -> dict[str, Tensor]:
-    head = cast(PointRendMaskHead, model.roi_heads.mask_head)
+    heads = model.roi_heads
+    if isinstance(heads.mask_head, ConvMaskHead):
+        return {"mask": _conv_loss(model, heads.mask_head, features, regions, item)}
+    result = _point_losses(heads.mask_head, features, regions, item, recipe)
+    if heads.conv_mask_head is not None:
+        detached = {level: map_.detach() for level, map_ in features.items()}
+        result["conv"] = _conv_loss(model, heads.conv_mask_head, detached, regions, item)
+    return result
+
+
+def _point_losses(
+    head: PointRendMaskHead, features: dict[str, Tensor], regions: _Regions, item: Sample, recipe: Recipe
+) -> dict[str, Tensor]:
     boxes, classes, objects = regions.boxes, regions.classes, regions.objects
-    rows = torch.arange(len(boxes), device=boxes.device)
     fine = FeatureMap.of(features[FINE_LEVEL], STRIDES[FINE_LEVEL])
     coarse = head.coarse_logits(fine, boxes)
-    own_coarse = coarse[rows, classes]
+    own_coarse = coarse[torch.arange(len(boxes), device=boxes.device), classes]
     with torch.no_grad():
         points = losses.important_points(own_coarse, recipe.points)
     predicted = head.point_head.predict(
@@ -170,17 +177,17 @@ def _mask_losses(
         sample_masks(coarse, points),
         torch.zeros_like(classes) if head.class_agnostic else classes,
     )
-    result = {
+    return {
         "coarse": losses.mask_loss(own_coarse, grid_targets(item.masks, objects, boxes, coarse.shape[-1])),
         "points": losses.mask_loss(predicted, read_masks(item.masks, objects, boxes, points)),
     }
-    conv = model.roi_heads.conv_mask_head
-    if conv is not None:
-        detached = {level: map_.detach() for level, map_ in features.items()}
-        pooled = model.roi_heads.pool(detached, boxes, conv.config.pooler_resolution)
-        logits = conv.predict(pooled, classes)
-        result["conv"] = losses.mask_loss(logits, grid_targets(item.masks, objects, boxes, logits.shape[-1]))
-    return result
+
+
+def _conv_loss(model: RCNN, head: ConvMaskHead, features: dict[str, Tensor], regions: _Regions, item: Sample) -> Tensor:
+    pooled = model.roi_heads.pool(features, regions.boxes, head.config.pooler_resolution)
+    agnostic = model.config.class_agnostic_mask and head is model.roi_heads.mask_head
+    logits = head.predict(pooled, torch.zeros_like(regions.classes) if agnostic else regions.classes)
+    return losses.mask_loss(logits, grid_targets(item.masks, regions.objects, regions.boxes, logits.shape[-1]))
 
 
 def _add(sums: dict[str, Tensor], more: dict[str, Tensor]) -> None:

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from crops import make_sample
 
 from pointrend.config import ModelConfig
-from pointrend.errors import ConfigError
 from pointrend.modeling.rcnn import RCNN
 from pointrend.training.initialise import randomise
 from pointrend.training.objective import Recipe, step_losses
 
+KEYS = Path(__file__).parents[1] / "golden" / "keys"
+PUBLISHED = sorted(path for path in KEYS.glob("*.config.yaml") if "semantic" not in path.name)
 RECIPE = Recipe(anchors=64, regions=32, masks=8, points=49, proposals=50)
 
 
@@ -61,10 +63,30 @@ def test_without_any_label_nothing_is_background(model: RCNN) -> None:
     assert losses["box_class"].item() == pytest.approx(0, abs=1e-4)
 
 
-def test_only_a_pointrend_can_be_trained(tiny_config: ModelConfig) -> None:
+def test_a_mask_rcnn_learns_too(tiny_config: ModelConfig) -> None:
     mask_rcnn = RCNN(replace(tiny_config, coarse_mask=None, point_head=None)).train()
-    with pytest.raises(ConfigError, match="PointRendMaskHead"):
-        losses_of(mask_rcnn, make_sample([[10, 10, 60, 70]], [0]))
+    randomise(mask_rcnn)
+    losses = losses_of(mask_rcnn, make_sample([[10, 10, 60, 70]], [0]))
+    assert set(losses) == {"rpn_class", "rpn_box", "box_class", "box", "mask"}
+    torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+    assert [name for name, parameter in mask_rcnn.named_parameters() if parameter.grad is None] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.name.split(".")[0])
+def test_one_step_of_each_published_model_is_finite(path: Path) -> None:
+    config = ModelConfig.from_file(path)
+    torch.manual_seed(0)
+    model = RCNN(config)
+    randomise(model)
+    sample = make_sample([[10, 10, 60, 70]], [1], num_classes=config.num_classes)
+    losses = step_losses(model.train(), torch.randn(1, 3, 128, 128), [sample], RECIPE)
+    total = torch.stack(list(losses.values())).sum()
+    total.backward()  # type: ignore[no-untyped-call]
+    assert bool(total.isfinite())
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    assert all(bool(gradient.isfinite().all()) for gradient in gradients)
+    assert len(gradients) > 50
 
 
 def test_a_few_steps_on_one_photo_lower_every_loss(model: RCNN) -> None:
