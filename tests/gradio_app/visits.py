@@ -67,3 +67,5 @@ def address_of(page, locator):
 
 def wait_for_another_picture(page, locator, before):
     expect(page.locator(f"{locator} img").first).not_to_have_attribute("src", before, timeout=PATIENCE_MS)
+    # Until it has loaded, a click on it has no pixel.
+    page.wait_for_function("place => document.querySelector(place).complete", arg=f"{locator} img", timeout=PATIENCE_MS)
