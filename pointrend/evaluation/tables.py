@@ -84,7 +84,7 @@ def _overall(report: Report) -> Table:
 
 def _differences(report: Report) -> Table:
     rows = tuple(
-        (f"{item.one} - {item.other}", f"{item.measure} AP", item.over, *_bounded(item.ap, signed=True))
+        (f"{item.one} - {item.other}", f"{item.measure} AP", item.over, *_signed(item.ap))
         for item in report.differences
     )
     return Table("Differences between mask heads", ("heads", "of", "over", "AP", f"{CONFIDENCE} %"), rows)
@@ -96,8 +96,7 @@ def _by_category(report: Report) -> Table:
     for name, box in report.boxes.everything.by_category.items():
         if box.objects:
             parts = (box, masks[MASK].everything.by_category[name], masks[BOUNDARY].everything.by_category[name])
-            _, bounds = _bounded(report.reliability[name].ap50)
-            rows.append((name, *_row(*parts), bounds))
+            rows.append((name, *_row(*parts), _bounds(report.reliability[name].ap50)))
     return Table("By category", ("category", *_COLUMNS, f"AP50 {CONFIDENCE} %"), tuple(rows))
 
 
@@ -124,9 +123,13 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
 
 
-def _bounded(interval: Interval, *, signed: bool = False) -> tuple[str, str]:
-    """The value and its bounds, as text."""
-    if interval.low is None or interval.high is None:
+def _signed(interval: Interval) -> tuple[str, str]:
+    """A difference and its bounds, as text."""
+    if interval.value is None or interval.low is None or interval.high is None:
         return _share(interval.value), "-"
-    form = "+.1f" if signed else ".1f"
-    return f"{interval.value:{form}}", f"{interval.low:{form}} to {interval.high:{form}}"
+    return f"{interval.value:+.1f}", f"{interval.low:+.1f} to {interval.high:+.1f}"
+
+
+def _bounds(interval: Interval) -> str:
+    """The bounds, in whole numbers: they are rough, and columns narrow."""
+    return "-" if interval.low is None or interval.high is None else f"{interval.low:.0f} to {interval.high:.0f}"
