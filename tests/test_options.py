@@ -70,6 +70,14 @@ def test_what_a_task_cannot_be_answered_with_is_refused(task, kind):
         assert raised.value.code == "unsupported_combination"
 
 
+@pytest.mark.parametrize("others", [{"task": "detection"}, {"task": "semantic"}, {"format": "png"}])
+def test_points_are_told_of_instances_in_json_only(others):
+    assert Options.parse({"points": "true"}).points
+    with pytest.raises(InvalidOption, match=r"points=true is for task=instances and format=json, not task") as raised:
+        Options.parse({"points": True, **others})
+    assert (raised.value.field, raised.value.code) == ("points", "unsupported_combination")
+
+
 def test_the_schema_is_that_of_the_readers():
     described = schema()
     assert tuple(described) == names()

@@ -9,9 +9,11 @@ from pycocotools import mask as coco_mask
 
 import pointrend
 from pointrend import Options, Prediction
+from pointrend.config import ConvMaskConfig
 from pointrend.errors import InvalidOption
 from pointrend.image import decode
-from pointrend.segmenter import load
+from pointrend.modeling.rcnn import RCNN
+from pointrend.segmenter import Segmenter, load
 
 PHOTO = decode((Path(__file__).parent / "demo" / "astronaut.png").read_bytes())
 ALL = Options(score_threshold=0.05, categories=("all",))
@@ -124,6 +126,43 @@ def test_an_early_stop_moves_outlines_by_less_than_a_pixel(segmenter):
         changed += off.sum()
         outlines += outline.sum()
     assert changed < 0.1 * outlines
+
+
+@pytest.mark.parametrize(("refinement", "count"), [(0, 0), (1, 784), (2, 784), (4, 784)])
+def test_points_lie_in_the_box_of_their_instance(segmenter, refinement, count):
+    options = Options(refinement=refinement, exact=True, points=True)
+    prediction = segmenter(PHOTO, options)
+    assert prediction.instances
+    for instance in prediction.instances:
+        assert len(instance.points) == len(set(instance.points)) == count
+        x, y, width, height = instance.bbox
+        assert all(x <= px <= x + width and y <= py <= y + height for px, py in instance.points)
+    without = segmenter(PHOTO, replace(options, points=False))
+    assert [each.segmentation for each in without.instances] == [each.segmentation for each in prediction.instances]
+    assert {each.points for each in without.instances} == {None}
+    assert "points" not in without.instances[0].to_dict()
+    again = Prediction.from_dict(prediction.to_dict())
+    assert len(again.instances[0].points) == count
+
+
+def test_points_are_where_the_last_step_changed_the_mask(segmenter):
+    """Beyond the points, the finer mask is the coarser one enlarged: what changes is near points, unlike the rest."""
+    before, after = (segmenter(PHOTO, Options(refinement=step, exact=True, points=True)) for step in (2, 3))
+    best = after.instances[0]
+    near = np.zeros((after.height, after.width), dtype=bool)
+    reach = round(2 * max(best.bbox[2:]) / 112)  # two cells of the grid
+    for x, y in np.array(best.points).astype(int):
+        near[max(0, y - reach) : y + reach + 1, max(0, x - reach) : x + reach + 1] = True
+    changed = before.instances[0].mask() != best.mask()
+    assert near[changed].mean() > 0.85
+    assert near[~changed].mean() < 0.6
+
+
+def test_points_of_a_head_without_any_are_refused(segmenter):
+    network = RCNN(replace(segmenter.model.config, coarse_mask=None, point_head=None, conv_mask=ConvMaskConfig()))
+    convolutional = Segmenter(network.eval(), segmenter.info)
+    with pytest.raises(InvalidOption, match="points=true is for masks that are refined at points"):
+        convolutional(PHOTO, Options(points=True))
 
 
 def test_a_mask_head_that_the_model_lacks_is_named(segmenter):

@@ -9,6 +9,7 @@ from pointrend.modeling.point_rend import (
     PointHead,
     double,
     most_uncertain_points,
+    next_points,
     predict_everywhere,
     regular_points,
     sample_in_boxes,
@@ -70,6 +71,16 @@ def test_one_class_equals_that_class_of_all(coarse_pred_each_layer: bool) -> Non
     assert every_class.shape == (3, 11, 5)
     expected = every_class[torch.arange(3), :, classes]
     assert torch.allclose(head.predict(fine, coarse, classes), expected, atol=1e-6)
+
+
+def test_the_next_points_are_the_least_certain_of_the_doubled_mask() -> None:
+    logits = torch.full((1, 4, 4), 5.0)
+    logits[0, :, 2:] = -5.0  # an edge in the middle
+    doubled, indices, points = next_points(logits, 16)
+    assert doubled.shape == (1, 8, 8)
+    assert doubled.flatten(1).gather(1, indices).abs().max() < doubled.abs().max()
+    assert set(points[0, :, 0].tolist()) == {3.5 / 8, 4.5 / 8}
+    assert next_points(logits, 1000)[2].shape == (1, 64, 2)
 
 
 def test_doubling_changes_the_chosen_points_only() -> None:
