@@ -165,9 +165,26 @@ def test_points_of_a_head_without_any_are_refused(segmenter):
         convolutional(PHOTO, Options(points=True))
 
 
-def test_a_mask_head_that_the_model_lacks_is_named(segmenter):
+def test_a_mask_head_that_the_model_lacks_is_named():
+    without = load(Path(__file__).parent / "demo" / "reference_model")
     with pytest.raises(InvalidOption, match="mask_head can only be point"):
-        segmenter(PHOTO, Options(mask_head="conv"))
+        without(PHOTO, Options(mask_head="conv"))
+
+
+def test_the_second_mask_head_draws_other_masks_in_the_same_boxes(segmenter):
+    points, constant = (segmenter(PHOTO, Options(mask_head=head)).instances for head in ("point", "conv"))
+    assert [each.bbox for each in points] == [each.bbox for each in constant]
+    ours, theirs = points[0].mask(), constant[0].mask()
+    assert 0.6 < (ours & theirs).sum() / (ours | theirs).sum() < 1
+
+
+def test_unreliable_categories_are_hidden_until_asked_for(segmenter):
+    everything = {each.category for each in segmenter(PHOTO, replace(ALL, categories=("all",))).instances}
+    shown = {each.category for each in segmenter(PHOTO, replace(ALL, categories=None)).instances}
+    assert shown == everything & set(segmenter.info.reliable)
+    hidden = sorted(everything - shown)
+    assert hidden
+    assert {each.category for each in segmenter(PHOTO, replace(ALL, categories=(hidden[0],))).instances} == {hidden[0]}
 
 
 def test_nothing_found_is_an_answer(segmenter):

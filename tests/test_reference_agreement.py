@@ -1,4 +1,4 @@
-"""The demo model finds on real photos what the reference finds with the same weights.
+"""A small trained model finds on real photos what the reference finds with the same weights.
 
 Bounds: the same detections in number and category, scores within 1e-3, boxes within 0.1 px, masks of more than 50 px
 at IoU >= 0.99 and smaller ones within 2 px.
@@ -26,7 +26,7 @@ CASES = {case["image"]: case for case in json.loads((DEMO / "reference_detection
 
 @pytest.fixture(scope="module")
 def segmenter() -> Segmenter:
-    return pointrend.load("demo")
+    return pointrend.load(DEMO / "reference_model")
 
 
 @pytest.mark.parametrize("name", CASES)
