@@ -13,6 +13,7 @@ from pointrend.errors import RequestError
 from pointrend.palettes import colour
 
 COLUMNS = ("Object", "Score", "Size (px)", "Share")
+MOST_LISTED = 20  # categories that are named; the published models know 80
 INVITATION = "Choose a photo, take one with the camera, or try an example."
 GONE = "The photo is no longer kept here. Choose it again."
 _STATES = {
@@ -96,12 +97,16 @@ def about(state: State) -> str:
 
 def reliability(name: str, reliable: Sequence[str], all_names: Sequence[str]) -> str:
     """What the served model finds well and what it only knows of."""
+    if not reliable:
+        return f"**{name}** knows {_listed(all_names)}."
+    text = f"**{name}** finds {_listed(reliable)} reliably"
     others = [category for category in all_names if category not in reliable]
-    text = f"**{name}** finds {_listed(reliable)} reliably" if reliable else f"**{name}**"
     if others:
         text += f"; it also knows {_listed(others)}, but misses or confuses them often"
     return text + "."
 
 
 def _listed(words: Sequence[str]) -> str:
+    if len(words) > MOST_LISTED:
+        words = [*words[:MOST_LISTED], f"{len(words) - MOST_LISTED} more"]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -32,6 +32,15 @@ def page(browser, page_url):
         yield page
 
 
+LOW = 0.35  # the demo model takes the helmet for a second person, but is not sure
+
+
+def show_uncertain_people(page):
+    choose_astronaut(page)
+    set_number(page, "#threshold", LOW)
+    wait_for(page, "#found", "person 2")
+
+
 def upload(page, path):
     page.locator("#photo input[type=file]").first.set_input_files(path)
 
@@ -43,7 +52,6 @@ def test_an_example_shows_masks_and_a_table(page):
     changed = np.abs(result - photo).max(axis=2) > 40
     assert 0.3 < changed.mean() < 0.95
     expect(page.locator("#found")).to_contain_text("person 1")
-    expect(page.locator("#found")).to_contain_text("person 2")
     wait_for(page, "#server-state", "Server ready · pointrend-demo")
     wait_for(page, "#about", "finds .*person.* reliably")
     expect(page.locator("#privacy")).to_contain_text("deleted within 11 minutes")
@@ -53,12 +61,12 @@ def test_threshold_opacity_and_filter_redraw(page):
     choose_astronaut(page)
     before = address_of(page, "#result")
 
+    set_number(page, "#threshold", LOW)
+    wait_for(page, "#found", "person 2")
+    wait_for_another_picture(page, "#result", before)
     set_number(page, "#threshold", 0.85)
     wait_for(page, "#status", "Found 1 x person")
-    wait_for_another_picture(page, "#result", before)
     expect(page.locator("#found")).not_to_contain_text("person 2")
-    set_number(page, "#threshold", 0.5)
-    wait_for(page, "#status", "Found [^1]")
     before = address_of(page, "#result")
     set_number(page, "#opacity", 0)
     wait_for_another_picture(page, "#result", before)
@@ -67,7 +75,7 @@ def test_threshold_opacity_and_filter_redraw(page):
 
 
 def test_an_object_is_singled_out_in_the_table_and_in_the_picture(page):
-    choose_astronaut(page)
+    show_uncertain_people(page)
     before = address_of(page, "#result")
     page.locator("#found").get_by_text("person 2", exact=True).click()
     wait_for(page, "#status", "person 2: .*Select it again")
@@ -84,7 +92,7 @@ def test_an_object_is_singled_out_in_the_table_and_in_the_picture(page):
 
 
 def test_every_view_shows_something_else(page):
-    choose_astronaut(page)
+    show_uncertain_people(page)
     seen = [address_of(page, "#result")]
     for name in ("Boxes", "Semantic map"):
         page.locator("#view").get_by_text(name).click()
@@ -100,9 +108,9 @@ def test_every_view_shows_something_else(page):
 
 
 def test_the_downloads_hold_what_is_shown(page, tmp_path):
-    choose_astronaut(page)
-    set_number(page, "#threshold", 0.75)
-    wait_for(page, "#status", "Found 2 x person")
+    show_uncertain_people(page)
+    counts = re.findall(r"(\d+) x [a-z]", page.locator("#status").inner_text())
+    shown = sum(map(int, counts))
 
     def saved(kind):
         with page.expect_download(timeout=PATIENCE_MS) as download:
@@ -116,15 +124,17 @@ def test_the_downloads_hold_what_is_shown(page, tmp_path):
     with Image.open(overlay) as picture:
         assert (picture.format, picture.size) == ("PNG", (512, 512))
     coco = json.loads(saved("coco").read_text())
-    assert len(coco["annotations"]) == 2
+    assert len(coco["annotations"]) == shown >= 2
     assert coco["images"][0]["file_name"] == "astronaut.png"
     assert {category["name"] for category in coco["categories"]} > {"person", "dog"}
     decoded = coco_mask.decode(coco["annotations"][0]["segmentation"])
     assert decoded.sum() == coco["annotations"][0]["area"]
     labelme = json.loads(saved("labelme").read_text())
-    assert {shape["label"] for shape in labelme["shapes"]} == {"person"}
+    assert {shape["group_id"] for shape in labelme["shapes"]} == set(range(1, shown + 1))
+    assert labelme["shapes"][0]["label"] == "person"
     with zipfile.ZipFile(saved("masks")) as masks:
-        assert masks.namelist() == ["person-1.png", "person-2.png"]
+        assert len(masks.namelist()) == shown
+        assert {"person-1.png", "person-2.png"} <= set(masks.namelist())
         with masks.open("person-1.png") as file:
             assert (np.asarray(Image.open(file)) > 0).sum() == decoded.sum()
     with zipfile.ZipFile(saved("cutouts")) as cut, cut.open("person-2.png") as file:

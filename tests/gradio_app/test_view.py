@@ -75,7 +75,9 @@ def test_every_state_of_a_server_has_its_words():
 def test_what_a_model_finds_is_said_honestly():
     text = view.reliability("m", ("person", "horse"), ("person", "cat", "horse"))
     assert text == "**m** finds person and horse reliably; it also knows cat, but misses or confuses them often."
-    assert view.reliability("m", (), ("cat",)) == "**m**; it also knows cat, but misses or confuses them often."
+    assert view.reliability("m", (), ("cat", "dog")) == "**m** knows cat and dog."
+    assert view.reliability("m", ("cat",), ("cat",)) == "**m** finds cat reliably."
+    assert view.reliability("m", (), [f"c{n}" for n in range(80)]).endswith("c19 and 60 more.")
     assert view.about(State(LOADING)) == ""
 
 
