@@ -89,7 +89,7 @@ class LiveTab:
         if picture is None:
             return gr.skip(), "The camera is off.", meter
         try:
-            drawn, prediction = segment_frame(self._servers[label].single_try(), picture, threshold)
+            drawn, prediction = segment_frame(self._servers[label].live_client, picture, threshold)
         except RequestError as error:
             return gr.skip(), f"⚠️ {error.message} The live view goes on as soon as it answers.", meter
         rate = meter.frame()

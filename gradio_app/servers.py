@@ -81,6 +81,9 @@ class Watch:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.client = Client(server.url, server.model)
+        # For pictures that are stale by a second try. It is as patient as the other: giving up earlier would leave an
+        # overloaded server with work that nobody waits for.
+        self.live_client = Client(server.url, server.model, retries=Retries(count=0))
         self._quick = Client(server.url, server.model, timeout=PATIENCE_SECONDS, retries=Retries(count=0))
         self._lock = threading.Lock()
         self._asked = float("-inf")
@@ -97,10 +100,6 @@ class Watch:
             finally:
                 self._lock.release()
         return self._state
-
-    def single_try(self) -> Client:
-        """A client that asks an overloaded server once only, for pictures that are stale by the next try."""
-        return self._quick
 
     def _ask(self) -> State:
         try:

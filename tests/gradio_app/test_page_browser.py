@@ -1,5 +1,6 @@
 """The tab for one photo as a person uses it: a real headless Chromium, a real TorchServe, a camera with a photo."""
 
+import io
 import json
 import re
 import zipfile
@@ -39,6 +40,12 @@ def show_uncertain_people(page):
     choose_astronaut(page)
     set_number(page, "#threshold", LOW)
     wait_for(page, "#found", "person 2")
+
+
+def png(width, height):
+    file = io.BytesIO()
+    Image.new("1", (width, height)).save(file, "PNG")
+    return file.getvalue()
 
 
 def upload(page, path):
@@ -184,6 +191,7 @@ def test_a_webcam_snapshot_is_segmented(page):
         ("text.jpg", b"this is no photo", "not an image that can be read"),
         ("empty.jpg", b"", "empty"),
         ("cut.png", ASTRONAUT.read_bytes()[:20_000], "damaged or ends too early"),
+        ("many.png", png(8000, 8000), "64000000 pixels; at most 50000000 are accepted"),
     ],
 )
 def test_a_bad_file_is_said_and_the_last_result_stays(page, tmp_path, name, content, said):
