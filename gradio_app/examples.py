@@ -26,7 +26,7 @@ EXAMPLES = (
     Example("astronaut.png", "Astronaut", "Eileen Collins, NASA, public domain"),
     Example("camera.png", "Photographer", "by Lav Varshney, CC0"),
     Example("chelsea.png", "Cat", "Chelsea, by Stéfan van der Walt, CC0"),
-    Example("coffee.png", "Coffee", "by Rachel Michetti, courtesy of Pikolo Espresso Bar, CC0"),
+    Example("horse.png", "Horse", "a silhouette by Andreas Preuss, CC0"),
 )
 
 
