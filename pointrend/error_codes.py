@@ -42,9 +42,7 @@ ERROR_CODES = (
     ErrorCode("unknown_option", 422, MODEL, "there is no such option; the nearest one is suggested"),
     ErrorCode("invalid_option", 422, MODEL, "an option is out of range"),
     ErrorCode("unknown_category", 422, MODEL, "the model knows no such category"),
-    ErrorCode(
-        "unsupported_combination", 422, MODEL, "that format, or this model, cannot answer the task"
-    ),
+    ErrorCode("unsupported_combination", 422, MODEL, "that format, or this model, cannot answer the task"),
     ErrorCode("missing_mask_head", 422, MODEL, "the model does not carry the mask head, or it refines no points"),
     ErrorCode("internal_error", 500, MODEL, "the model failed on this request; the log has the request id"),
     ErrorCode("invalid_token", 400, SERVER, "400 `InvalidKeyException`: the token is missing, wrong or has expired"),
