@@ -19,12 +19,14 @@ from rich.console import Console
 from pointrend.errors import Unreachable
 from pointrend.processes import LaunchError, Service, require_free_port
 from pointrend.torchserve import Ports, TorchServe
+from pointrend.weights import cache
 
 if TYPE_CHECKING:
     from pointrend.weights.folder import ModelFolder
 
-ROOT = Path(__file__).resolve().parent.parent
-STORE = ROOT / "model_store"
+_CHECKOUT = Path(__file__).resolve().parent.parent
+# An installed package has no folder of its own to write to.
+STORE = (_CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else cache.home()) / "model_store"
 START_SECONDS = 60.0
 FREE_BYTES_NEEDED = 512 * 2**20  # the archive, its unpacked copy in the temporary folder, and logs
 
@@ -32,12 +34,12 @@ FREE_BYTES_NEEDED = 512 * 2**20  # the archive, its unpacked copy in the tempora
 class Page(Service):
     """The Gradio page, a client of the server at ``server_url``; with ``mcp``, its API is there for MCP too."""
 
-    def __init__(self, server_url: str, port: int, *, mcp: bool = False) -> None:
+    def __init__(self, server_url: str, port: int, *, mcp: bool = False, relay: bool = False) -> None:
         self.url = f"http://127.0.0.1:{port}"
         folder = Path(tempfile.mkdtemp(prefix="pointrend-page-"))
         command = [sys.executable, "-m", "gradio_app", "--server", server_url, "--port", str(port)]
         env = os.environ | {"TMPDIR": str(folder), "GRADIO_TEMP_DIR": str(folder / "uploads")}
-        super().__init__("The page", [*command, "--mcp"] if mcp else command, folder, env)
+        super().__init__("The page", [*command, "--mcp"] if mcp else command, folder, env, relay=relay)
 
     def wait_ready(self) -> None:
         """Return when the page is served.
@@ -54,26 +56,26 @@ class Page(Service):
             return False
 
 
-class _StopRequest(BaseException):
+class StopRequest(BaseException):
     """SIGINT or SIGTERM arrived."""
 
 
-class _Signals:
-    """Turns SIGINT and SIGTERM into one :class:`_StopRequest`; further ones wait until everything has stopped."""
+class StopSignals:
+    """Turns SIGINT and SIGTERM into one :class:`StopRequest`; further ones wait until everything has stopped."""
 
-    def __enter__(self) -> _Signals:
+    def __enter__(self) -> StopSignals:
         self._before = {number: signal.signal(number, self._raise) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def _raise(self, _number: int, _frame: FrameType | None) -> None:
         for number in self._before:
             signal.signal(number, signal.SIG_IGN)
-        raise _StopRequest
+        raise StopRequest
 
     def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> bool:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        return kind is _StopRequest
+        return kind is StopRequest
 
 
 def up(
@@ -103,7 +105,7 @@ def up(
             raise LaunchError(f"{folder.info.name} is to be served twice; models are served under names of their own.")
         folders[folder.info.name] = folder
     started = time.monotonic()
-    with _Signals():
+    with StopSignals():
         for name, folder in folders.items():
             with console.status("Building the archive"):
                 archive = build(folder.path, STORE, name)
@@ -155,7 +157,8 @@ def _check_machine(ports: Ports, *, page: bool) -> None:
         require_free_port(getattr(ports, name), f"TorchServe's {name.replace('_', ' ')}", "--server-port")
     if page:
         require_free_port(ports.page, "the page", "--port")
-    for place in {ROOT, Path(tempfile.gettempdir())}:
+    STORE.mkdir(parents=True, exist_ok=True)
+    for place in {STORE, Path(tempfile.gettempdir())}:
         free = shutil.disk_usage(place).free
         if free < FREE_BYTES_NEEDED:
             raise LaunchError(

@@ -8,7 +8,9 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -18,6 +20,7 @@ import psutil
 from pointrend.errors import PointRendError
 
 GRACE_SECONDS = 15.0  # TorchServe drains for about 2.5 s; a busy worker may hold it longer
+LINES_KEPT = 20  # of a command's output, for messages
 
 
 class LaunchError(PointRendError):
@@ -55,24 +58,27 @@ class ProcessGroup:
 
     Args:
         command: the program and its arguments.
-        log: the file that receives its output.
+        log: the file that receives its output; None passes it on to the output of this process.
         cwd: its working directory.
         env: its whole environment.
     """
 
-    def __init__(self, command: Sequence[str], *, log: Path, cwd: Path, env: Mapping[str, str]) -> None:
-        self.log = log
-        with log.open("ab") as output:
+    def __init__(self, command: Sequence[str], *, log: Path | None, cwd: Path, env: Mapping[str, str]) -> None:
+        self._log = log
+        with contextlib.ExitStack() as stack:
             # A session of its own: Ctrl-C reaches the launcher alone, which then stops its children in order.
             self._process = subprocess.Popen(
                 list(command),
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=subprocess.PIPE if log is None else stack.enter_context(log.open("ab")),
                 stderr=subprocess.STDOUT,
                 cwd=cwd,
                 env=dict(env),
                 start_new_session=True,
             )
+        self._passed_on: deque[str] = deque(maxlen=LINES_KEPT)
+        if log is None:
+            threading.Thread(target=self._pass_on, daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -83,21 +89,35 @@ class ProcessGroup:
         """Whether the command itself still runs."""
         return self._process.poll() is None
 
-    def tail(self, lines: int = 20) -> str:
+    def tail(self) -> str:
         """The last lines of its output."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+        if self._log is None:
+            return "\n".join(self._passed_on)
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-LINES_KEPT:])
 
-    def stop(self) -> None:
-        """Ask the group to end, then end it; returns when nothing of it runs."""
+    def stop(self, request: signal.Signals = signal.SIGTERM, patience: float = GRACE_SECONDS) -> None:
+        """Ask the group to end, then end it; returns when nothing of it runs.
+
+        Args:
+            request: the signal that asks.
+            patience: seconds until it is ended.
+        """
         members = self._members()
-        self._signal(signal.SIGTERM)
-        deadline = time.monotonic() + GRACE_SECONDS
+        self._signal(request)
+        deadline = time.monotonic() + patience
         # TorchServe's starter ends at once while its Java process still drains: wait for every member, not for it.
         while any(_alive(member) for member in members) and time.monotonic() < deadline:
             self._process.poll()
             time.sleep(0.05)
         self._signal(signal.SIGKILL)
         self._process.wait()
+
+    def _pass_on(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            text = line.decode(errors="replace").rstrip()
+            self._passed_on.append(text)
+            print(text, flush=True)
 
     def _members(self) -> list[psutil.Process]:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -118,12 +138,15 @@ class Service:
         command: the program and its arguments.
         folder: its working directory; holds its log.
         env: its whole environment.
+        relay: its output goes to this process' own instead, as a container wants it.
     """
 
-    def __init__(self, name: str, command: Sequence[str], folder: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], folder: Path, env: Mapping[str, str], *, relay: bool = False
+    ) -> None:
         self.name = name
         self._folder = folder
-        self._group = ProcessGroup(command, log=folder / "output.log", cwd=folder, env=env)
+        self._group = ProcessGroup(command, log=None if relay else folder / "output.log", cwd=folder, env=env)
 
     @property
     def pid(self) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from pointrend.client import Client
 from pointrend.processes import Service
 
-SETTINGS = Path(__file__).resolve().parent.parent / "config.properties"
+SETTINGS = Path(__file__).resolve().with_name("config.properties")
 START_SECONDS = 180.0
 
 
@@ -83,6 +83,7 @@ class TorchServe(Service):
         ports: its loopback ports.
         settings: keys of ``config.properties`` that differ from the file's.
         models: names of the archives to serve, without ``.mar``.
+        relay: whether its log goes to this process' output.
     """
 
     def __init__(
@@ -91,6 +92,8 @@ class TorchServe(Service):
         ports: Ports,
         settings: Mapping[str, str] | None = None,
         models: Sequence[str] = ("pointrend",),
+        *,
+        relay: bool = False,
     ) -> None:
         self.models = tuple(models)
         self.url = ports.server_url
@@ -105,7 +108,8 @@ class TorchServe(Service):
         overrides = server_settings(ports, model_store.resolve()) | load | dict(settings or {})
         config.write_text(render_settings(SETTINGS.read_text(), overrides))
         command = [sys.executable, "-m", "ts.model_server", "--start", "--foreground", "--ncs"]
-        super().__init__("TorchServe", [*command, "--ts-config", str(config)], folder, _environment(folder))
+        command += ["--ts-config", str(config)]
+        super().__init__("TorchServe", command, folder, _environment(folder), relay=relay)
 
     def wait_ready(self) -> None:
         """Return when each model has answered a real prediction; ``/ping`` says Healthy long before that.

@@ -1,0 +1,59 @@
+# PointRend behind a door: TorchServe, the page, and nginx before both. See deploy/README.md.
+#   docker build -t pointrend .                          CPU
+#   docker build -t pointrend --build-arg TORCH=cuda .   NVIDIA, with --gpus all at the start
+ARG BASE=docker.io/library/debian:bookworm-slim
+
+# ---- The virtual environment, from locked dependencies and the project's wheel ----
+FROM ${BASE} AS build
+# cpu or cuda: which of requirements/torch-*.txt
+ARG TORCH=cpu
+# Where pip finds PyTorch's CPU build beside the registry; empty where pip is told otherwise. The hash decides.
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# Debian's stable release keeps its packages' versions; what moves is security updates, which are wanted.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv && rm -rf /var/lib/apt/lists/*
+RUN python3 -m venv /opt/pointrend
+ENV PATH=/opt/pointrend/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /src
+COPY requirements requirements
+RUN pip install --require-hashes ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
+      -r requirements/image.txt -r "requirements/torch-$TORCH.txt"
+COPY pyproject.toml README.md LICENSE ./
+COPY pointrend pointrend
+COPY handler handler
+COPY gradio_app gradio_app
+COPY front front
+COPY scripts/sbom.py scripts/sbom.py
+# The wheel, so that the image shows that it is complete; the demo model's archive, so that the start is quick; and
+# what is in here. pip goes: nothing is installed later.
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+    && pip install --no-deps --no-index dist/*.whl \
+    && pointrend archive --destination /opt/pointrend/store \
+    && python -m pip uninstall --yes pip
+
+# ---- What runs ----
+FROM ${BASE}
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates nginx-light python3 tini \
+    && rm -rf /var/lib/apt/lists/* /etc/nginx/sites-enabled /var/log/* \
+    && useradd --uid 1000 --create-home pointrend
+COPY --from=build /opt/pointrend /opt/pointrend
+COPY --from=build /src/scripts/sbom.py /src/LICENSE /usr/share/pointrend/
+# Platforms that choose the user give it no name and no home.
+ENV PATH=/opt/pointrend/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp \
+    USER=pointrend \
+    GRADIO_ANALYTICS_ENABLED=False \
+    POINTREND_HOST=0.0.0.0 \
+    POINTREND_STORE=/opt/pointrend/store
+RUN python /usr/share/pointrend/sbom.py > /usr/share/pointrend/sbom.json
+USER 1000
+# Nobody but root writes here, and `python -m` looks here first.
+WORKDIR /opt/pointrend
+EXPOSE 7860 8080 7070
+HEALTHCHECK --interval=30s --timeout=25s --start-period=120s --retries=3 CMD ["python", "-m", "front.health"]
+ENTRYPOINT ["tini", "--"]
+CMD ["python", "-m", "front"]

@@ -1,0 +1,131 @@
+"""``python -m front``: what the container runs. Its settings are environment variables, see ``front/settings.py``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from front.door import Door, Limits, Upstreams
+from front.settings import Settings
+from handler.archive import ARCHIVE_NAME, build
+from pointrend.client.tokens import KEY_FILE_VARIABLE
+from pointrend.errors import PointRendError
+from pointrend.launcher import Page, StopSignals
+from pointrend.processes import LaunchError, Service, free_ports
+from pointrend.torchserve import Ports, TorchServe
+from pointrend.weights.folder import ModelFolder
+from pointrend.weights.pull import is_missing, pull
+
+BUILT_STORE = "POINTREND_STORE"  # set by the image: a store with the demo model's archive, built with it
+LOG_SETTINGS = Path(__file__).with_name("log4j2.xml")
+JAVA_OPTIONS = f"-Xmx1g -XX:+ExitOnOutOfMemoryError -Dlog4j.configurationFile={LOG_SETTINGS.as_uri()}"
+# The door has the limit of requests: TorchServe breaks one that is too large off without a word.
+SERVER_SETTINGS = {"vmargs": JAVA_OPTIONS, "max_request_size": str(2**31 - 1)}
+ASK_EVERY_SECONDS = 30.0
+# A worker that hangs is restarted by TorchServe after its responseTimeout; what does not come back within this time
+# does not come back, and a new container does better.
+SILENT_SECONDS = 600.0
+
+
+def main(environment: Mapping[str, str]) -> None:
+    """Run the container's services until SIGTERM.
+
+    Raises:
+        PointRendError: a setting is wrong, or a service failed; nothing is left running.
+    """
+    settings = Settings.read(environment)
+    for secret in ("POINTREND_TOKEN", "POINTREND_TOKEN_FILE"):
+        os.environ.pop(secret, None)  # what is started here has no use for it
+    with StopSignals(), ExitStack() as stack:
+        _serve(settings, stack)
+    _say("Stopped.")
+
+
+def _serve(settings: Settings, stack: ExitStack) -> None:
+    started = time.monotonic()
+    ports = Ports(*free_ports(6))
+    upstreams = Upstreams(ports.inference, ports.grpc_inference, ports.page)
+    services: list[Service] = []
+    # The door ends first: it lets what is in flight finish while everything behind it still runs.
+    stack.callback(_stop, services)
+    # It also stands first: platforms look for an open port long before the model can answer.
+    door = Door(settings, upstreams, Limits.of_server(), relay=True)
+    services.append(door)
+    door.wait_ready()
+    server_url = settings.server
+    if settings.serves_model:
+        server = TorchServe(_store(settings.model, stack), ports, SERVER_SETTINGS, relay=True)
+        services.append(server)
+        server.wait_ready()
+        server_url = server.url
+        if not settings.serves_api:
+            _say("The API is closed: POINTREND_TOKEN or POINTREND_TOKEN_FILE opens it.")
+    if settings.serves_page:
+        if settings.tokens and not settings.serves_model:
+            os.environ[KEY_FILE_VARIABLE] = str(_key_file(settings.tokens[0], stack))
+        page = Page(server_url, ports.page, relay=True)
+        services.append(page)
+        page.wait_ready()
+    _say(f"Ready after {time.monotonic() - started:.0f} s at {door.url}, as {settings.role}.")
+    _watch(door, services)
+
+
+def _watch(door: Door, services: list[Service]) -> None:
+    """Return never: raise once a service has ended, or the model has long been silent."""
+    answered = asked = time.monotonic()
+    while True:
+        time.sleep(0.5)
+        for service in services:
+            if not service.running():
+                raise LaunchError(f"{service.name} ended by itself.")
+        if time.monotonic() - asked > ASK_EVERY_SECONDS:
+            if door.model_answers():
+                answered = time.monotonic()
+            asked = time.monotonic()
+            if asked - answered > SILENT_SECONDS:
+                raise LaunchError(f"The model has not answered for {asked - answered:.0f} s.")
+
+
+def _stop(services: list[Service]) -> None:
+    for service in services[:1] + services[:0:-1]:
+        service.stop()
+
+
+def _store(model: str, stack: ExitStack) -> Path:
+    """The folder with the archive: the image's own for the demo model, else one that is built now."""
+    built = os.environ.get(BUILT_STORE)
+    if model == "demo" and built:
+        return Path(built)
+    if is_missing(model):
+        _say(f"Pulling {model}.")
+        pull(model)
+    store = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pointrend-store-")))
+    folder = ModelFolder.open(model)
+    build(folder.path, store, ARCHIVE_NAME)
+    _say(f"Built the archive with {folder.info.name}.")
+    return store
+
+
+def _key_file(token: str, stack: ExitStack) -> Path:
+    """The secret in the form that the page's client reads, so that it shows in no environment and no command line."""
+    path = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pointrend-key-"))) / "key_file.json"
+    keys = {"inference": {"key": token, "expiration time": "9999-12-30T00:00:00Z"}, "API": {"key": ""}}
+    path.write_text(json.dumps(keys))
+    return path
+
+
+def _say(message: str) -> None:
+    print(f"pointrend: {message}", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main(os.environ)
+    except PointRendError as error:
+        sys.exit(f"pointrend: {error}")

@@ -1,0 +1,178 @@
+"""What the container is told by environment variables: one table, read once."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pointrend.errors import PointRendError
+
+ALL, SERVER, PAGE = "all", "server", "page"
+ROLES = (ALL, SERVER, PAGE)
+SHORTEST_TOKEN = 16
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+", re.ASCII)  # what RFC 6750 lets a bearer token be
+
+
+class SettingsError(PointRendError):
+    """A variable that keeps the container from starting; one sentence names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable.
+
+    Attributes:
+        name: as it is set.
+        default: what holds where it is unset or empty; empty for none.
+        help: one sentence.
+    """
+
+    name: str
+    default: str
+    help: str
+
+
+VARIABLES = (
+    Variable("POINTREND_ROLE", ALL, "`server`: the model; `page`: the page; `all`: both."),
+    Variable("POINTREND_HOST", "127.0.0.1", "The address to listen on; the image sets 0.0.0.0."),
+    Variable("PORT", "", "For REST and the page; 8080 for a server, else 7860."),
+    Variable("POINTREND_GRPC_PORT", "7070", "For gRPC; 0 turns it off."),
+    Variable("POINTREND_TOKEN", "", "The secret that callers send as `Authorization: Bearer`; 16 characters or more."),
+    Variable("POINTREND_TOKEN_FILE", "", "A file with it, or with several, one a line: for changing it without a gap."),
+    Variable("POINTREND_MODEL", "demo", "A model's name or folder, as for `pointrend up --model`."),
+    Variable("POINTREND_SERVER", "", "For the page alone: the server's URL."),
+    Variable("POINTREND_RATE", "10", "Requests a second that one address may make, twice as many in a burst."),
+    Variable("POINTREND_TRUSTED_PROXIES", "", "Networks whose X-Forwarded-For names the caller, with commas between."),
+    Variable("POINTREND_DRAIN_SECONDS", "25", "How long requests in flight may still take after SIGTERM."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The container's settings, checked.
+
+    Attributes:
+        role: one of :data:`ROLES`.
+        host: the address to listen on.
+        port: for REST and the page.
+        grpc_port: for gRPC, None where it is off.
+        tokens: any of them opens the API; none is needed on loopback alone.
+        model: a model's name or folder.
+        server: where the page asks, for :data:`PAGE`.
+        rate: requests a second for one address.
+        trusted_proxies: networks in CIDR notation.
+        drain_seconds: patience with requests in flight.
+    """
+
+    role: str
+    host: str
+    port: int
+    grpc_port: int | None
+    tokens: tuple[str, ...]
+    model: str
+    server: str
+    rate: int
+    trusted_proxies: tuple[str, ...]
+    drain_seconds: int
+
+    @property
+    def serves_model(self) -> bool:
+        """Whether TorchServe runs here."""
+        return self.role in (ALL, SERVER)
+
+    @property
+    def serves_page(self) -> bool:
+        """Whether the page runs here."""
+        return self.role in (ALL, PAGE)
+
+    @property
+    def serves_api(self) -> bool:
+        """Whether callers reach the model: never from elsewhere without a secret."""
+        return self.serves_model and (bool(self.tokens) or is_loopback(self.host))
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Settings:
+        """Read and check the variables.
+
+        Raises:
+            SettingsError: one is out of range, a file cannot be read, or the role lacks something.
+        """
+        values = {each.name: environment.get(each.name, "").strip() or each.default for each in VARIABLES}
+        role = values["POINTREND_ROLE"]
+        if role not in ROLES:
+            raise SettingsError(f"POINTREND_ROLE is {role!r}; it may be {', '.join(ROLES)}.")
+        grpc_port = _number(values, "POINTREND_GRPC_PORT", 0, 65535)
+        settings = cls(
+            role=role,
+            host=_host(values["POINTREND_HOST"]),
+            port=_number(values | {"PORT": values["PORT"] or ("8080" if role == SERVER else "7860")}, "PORT", 1, 65535),
+            grpc_port=grpc_port or None,
+            tokens=_tokens(values["POINTREND_TOKEN"], values["POINTREND_TOKEN_FILE"]),
+            model=values["POINTREND_MODEL"],
+            server=values["POINTREND_SERVER"],
+            rate=_number(values, "POINTREND_RATE", 1, 100_000),
+            trusted_proxies=tuple(map(_network, filter(None, values["POINTREND_TRUSTED_PROXIES"].split(",")))),
+            drain_seconds=_number(values, "POINTREND_DRAIN_SECONDS", 0, 3600),
+        )
+        if role == SERVER and not settings.serves_api:
+            raise SettingsError(
+                f"The server would listen on {settings.host} for everyone: set POINTREND_TOKEN or "
+                "POINTREND_TOKEN_FILE to a secret that callers send as `Authorization: Bearer`."
+            )
+        if role == PAGE and not settings.server:
+            raise SettingsError("The page needs POINTREND_SERVER, the URL of the server that it asks.")
+        if settings.grpc_port == settings.port:
+            raise SettingsError(f"PORT and POINTREND_GRPC_PORT are both {settings.port}.")
+        return settings
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is reachable from this machine alone."""
+    return ipaddress.ip_address(host.strip("[]")).is_loopback
+
+
+def _host(text: str) -> str:
+    """The address as nginx writes it: IPv6 in brackets."""
+    try:
+        address = ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        raise SettingsError(f"POINTREND_HOST is {text!r}, no IP address.") from None
+    return f"[{address}]" if address.version == 6 else str(address)
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text.strip()))
+    except ValueError:
+        raise SettingsError(f"POINTREND_TRUSTED_PROXIES names {text!r}, no network such as 10.0.0.0/8.") from None
+
+
+def _number(values: Mapping[str, str], name: str, least: int, most: int) -> int:
+    text = values[name]
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        raise SettingsError(f"{name} is {text!r}; it may be {least} to {most}.")
+    return int(text)
+
+
+def _tokens(given: str, file: str) -> tuple[str, ...]:
+    """The secrets; no message repeats one."""
+    if given and file:
+        raise SettingsError("POINTREND_TOKEN and POINTREND_TOKEN_FILE are both set; one must go.")
+    tokens, source = ([given] if given else []), "POINTREND_TOKEN"
+    if file:
+        source = f"POINTREND_TOKEN_FILE ({file})"
+        try:
+            tokens = [line.strip() for line in Path(file).read_text().splitlines() if line.strip()]
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{source} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+        if not tokens:
+            raise SettingsError(f"{source} is empty.")
+    for token in tokens:
+        if len(token) < SHORTEST_TOKEN:
+            raise SettingsError(f"{source} holds a secret of {len(token)} characters; {SHORTEST_TOKEN} are needed.")
+        if not _TOKEN.fullmatch(token):
+            raise SettingsError(f"{source} holds a secret with other characters than letters, digits and ._~+/=-")
+    return tuple(tokens)

@@ -1,0 +1,160 @@
+"""Building and running images without Docker: debootstrap for the base, buildah, podman and runc.
+
+Debian's own image cannot be had everywhere, so that the base is made here from Debian's packages, under the name that
+the Dockerfile asks for. Everything runs as root, on the machine's own network.
+"""
+
+from __future__ import annotations
+
+import configparser
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from pointrend.processes import free_ports
+
+ROOT = Path(__file__).resolve().parents[2]
+BASE = "docker.io/library/debian:bookworm-slim"
+PACKAGES = {"buildah": "buildah", "podman": "podman", "runc": "runc", "debootstrap": "debootstrap"}
+PODMAN = ("podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs")
+LIMITS = ("--ulimit", "nofile=16384:16384", "--ulimit", "nproc=16384:16384")
+READY_SECONDS = 180.0
+
+
+def missing() -> str | None:
+    """Why nothing can be built here, or None."""
+    absent = [package for program, package in PACKAGES.items() if shutil.which(program) is None]
+    if absent:
+        return f"needs Debian's {' '.join(absent)}"
+    return None if os.geteuid() == 0 else "needs root"
+
+
+def call(*command: str | Path, patience: float = 900.0) -> str:
+    """Run a command; its output, or an error with the end of what it said."""
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, check=False, timeout=patience, cwd=ROOT
+    )
+    if done.returncode != 0:
+        said = "\n".join((done.stdout + done.stderr).splitlines()[-40:])
+        raise RuntimeError(f"{command[0]} {command[1]} failed with status {done.returncode}:\n{said}")
+    return done.stdout
+
+
+def make_base(scratch: Path) -> None:
+    """Make the Dockerfile's base image from Debian's packages, unless it is there."""
+    if subprocess.run(["podman", "image", "exists", BASE], check=False).returncode == 0:
+        return
+    root = scratch / "rootfs"
+    call("debootstrap", "--variant=minbase", "bookworm", root)
+    shutil.rmtree(root / "var/cache/apt/archives")
+    tar = scratch / "rootfs.tar"
+    call("tar", "-C", root, "-cf", tar, ".")
+    call("podman", "import", tar, BASE)
+    tar.unlink()
+    shutil.rmtree(root)
+
+
+def pip_mounts(scratch: Path) -> list[str]:
+    """What lets pip in the build find what pip outside is configured to find; nothing where nothing is configured."""
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
+    ).stdout
+    settings: dict[str, str] = {}
+    for line in listed.splitlines():
+        key, _, value = line.partition("=")
+        settings.setdefault(key.rsplit(".", 1)[-1], shlex.split(value)[0])
+    mounts, parser = [], configparser.ConfigParser(interpolation=None)
+    parser["global"] = {}
+    for key in ("find-links", "extra-index-url", "index-url"):
+        if key in settings:
+            parser["global"][key] = settings[key]
+            # An index may point to files beside its own folder.
+            places = [Path(word.removeprefix("file://")) for word in settings[key].split()]
+            folders = [place if key == "find-links" else place.parent for place in places if place.is_dir()]
+            mounts += [f"{folder}:{folder}:ro" for folder in folders]
+    if "cert" in settings:
+        parser["global"]["cert"] = "/tmp/pip-cert.pem"
+        mounts.append(f"{settings['cert']}:/tmp/pip-cert.pem:ro")
+    if parser["global"]:
+        with (scratch / "pip.conf").open("w") as file:
+            parser.write(file)
+        mounts.append(f"{scratch / 'pip.conf'}:/etc/pip.conf:ro")
+    return [part for mount in mounts for part in ("--volume", mount)]
+
+
+def build(context: Path, name: str, scratch: Path) -> None:
+    """Build the Dockerfile of a folder."""
+    make_base(scratch)
+    mounts = pip_mounts(scratch)
+    # Where pip is told where PyTorch is, the Dockerfile need not say it.
+    index = ["--build-arg", "TORCH_INDEX="] if mounts else []
+    options = ["--isolation", "chroot", "--network", "host", "--pull=never", "--layers", "--format", "docker"]
+    call("buildah", "bud", *options, *mounts, *index, "-t", name, context, patience=1800)
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container that runs."""
+
+    name: str
+    port: int
+    grpc_port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def logs(self) -> str:
+        done = subprocess.run([*PODMAN, "logs", self.name], capture_output=True, text=True, check=True)
+        return done.stdout + done.stderr
+
+    def inspect(self) -> dict[str, Any]:
+        state = json.loads(call(*PODMAN, "inspect", self.name))[0]
+        return dict(state)
+
+    def execute(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*PODMAN, "exec", self.name, *command], capture_output=True, text=True, check=False, timeout=120
+        )
+
+    def wait_ready(self) -> float:
+        """Seconds until it was ready."""
+        started = time.monotonic()
+        while time.monotonic() - started < READY_SECONDS:
+            try:
+                if httpx.get(f"{self.url}/readyz", timeout=20).status_code == 204:
+                    return time.monotonic() - started
+            except httpx.TransportError:
+                pass
+            if self.inspect()["State"]["Status"] == "exited":
+                break
+            time.sleep(0.3)
+        raise AssertionError(f"{self.name} did not become ready:\n{self.logs()[-3000:]}")
+
+
+@contextmanager
+def running(
+    image: str, variables: Mapping[str, str], options: Sequence[str] = (), name: str = "pointrend-test"
+) -> Iterator[Container]:
+    """Run an image in the background, on ports of its own, until the end of the block."""
+    port, grpc_port = free_ports(2)
+    container = Container(f"{name}-{port}", port, grpc_port)
+    given = {"PORT": str(port), "POINTREND_GRPC_PORT": str(grpc_port), **variables}
+    environment = [part for key, value in given.items() for part in ("--env", f"{key}={value}")]
+    common = ["--detach", "--network", "host", *LIMITS, "--name", container.name]
+    call(*PODMAN, "run", *common, *environment, *options, image)
+    try:
+        yield container
+    finally:
+        call(*PODMAN, "rm", "--force", "--time", "40", container.name)

@@ -1,0 +1,70 @@
+"""The container's variables: what is refused, and what each role needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from front.settings import VARIABLES, Settings, SettingsError
+
+SECRET = "correct-horse-battery"
+
+
+def test_on_loopback_nothing_needs_to_be_set() -> None:
+    settings = Settings.read({})
+    assert (settings.role, settings.host, settings.port, settings.grpc_port) == ("all", "127.0.0.1", 7860, 7070)
+    assert settings.serves_api
+    assert settings.serves_page
+
+
+def test_a_server_beyond_loopback_does_not_start_without_a_secret() -> None:
+    with pytest.raises(SettingsError, match=r"0\.0\.0\.0 for everyone: set POINTREND_TOKEN"):
+        Settings.read({"POINTREND_ROLE": "server", "POINTREND_HOST": "0.0.0.0"})
+    settings = Settings.read({"POINTREND_ROLE": "server", "POINTREND_HOST": "0.0.0.0", "POINTREND_TOKEN": SECRET})
+    assert settings.serves_api
+    assert settings.port == 8080
+
+
+def test_page_and_server_in_one_keep_the_api_closed_without_a_secret() -> None:
+    settings = Settings.read({"POINTREND_HOST": "::"})
+    assert settings.host == "[::]"
+    assert settings.serves_page
+    assert not settings.serves_api
+
+
+def test_a_file_may_hold_several_secrets(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(f"{SECRET}\n\n  another-long-secret= \n")
+    assert Settings.read({"POINTREND_TOKEN_FILE": str(file)}).tokens == (SECRET, "another-long-secret=")
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"POINTREND_ROLE": "both"}, "POINTREND_ROLE is 'both'"),
+        ({"POINTREND_HOST": "localhost"}, "POINTREND_HOST is 'localhost'"),
+        ({"PORT": "0"}, "PORT is '0'; it may be 1 to 65535"),
+        ({"PORT": "eighty"}, "PORT is 'eighty'"),
+        ({"PORT": "7070"}, "PORT and POINTREND_GRPC_PORT are both 7070"),
+        ({"POINTREND_TOKEN": "short"}, "a secret of 5 characters; 16 are needed"),
+        ({"POINTREND_TOKEN": 'sixteen"; letters'}, "other characters"),
+        ({"POINTREND_TOKEN": SECRET, "POINTREND_TOKEN_FILE": "/x"}, "both set"),
+        ({"POINTREND_TOKEN_FILE": "/nowhere/token"}, "cannot be read: No such file"),
+        ({"POINTREND_TOKEN_FILE": "/dev/null"}, "is empty"),
+        ({"POINTREND_ROLE": "page"}, "The page needs POINTREND_SERVER"),
+        ({"POINTREND_RATE": "-1"}, "POINTREND_RATE is '-1'"),
+        ({"POINTREND_TRUSTED_PROXIES": "10.0.0.0/8,all"}, "names 'all'"),
+    ],
+)
+def test_what_is_refused(variables: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
+        Settings.read(variables)
+    assert SECRET not in str(caught.value)
+    assert 'sixteen"' not in str(caught.value)
+
+
+def test_every_variable_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "deploy" / "README.md").read_text()
+    for variable in VARIABLES:
+        assert f"| `{variable.name}` | {variable.default or '-'} | {variable.help} |" in page
