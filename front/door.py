@@ -161,7 +161,6 @@ def render(settings: Settings, upstreams: Upstreams, limits: Limits) -> str:
     values |= {f"say_{name}": _location(name, error) for name, error in refusals(limits, settings).items()}
     values["health"] = "model" if settings.serves_model else "page"
     values["api"] = _fill("nginx-api.conf", values) if settings.serves_api else "location /predictions/ { return 404; }"
-    values["worded"] = _fill("nginx-worded.conf", values) if settings.serves_api else ""
     values["page"] = _fill("nginx-page.conf", values) if settings.serves_page else "location / { return 404; }"
     values["grpc"] = _fill("nginx-grpc.conf", values) if settings.serves_api and settings.grpc_port else ""
     return _fill("nginx.conf", values)

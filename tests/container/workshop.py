@@ -9,8 +9,10 @@ from __future__ import annotations
 import configparser
 import json
 import os
+import secrets
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -29,7 +31,18 @@ BASE = "docker.io/library/debian:bookworm-slim"
 PACKAGES = {"buildah": "buildah", "podman": "podman", "runc": "runc", "debootstrap": "debootstrap"}
 PODMAN = ("podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs")
 LIMITS = ("--ulimit", "nofile=16384:16384", "--ulimit", "nproc=16384:16384")
+HARDENED = (
+    "--read-only",
+    "--read-only-tmpfs=false",
+    "--tmpfs=/tmp:size=512m,mode=1777",
+    "--cap-drop=all",
+    "--security-opt=no-new-privileges",
+    "--memory=4g",
+)
 READY_SECONDS = 180.0
+IMAGE = "localhost/pointrend:test"
+SECRET = "a-secret-for-" + secrets.token_hex(16)
+PHOTO = ROOT / "tests" / "demo" / "chelsea.png"
 
 
 def missing() -> str | None:
@@ -114,6 +127,10 @@ class Container:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def logs(self) -> str:
         done = subprocess.run([*PODMAN, "logs", self.name], capture_output=True, text=True, check=True)

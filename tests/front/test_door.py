@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import shutil
 import socket
@@ -281,6 +282,28 @@ def test_closing_lets_requests_in_flight_finish(slow: int, make_door: MakeDoor) 
     assert answers[0].status_code == 200
     with pytest.raises(httpx.ConnectError):
         httpx.post(url, content=b"x", headers=BEARER)
+
+
+def test_closing_waits_for_a_body_that_is_on_its_way(slow: int, make_door: MakeDoor) -> None:
+    door = make_door(Upstreams(slow, *free_ports(2)))
+    address = ("127.0.0.1", urlsplit(door.url).port or 0)
+    caller = http.client.HTTPConnection(*address, timeout=30)
+    caller.putrequest("POST", "/predictions/any")
+    for name, value in {**BEARER, "Content-Length": "2"}.items():
+        caller.putheader(name, value)
+    caller.endheaders(b"x")
+    httpx.get(f"{door.url}/healthz")  # answered after the door has taken the connection that came before
+    closing = threading.Thread(target=door.stop)
+    closing.start()
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(address) != 0:
+                break
+        time.sleep(0.02)
+    caller.send(b"y")
+    assert caller.getresponse().status == 200
+    caller.close()
+    closing.join()
 
 
 def test_without_a_secret_the_page_opens_and_the_api_stays_closed(slow: int, make_door: MakeDoor) -> None:

@@ -1,0 +1,203 @@
+"""The image built from the Dockerfile, and run as carefully as a platform may: whatever it is said to do, it does here.
+
+Run with the base made here, and without Docker; see ``workshop.py``.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from gradio_client import Client as PageClient
+from gradio_client import handle_file
+from workshop import HARDENED, LIMITS, PHOTO, PODMAN, ROOT, SECRET, Container, call, missing, running
+
+from pointrend.client import Client
+from pointrend.errors import RequestError
+
+reason = missing()
+pytestmark = [
+    pytest.mark.container,
+    pytest.mark.timeout(1800),
+    pytest.mark.skipif(reason is not None, reason=str(reason)),
+]
+
+
+@pytest.fixture(scope="module")
+def container(image: str, secret_file: Path) -> Iterator[Container]:
+    """Page and server in one, hardened; the secret comes from a file."""
+    mount = f"--volume={secret_file}:/run/secrets/token:ro"
+    with running(image, {"POINTREND_TOKEN_FILE": "/run/secrets/token"}, (*HARDENED, mount)) as container:
+        container.wait_ready()
+        wait_for_page(container)
+        yield container
+
+
+KILL_WORKERS = """
+import os, pathlib, signal
+count = 0
+for folder in pathlib.Path("/proc").glob("[0-9]*"):
+    words = (folder / "cmdline").read_bytes().split(b"\\0")
+    if any(word.endswith(b"model_service_worker.py") for word in words):
+        os.kill(int(folder.name), signal.SIGKILL)
+        count += 1
+print(count)
+"""
+
+
+def wait_for_page(container: Container) -> None:
+    """Return once the page is there too; it starts behind the model."""
+    deadline = time.monotonic() + 120
+    while httpx.get(container.url, timeout=20).status_code != 200:
+        assert time.monotonic() < deadline, container.logs()[-3000:]
+        time.sleep(0.3)
+
+
+def test_what_the_image_says_of_itself(image: str) -> None:
+    config = json.loads(call("podman", "inspect", image))[0]
+    assert config["Config"]["User"] == "1000"
+    assert config["Config"]["Entrypoint"] == ["tini", "--"]
+    assert "front.health" in " ".join(config["Healthcheck"]["Test"])
+    assert config["Size"] < 2.2e9
+    history = call("buildah", "inspect", "--format", "{{.Docker.History}}", image)
+    assert "TOKEN" not in history
+
+
+def test_runs_as_nobody_in_particular_and_writes_nowhere(container: Container) -> None:
+    assert container.execute("id", "-u").stdout.strip() == "1000"
+    status = container.execute("cat", "/proc/1/status").stdout
+    assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)
+    assert re.search(r"^NoNewPrivs:\s+1$", status, re.MULTILINE)
+    assert container.execute("cat", "/proc/1/comm").stdout.strip() == "tini"
+    for place in ("/", "/opt/pointrend", "/etc", "/home/pointrend"):
+        assert "Read-only" in container.execute("touch", f"{place}/file").stderr
+    assert container.execute("python", "-m", "pip", "--version").returncode != 0
+
+
+def test_rest_with_the_secret_a_wrong_one_and_none(container: Container) -> None:
+    with Client(container.url, token=SECRET) as client:
+        assert client.segment(PHOTO).instances
+    for token in ("wrong" * 4, None):
+        with Client(container.url, token=token) as client, pytest.raises(RequestError) as caught:
+            client.segment(PHOTO)
+        assert (caught.value.status, caught.value.code) == (401, "invalid_token")
+
+
+def test_grpc_with_the_secret_a_wrong_one_and_none(container: Container) -> None:
+    url = f"grpc://127.0.0.1:{container.grpc_port}"
+    with Client(url, token=SECRET) as client:
+        assert client.segment(PHOTO).instances
+    for token in ("wrong" * 4, None):
+        with Client(url, token=token) as client, pytest.raises(RequestError) as caught:
+            client.segment(PHOTO)
+        assert caught.value.code == "invalid_token"
+
+
+def test_the_page(container: Container, tmp_path: Path) -> None:
+    page = PageClient(container.url, verbose=False, download_files=str(tmp_path))
+    answer = page.predict(photo=handle_file(str(PHOTO)), score_threshold=0.5, api_name="/segment")
+    assert "instances" in json.dumps(answer)
+
+
+def test_the_health_check_asks_the_model(container: Container) -> None:
+    assert subprocess.run([*PODMAN, "healthcheck", "run", container.name], check=False).returncode == 0
+    answer = httpx.get(f"{container.url}/readyz", timeout=20)
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+def test_the_secret_shows_nowhere(container: Container) -> None:
+    assert SECRET not in container.logs()
+    shown = container.execute("sh", "-c", "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' '\\n'").stdout
+    assert "POINTREND_ROLE" in shown or "POINTREND_HOST" in shown
+    assert SECRET not in shown
+
+
+def test_the_bill_of_materials_lists_what_is_installed(container: Container) -> None:
+    document = json.loads(container.execute("cat", "/usr/share/pointrend/sbom.json").stdout)
+    listed = {component["purl"].split("?")[0]: component for component in document["components"]}
+    locked = "".join((ROOT / "requirements" / name).read_text() for name in ("image.txt", "torch-cpu.txt"))
+    for name, version in re.findall(r"^([a-z0-9-]+)==(\S+)", locked, re.MULTILINE):
+        assert f"pkg:pypi/{name}@{version}" in listed
+    assert any(purl.startswith("pkg:deb/debian/nginx") for purl in listed)
+    assert any(component["type"] == "machine-learning-model" for component in listed.values())
+
+
+def test_a_worker_that_dies_comes_back(container: Container) -> None:
+    killed = container.execute("python", "-c", KILL_WORKERS)
+    assert int(killed.stdout) >= 1
+    deadline = time.monotonic() + 60
+    with Client(container.url, token=SECRET) as client:
+        while True:
+            try:
+                assert client.segment(PHOTO).instances
+                return
+            except RequestError:
+                assert time.monotonic() < deadline
+                time.sleep(0.5)
+
+
+def test_sigterm_lets_a_request_finish_and_a_restart_serves_again(container: Container) -> None:
+    body = PHOTO.read_bytes()
+    caller = http.client.HTTPConnection("127.0.0.1", container.port, timeout=60)
+    caller.putrequest("POST", "/predictions/pointrend")
+    caller.putheader("Authorization", f"Bearer {SECRET}")
+    caller.putheader("Content-Type", "image/png")
+    caller.putheader("Content-Length", str(len(body)))
+    caller.endheaders(body[:-1])
+    httpx.get(f"{container.url}/healthz")  # answered after the door has taken the connection that came before
+    with subprocess.Popen([*PODMAN, "stop", "--time", "60", container.name], stdout=subprocess.DEVNULL) as stopping:
+        while container.listens():
+            time.sleep(0.05)
+        caller.send(body[-1:])
+        answer = caller.getresponse()
+        assert answer.status == 200
+        assert json.loads(answer.read())["instances"]
+    assert stopping.returncode == 0
+    assert container.inspect()["State"]["ExitCode"] == 0
+    call(*PODMAN, "start", container.name)
+    container.wait_ready()
+    with Client(container.url, token=SECRET) as client:
+        assert client.segment(PHOTO).instances
+
+
+def test_killed_and_started_again(container: Container) -> None:
+    call(*PODMAN, "kill", "--signal", "KILL", container.name)
+    call(*PODMAN, "wait", container.name)
+    call(*PODMAN, "start", container.name)
+    container.wait_ready()
+    with Client(container.url, token=SECRET) as client:
+        assert client.segment(PHOTO).instances
+
+
+def test_a_server_without_a_secret_does_not_start(image: str) -> None:
+    done = subprocess.run(
+        [*PODMAN, "run", "--rm", "--network=none", *LIMITS, "--env=POINTREND_ROLE=server", image],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert "set POINTREND_TOKEN or POINTREND_TOKEN_FILE" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_server_and_page_apart_under_a_user_that_the_platform_chose(image: str) -> None:
+    """As on Heroku and OpenShift: a user id without a name, and one port, told by PORT."""
+    user = ("--user=54321:54321", *HARDENED)
+    server_role = {"POINTREND_ROLE": "server", "POINTREND_TOKEN": SECRET, "POINTREND_GRPC_PORT": "0"}
+    with running(image, server_role, user) as server:
+        server.wait_ready()
+        assert httpx.get(server.url).status_code == 404
+        page_role = {"POINTREND_ROLE": "page", "POINTREND_SERVER": server.url, "POINTREND_TOKEN": SECRET}
+        with running(image, page_role, user) as page:
+            page.wait_ready()
+            answer = PageClient(page.url, verbose=False).predict(photo=handle_file(str(PHOTO)), api_name="/segment")
+            assert "instances" in json.dumps(answer)

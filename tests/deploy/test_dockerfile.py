@@ -1,0 +1,47 @@
+"""The Dockerfile under hadolint, and its locked dependencies against what the project asks for."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[2]
+ENTRY = re.compile(r"^([a-z0-9.-]+)==(\S+) \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE)
+
+
+def test_hadolint_finds_nothing() -> None:
+    program = Path(sys.executable).parent / "hadolint"
+    done = subprocess.run([program, "Dockerfile"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def locked(*names: str) -> dict[str, str]:
+    """Versions by name; every line of the files is part of an entry with hashes."""
+    versions = {}
+    for name in names:
+        text = (ROOT / "requirements" / name).read_text()
+        assert ENTRY.sub("", text).splitlines() == text.splitlines()[:1]
+        versions |= {match[1]: match[2] for match in ENTRY.finditer(text)}
+    return versions
+
+
+@pytest.mark.parametrize("build", ["torch-cpu.txt", "torch-cuda.txt"])
+def test_the_lock_holds_what_the_project_asks_for(build: str) -> None:
+    versions = locked("image.txt", build)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    for text in [*project["dependencies"], *extras["serve"], *extras["page"]]:
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(versions[requirement.name.replace("_", "-").lower()]), text
+
+
+def test_the_dockerfile_copies_only_what_the_ignore_file_lets_through() -> None:
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    let_through = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert {name for names in copied for name in names.split()} == let_through

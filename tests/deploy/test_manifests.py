@@ -1,0 +1,203 @@
+"""The manifests for Kubernetes, Cloud Run and KServe, the compose file, Heroku's: valid, and in line with the project.
+
+Kubernetes' own kinds are held against its published schemas (package kubernetes-validate, strict). Of the two kinds
+that it does not know, the pod inside is held against the schema of a pod, and what is around it against the fields
+named here, which were read in
+
+- Knative Serving: config/core/300-resources/service.yaml of github.com/knative/serving, ``v1``, and for annotations
+  Cloud Run's page "Cloud Run YAML Reference", https://docs.cloud.google.com/run/docs/reference/yaml/v1;
+- KServe: V1beta1PredictorSpec and V1beta1ComponentExtensionSpec of https://kserve.github.io/website, ``v1beta1``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from front.door import Limits
+from front.settings import VARIABLES, Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOY = ROOT / "deploy"
+KUBERNETES = "1.31"
+# The fields of a pod that a revision takes over, of those that are used or near to what is used.
+REVISION = {"containerConcurrency", "timeoutSeconds", "serviceAccountName", "containers", "volumes"}
+REVISION_ANNOTATIONS = {
+    "autoscaling.knative.dev/minScale",
+    "autoscaling.knative.dev/maxScale",
+    "run.googleapis.com/cpu-throttling",
+    "run.googleapis.com/startup-cpu-boost",
+    "run.googleapis.com/sessionAffinity",
+    "run.googleapis.com/execution-environment",
+}
+COMPONENT = {"minReplicas", "maxReplicas", "scaleTarget", "scaleMetric", "containerConcurrency", "timeout"}
+Tree = dict[str, Any]
+
+
+def naming(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def documents() -> Iterator[tuple[str, Tree]]:
+    for path in sorted(DEPLOY.rglob("*.yaml")):
+        for document in yaml.safe_load_all(path.read_text()):
+            yield f"{path.relative_to(DEPLOY)}:{document['kind']}", document
+
+
+def check(document: Tree) -> None:
+    """Hold a document against the schema of its kind.
+
+    Raises:
+        kubernetes_validate.ValidationError: it does not fit.
+        AssertionError: it does not fit, or there is no schema.
+    """
+    kind = (document["apiVersion"], document["kind"])
+    if kind == ("serving.knative.dev/v1", "Service"):
+        check_knative(document)
+    elif kind == ("serving.kserve.io/v1beta1", "InferenceService"):
+        check_kserve(document)
+    else:
+        try:
+            kubernetes_validate.validate(document, KUBERNETES, strict=True)
+        except kubernetes_validate.SchemaNotFoundError as error:
+            raise AssertionError(f"There is no schema for {kind}.") from error
+
+
+def check_pod(spec: Tree) -> None:
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "inside"}, "spec": spec}
+    kubernetes_validate.validate(pod, KUBERNETES, strict=True)
+
+
+def check_knative(document: Tree) -> None:
+    assert document.keys() == {"apiVersion", "kind", "metadata", "spec"}
+    assert document["spec"].keys() <= {"template", "traffic"}
+    template = document["spec"]["template"]
+    assert template.keys() == {"metadata", "spec"}
+    annotations = template["metadata"]["annotations"]
+    assert annotations.keys() <= REVISION_ANNOTATIONS
+    assert all(isinstance(value, str) for value in annotations.values())
+    revision = template["spec"]
+    assert revision.keys() <= REVISION
+    assert isinstance(revision["containerConcurrency"], int)
+    assert isinstance(revision["timeoutSeconds"], int)
+    (container,) = revision["containers"]
+    assert len(container["ports"]) == 1
+    assert container["ports"][0]["name"] in ("http1", "h2c")
+    inside = {key: value for key, value in revision.items() if key in ("volumes", "serviceAccountName")}
+    check_pod({**inside, "containers": [{"name": "unnamed", **container}]})  # a pod wants a name, a revision does not
+
+
+def check_kserve(document: Tree) -> None:
+    assert document.keys() == {"apiVersion", "kind", "metadata", "spec"}
+    assert document["spec"].keys() <= {"predictor", "transformer", "explainer"}
+    predictor = document["spec"]["predictor"]
+    for field in COMPONENT - {"scaleMetric"}:
+        assert isinstance(predictor.get(field, 0), int)
+    check_pod({key: value for key, value in predictor.items() if key not in COMPONENT})
+
+
+@pytest.mark.parametrize(
+    ("name", "document"), list(documents()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_each_fits_its_schema(name: str, document: Tree) -> None:
+    check(document)
+    assert document["metadata"]["name"].startswith("pointrend"), name
+
+
+def test_all_kinds_are_there() -> None:
+    kinds = {document["kind"] for _, document in documents()}
+    assert kinds == {
+        "Deployment",
+        "Service",
+        "HorizontalPodAutoscaler",
+        "PodDisruptionBudget",
+        "NetworkPolicy",
+        "InferenceService",
+    }
+
+
+def spoil(document: Tree, path: str, value: object) -> None:
+    *way, last = path.split("/")
+    place: Any = document
+    for step in way:
+        place = place[int(step) if step.isdigit() else step]
+    place[last] = value
+
+
+@pytest.mark.parametrize(
+    ("file", "path", "value"),
+    [
+        ("kubernetes/server.yaml", "kind", "Deploiment"),
+        ("kubernetes/server.yaml", "apiVersion", "apps/v9"),
+        ("kubernetes/server.yaml", "spec/template/spec/containers/0/readinesProbe", {}),
+        ("kubernetes/server.yaml", "spec/replicas", "two"),
+        ("cloud-run/server.yaml", "kind", "Servise"),
+        ("cloud-run/server.yaml", "spec/template/spec/concurrency", 20),
+        ("cloud-run/server.yaml", "spec/template/spec/containers/0/env/0/vale", "server"),
+        ("cloud-run/server.yaml", "spec/template/metadata/annotations/run.googleapis.com~cpu-boost", "true"),
+        ("kserve/inference-service.yaml", "spec/predictor/minReplica", 1),
+        ("kserve/inference-service.yaml", "spec/predictor/timeout", "150s"),
+        ("kserve/inference-service.yaml", "apiVersion", "serving.kserve.io/v2"),
+    ],
+)
+def test_a_mistake_is_found(file: str, path: str, value: object) -> None:
+    document = next(iter(yaml.safe_load_all((DEPLOY / file).read_text())))
+    check(document)
+    spoil(document, path, value)
+    with pytest.raises((AssertionError, kubernetes_validate.ValidationError)):
+        check(document)
+
+
+def containers() -> Iterator[tuple[str, Tree]]:
+    for name, document in documents():
+        spec = document.get("spec", {})
+        inside = spec.get("predictor") or spec.get("template", {}).get("spec", {})
+        for container in inside.get("containers", []):
+            yield name, container
+
+
+@pytest.mark.parametrize(
+    ("name", "container"), list(containers()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_the_variables_are_such_that_the_container_starts(name: str, container: Tree, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("a-secret-of-a-test")
+    variables = {each["name"]: each.get("value", token.read_text()) for each in container["env"]}
+    assert variables.keys() <= {variable.name for variable in VARIABLES}
+    if "POINTREND_TOKEN_FILE" in variables:
+        assert variables["POINTREND_TOKEN_FILE"].startswith(container["volumeMounts"][1]["mountPath"])
+        variables["POINTREND_TOKEN_FILE"] = str(token)
+    settings = Settings.read({"POINTREND_HOST": "0.0.0.0", **variables})
+    assert settings.port == container["ports"][0]["containerPort"]
+
+
+def test_concurrency_is_what_the_server_takes() -> None:
+    takes = Limits.of_server()
+    run = yaml.safe_load((DEPLOY / "cloud-run" / "server.yaml").read_text())["spec"]["template"]["spec"]
+    predictor = yaml.safe_load((DEPLOY / "kserve" / "inference-service.yaml").read_text())["spec"]["predictor"]
+    assert run["containerConcurrency"] == predictor["containerConcurrency"] == takes.requests
+    assert run["timeoutSeconds"] == predictor["timeout"] > takes.answer_seconds
+
+
+def test_compose_and_heroku_name_what_exists() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    names = {variable.name for variable in VARIABLES}
+    for service in compose["services"].values():
+        assert service["environment"].keys() <= names
+        assert service["read_only"]
+        assert service["cap_drop"] == ["ALL"]
+    heroku = yaml.safe_load((DEPLOY / "heroku" / "heroku.yml").read_text())
+    assert (ROOT / heroku["build"]["docker"]["web"]).is_file()
+    assert heroku["run"]["web"] in " ".join((ROOT / "Dockerfile").read_text().replace('", "', " ").split())
+
+
+@pytest.mark.parametrize("target", ["heroku", "cloud-run", "kubernetes", "kserve"])
+def test_each_target_has_a_page(target: str) -> None:
+    page = (DEPLOY / target / "README.md").read_text()
+    for heading in ("## Deploy", "## Check", "## Costs", "## Undo", "## What was tried"):
+        assert heading in page

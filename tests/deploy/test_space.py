@@ -1,0 +1,53 @@
+"""The Space's folder, as the script assembles it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAIN_GIT_LIMIT = 10 * 2**20  # beyond it, a Space refuses a file that is not in LFS
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("space") / "new"
+    subprocess.run([sys.executable, ROOT / "spaces" / "assemble.py", folder], check=True, capture_output=True)
+    return folder
+
+
+def test_the_card_begins_as_a_space_wants_it(space: Path) -> None:
+    _, front_matter, text = (space / "README.md").read_text().split("---\n", 2)
+    card = yaml.safe_load(front_matter)
+    assert card["sdk"] == "docker"
+    assert card["app_port"] == 7860
+    assert card["license"] == "apache-2.0"
+    assert len(card["short_description"]) <= 60
+    assert text.strip().startswith("# PointRend")
+
+
+def test_large_files_are_named_for_lfs(space: Path) -> None:
+    patterns = [line.split()[0] for line in (space / ".gitattributes").read_text().splitlines()]
+    large = [path for path in space.rglob("*") if path.is_file() and path.stat().st_size > PLAIN_GIT_LIMIT]
+    assert large
+    assert all(any(path.match(pattern) for pattern in patterns) for path in large)
+
+
+def test_it_holds_what_the_dockerfile_copies_and_nothing_else(space: Path) -> None:
+    let_through = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert all((space / name).exists() for name in let_through)
+    roots = {name.split("/")[0] for name in let_through}
+    assert {path.name for path in space.iterdir()} == roots | {"Dockerfile", ".dockerignore", ".gitattributes"}
+    assert not list(space.rglob("__pycache__"))
+
+
+def test_a_folder_with_something_in_it_is_left_alone(space: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "spaces" / "assemble.py", space], check=False, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "is not empty" in done.stderr
