@@ -76,7 +76,7 @@ def test_a_published_model_is_pulled_and_served(tmp_path: Path) -> None:
         assert len(client.describe()["categories"]) == 80
         assert client.segment(Image.new("RGB", (64, 48))).width == 64
         beside = Client(f"http://127.0.0.1:{port}", model="pointrend-demo", timeout=60)
-        assert len(beside.describe()["categories"]) == 8
+        assert len(beside.describe()["categories"]) == 17
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0, log.read_text()
     finally:
