@@ -52,7 +52,7 @@ def test_area_and_mask_and_box_agree(segmenter):
 
 def test_thresholds_cut_the_same_list(segmenter):
     everything = segmenter(PHOTO, ALL).instances
-    above = segmenter(PHOTO, Options(score_threshold=0.5)).instances
+    above = segmenter(PHOTO, replace(ALL, score_threshold=0.5)).instances
     assert [each.score for each in above] == [each.score for each in everything if each.score >= 0.5]
     assert len(segmenter(PHOTO, replace(ALL, max_detections=3)).instances) == 3
 
