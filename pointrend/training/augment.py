@@ -74,15 +74,11 @@ class Augmentation:
         """(S, S, 3) RGB."""
         source = photo.read(max(placement.scale_x, placement.scale_y))
         x0, y0, x1, y1 = placement.target
-        # A JPEG may have been decoded at a fraction of its size.
-        shrink_x, shrink_y = source.width / photo.width, source.height / photo.height
-        left, top, right, bottom = placement.source(placement.target)
-        box = (
-            max(left * shrink_x, 0.0),
-            max(top * shrink_y, 0.0),
-            min(right * shrink_x, source.width),
-            min(bottom * shrink_y, source.height),
-        )
+        # A JPEG may have been decoded at a half or less, its last column and row then stand for part of a pixel.
+        reduction = round(max(photo.width, photo.height) / max(source.size))
+        left, top, right, bottom = (edge / reduction for edge in placement.source(placement.target))
+        # Rounding must not lead a hair outside of the photo.
+        box = (max(left, 0.0), max(top, 0.0), min(right, source.width), min(bottom, source.height))
         scaled = source.resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=box)
         mean = float(LUMA @ np.asarray(scaled).mean(axis=(0, 1)))
         # Contrast pulls towards the photo's mean grey, which the matrix's last column holds as a fraction of it.
