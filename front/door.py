@@ -3,7 +3,7 @@
 ======================================  ==========================================================
 ``POST /predictions/NAME[/VERSION]``    the model: predictions, and its description
 ``/healthz``                            204 as long as the door stands
-``/readyz``                             204 once the model (the page, where it is alone) answers
+``/readyz``                             204 once the model and the page answer, as far as they are here
 gRPC ``.../Predictions``                the model; no other call, since a streaming one can kill a worker
 everything else                         the page where there is one, else 404
 ======================================  ==========================================================
@@ -160,6 +160,7 @@ def render(settings: Settings, upstreams: Upstreams, limits: Limits) -> str:
     }
     values |= {f"say_{name}": _location(name, error) for name, error in refusals(limits, settings).items()}
     values["health"] = "model" if settings.serves_model else "page"
+    values["and_then"] = "@page_too" if settings.serves_model and settings.serves_page else "=204"
     values["api"] = _fill("nginx-api.conf", values) if settings.serves_api else "location /predictions/ { return 404; }"
     values["page"] = _fill("nginx-page.conf", values) if settings.serves_page else "location / { return 404; }"
     values["grpc"] = _fill("nginx-grpc.conf", values) if settings.serves_api and settings.grpc_port else ""

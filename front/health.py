@@ -1,4 +1,4 @@
-"""``python -m front.health``: the container's health check; asks the model through the door, and the page if any."""
+"""``python -m front.health``: the container's health check; asks the model and the page through the door."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ def check(settings: Settings) -> None:
         OSError: something does not.
     """
     address = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(settings.host, settings.host)
-    for path in ("/readyz", "/") if settings.serves_page else ("/readyz",):
-        with urllib.request.urlopen(f"http://{address}:{settings.port}{path}", timeout=PATIENCE_SECONDS):
-            pass
+    with urllib.request.urlopen(f"http://{address}:{settings.port}/readyz", timeout=PATIENCE_SECONDS):
+        pass
 
 
 if __name__ == "__main__":

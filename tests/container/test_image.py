@@ -36,7 +36,6 @@ def container(image: str, secret_file: Path) -> Iterator[Container]:
     mount = f"--volume={secret_file}:/run/secrets/token:ro"
     with running(image, {"POINTREND_TOKEN_FILE": "/run/secrets/token"}, (*HARDENED, mount)) as container:
         container.wait_ready()
-        wait_for_page(container)
         yield container
 
 
@@ -50,14 +49,6 @@ for folder in pathlib.Path("/proc").glob("[0-9]*"):
         count += 1
 print(count)
 """
-
-
-def wait_for_page(container: Container) -> None:
-    """Return once the page is there too; it starts behind the model."""
-    deadline = time.monotonic() + 120
-    while httpx.get(container.url, timeout=20).status_code != 200:
-        assert time.monotonic() < deadline, container.logs()[-3000:]
-        time.sleep(0.3)
 
 
 def test_what_the_image_says_of_itself(image: str) -> None:

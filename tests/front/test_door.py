@@ -175,6 +175,15 @@ def test_readiness_asks_the_model_and_tells_nothing(door: Door) -> None:
     assert "server" not in answer.headers or "/" not in answer.headers["server"]
 
 
+def test_page_and_model_in_one_are_ready_when_both_are(slow: int, make_door: MakeDoor) -> None:
+    nothing = free_ports(1)[0]
+    for rest, page, status in ((slow, slow, 204), (slow, nothing, 503), (nothing, slow, 503)):
+        door = make_door(Upstreams(rest, nothing, page), POINTREND_ROLE="all")
+        assert httpx.get(f"{door.url}/readyz").status_code == status
+    alone = make_door(Upstreams(nothing, nothing, slow), POINTREND_ROLE="page", POINTREND_SERVER="http://127.0.0.1:9")
+    assert httpx.get(f"{alone.url}/readyz").status_code == 204
+
+
 def test_no_http(closed: Door) -> None:
     port = urlsplit(closed.url).port
     for line in (b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nX: " + bytes([65]) * 70_000 + b"\r\n\r\n"):
@@ -247,6 +256,10 @@ class _Slow(BaseHTTPRequestHandler):
         self.send_response(status)
         self.end_headers()
         self.wfile.write(b"authorization: " + self.headers.get("Authorization", "none").encode())
+
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         pass
