@@ -1,1 +1,0 @@
-"""Millions of photos on many machines: sharded, and resumed after whatever stopped it. Needs the extra ``batch``."""
