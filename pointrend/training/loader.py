@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from pointrend.training.augment import Augmentation
 from pointrend.training.copy_paste import paste
 from pointrend.training.dataset import Annotations
 from pointrend.training.sample import Sample
-from pointrend.training.sampling import Order, repeat_factors
+from pointrend.training.sampling import Order, repeat_factors, source_factors
 from pointrend.training.settings import Settings
 
 AHEAD = 2  # batches that each worker has ready
@@ -69,6 +70,7 @@ class Samples(Dataset["Sample | DataError"]):
         augmentation: makes a crop of a photo.
         copy_paste: probability that another photo's objects are pasted.
         repeat_threshold: see :func:`~pointrend.training.sampling.repeat_factors`.
+        sources: see :func:`~pointrend.training.sampling.source_factors`.
         seed: of everything random.
     """
 
@@ -79,9 +81,11 @@ class Samples(Dataset["Sample | DataError"]):
         *,
         copy_paste: float = 0.0,
         repeat_threshold: float = 0.0,
+        sources: Mapping[str, float] = MappingProxyType({}),
         seed: int = 0,
     ) -> None:
-        factors = repeat_factors(annotations.photos, repeat_threshold)
+        photos = annotations.photos
+        factors = repeat_factors(photos, repeat_threshold) * source_factors(photos, sources)
         self._annotations = annotations
         self._augmentation = augmentation
         self._copy_paste = copy_paste
@@ -122,6 +126,7 @@ def batches(
         Augmentation(settings.crop, settings.jitter, fill=(red, green, blue)),
         copy_paste=settings.copy_paste,
         repeat_threshold=settings.repeat_threshold,
+        sources=settings.sources,
         seed=seed,
     )
     return Batches(samples, settings.batch, position=position, workers=workers)

@@ -5,7 +5,7 @@ Shapes: N photos, K categories.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,19 @@ def repeat_factors(photos: Sequence[Photo], threshold: float) -> NDArray[np.floa
             counts[category] = counts.get(category, 0) + 1
     factors = {category: max(1.0, (threshold * len(photos) / count) ** 0.5) for category, count in counts.items()}
     return np.array([max((factors[category] for category in categories), default=1.0) for categories in seen])
+
+
+def source_factors(photos: Sequence[Photo], sources: Mapping[str, float]) -> NDArray[np.float64]:
+    """How many times as often each photo should come for the collection that it is from.
+
+    Args:
+        photos: N of them.
+        sources: a positive factor for each source that should come more or less often; 1 for others.
+
+    Returns:
+        (N,), positive.
+    """
+    return np.array([sources.get(photo.source, 1.0) for photo in photos], dtype=np.float64)
 
 
 class Order:

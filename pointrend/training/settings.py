@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ class Settings:
         jitter: the least and the greatest scale of a photo relative to fitting into the crop.
         copy_paste: probability of pasting another photo's objects.
         repeat_threshold: photos with a category rarer than this (a fraction of photos) come more often (LVIS).
+        sources: how many times as often photos of a source come; 1 for a source that is not named.
         batch: photos a step.
         rate: AdamW's learning rate at its peak.
         trunk_rate: the trunk's, as a fraction of it.
@@ -52,6 +54,7 @@ class Settings:
     jitter: tuple[float, float] = (0.5, 1.6)
     copy_paste: float = 0.3
     repeat_threshold: float = 0.02
+    sources: Mapping[str, float] = field(default_factory=dict)
     batch: int = 8
     rate: float = 1e-3
     trunk_rate: float = 0.25
@@ -134,6 +137,13 @@ def _checked(key: str, value: Any) -> Any:
         if not _numbers(value, 2) or not 0.05 <= value[0] <= value[1] <= 8:
             raise ConfigError(f"jitter must be two numbers from 0.05 to 8, the smaller first, not {value!r}.")
         return float(value[0]), float(value[1])
+    if key == "sources":
+        if not isinstance(value, dict) or not all(
+            isinstance(name, str) and type(factor) in (int, float) and 0.01 <= factor <= 100
+            for name, factor in value.items()
+        ):
+            raise ConfigError(f"sources must map names of sources to numbers from 0.01 to 100, not {value!r}.")
+        return {name: float(factor) for name, factor in value.items()}
     if key == "categories":
         if not isinstance(value, list) or any(type(item) is not int for item in value):
             raise ConfigError(f"categories must be a list of ids, not {value!r}.")

@@ -16,7 +16,7 @@ from pointrend.training.copy_paste import paste
 from pointrend.training.dataset import Annotations, LabelledObject, Photo
 from pointrend.training.loader import batches
 from pointrend.training.sample import Sample
-from pointrend.training.sampling import Order, repeat_factors
+from pointrend.training.sampling import Order, repeat_factors, source_factors
 from pointrend.training.settings import Settings
 
 
@@ -70,6 +70,11 @@ def test_repeat_factors_by_hand() -> None:
     assert factors[3] == pytest.approx(2.0)  # sqrt(0.25 / (1 / 16))
     assert set(factors[[0, 1, 15]]) == {1.0}
     assert set(repeat_factors(photos, 0.0)) == {1.0}
+
+
+def test_photos_of_a_weighed_source_come_as_many_times_more() -> None:
+    photos = [replace(photo(0), source=source) for source in ("street", "studio", "zoo")]
+    assert source_factors(photos, {"street": 4, "studio": 0.5, "unheard of": 9}).tolist() == [4.0, 0.5, 1.0]
 
 
 def test_with_equal_weights_each_photo_comes_once_a_round() -> None:
