@@ -1,0 +1,94 @@
+"""``pointrend batch``: a plan's shards through a pool of workers on Ray Data."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from pointrend.batch.plan import BatchError, Plan, Settings
+from pointrend.batch.worker import Worker
+from pointrend.options import Options
+from pointrend.weights.folder import ModelFolder
+
+# Ray asks for these when it is imported: no word to its makers, and no progress bars in a log.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# A worker that is gone is replaced, and its shard done again, however many machines come and go.
+FOREVER = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run did.
+
+    Attributes:
+        done: photos segmented now.
+        failed: photos that could not be, now.
+        kept: photos of shards that were done before.
+        seconds: how long it took.
+    """
+
+    done: int
+    failed: int
+    kept: int
+    seconds: float
+
+
+def settings_for(source: str, model: str, options: dict[str, Any], form: str, shard_size: int) -> Settings:
+    """Check what a batch is asked for, and find the model's version.
+
+    Raises:
+        BatchError: an option is of no use here.
+        InvalidOption: an option is out of range.
+        CheckpointError: there is no such model.
+    """
+    parsed = Options.parse(options)
+    if parsed.format != "json" or parsed.masks != "rle" or parsed.points:
+        raise BatchError("A batch writes masks as RLE: `format`, `masks` and `points` cannot be chosen.")
+    return Settings(source, model, ModelFolder.open(model).info.version, options, form, shard_size)
+
+
+def run(plan: Plan, workers: int, threads: int, address: str | None = None) -> Outcome:
+    """Do what is left of a plan.
+
+    Args:
+        plan: the batch.
+        workers: how many processes with a model each, over all machines.
+        threads: CPU threads of each, which Ray sets aside for it.
+        address: of a Ray cluster; None starts one on this machine, unless this process is connected to one already.
+
+    Raises:
+        BatchError: Ray is not installed.
+    """
+    try:
+        import ray
+        from ray.data import ActorPoolStrategy, DataContext
+    except ImportError as error:
+        raise BatchError("A batch needs Ray: pip install 'pointrend-serve[batch]'") from error
+    started = time.monotonic()
+    left = plan.left()
+    kept = len(plan.photos) - sum(len(shard.photos) for shard in left)
+    if not left:
+        return Outcome(0, 0, kept, time.monotonic() - started)
+    if not ray.is_initialized():
+        ray.init(address=address, include_dashboard=False, log_to_driver=False)
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_errored_blocks = 0
+    items = [{"number": shard.number, "photos": json.dumps(shard.photos)} for shard in left]
+    shards = ray.data.from_items(items, override_num_blocks=len(items))
+    counts = shards.map_batches(
+        Worker,
+        fn_constructor_args=(plan.settings, plan.output, threads),
+        batch_size=1,
+        num_cpus=threads,
+        compute=ActorPoolStrategy(size=min(workers, len(items))),
+        max_restarts=FOREVER,
+        max_task_retries=FOREVER,
+    )
+    done = failed = 0
+    for row in counts.iter_rows():
+        done, failed = done + int(row["done"]), failed + int(row["failed"])
+    return Outcome(done, failed, kept, time.monotonic() - started)

@@ -1,0 +1,87 @@
+"""One worker of a batch: the model, loaded once, and shard after shard through it."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+from fsspec.core import url_to_fs
+
+from pointrend import segmenter
+from pointrend.batch.plan import Settings, Shard, put
+from pointrend.errors import RequestError
+from pointrend.image import ImageLimits, check_bytes, decode
+from pointrend.options import Options
+
+Row = dict[str, Any]
+
+
+class Worker:
+    """Segments shards; made once in each process, and called by Ray with one shard a batch.
+
+    Args:
+        settings: of the batch.
+        output: the folder of its results.
+        threads: CPU threads of the model.
+    """
+
+    def __init__(self, settings: Settings, output: str, threads: int) -> None:
+        self._settings = settings
+        self._output = output
+        self._options = Options.parse(settings.options)
+        self._segment = segmenter.load(settings.model, threads=threads)
+        self._files, self._folder = url_to_fs(settings.input)
+
+    def __call__(self, batch: Row) -> Row:
+        """Do one shard, as Ray hands it over: columns of one row each; answer how many photos it had and failed on."""
+        shard = Shard(int(batch["number"][0]), tuple(json.loads(batch["photos"][0])))
+        done, failed = self.do(shard)
+        return {"number": [shard.number], "done": [done], "failed": [failed]}
+
+    def do(self, shard: Shard) -> tuple[int, int]:
+        """Segment a shard's photos and write its part; counts of photos done and failed."""
+        rows, failures = [], []
+        for photo in shard.photos:
+            try:
+                rows.append(self._row(photo))
+            except RequestError as error:
+                failures.append({"file_name": photo, **error.to_dict()["error"]})
+            except OSError as error:
+                failures.append({"file_name": photo, "code": "unreadable_photo", "message": str(error)})
+            except Exception as error:  # one photo in millions must not end the batch; it is told by name
+                failures.append({"file_name": photo, "code": "internal_error", "message": repr(error)})
+        if failures:
+            put(self._output, shard.failures, _lines(failures))
+        form = self._settings.form
+        put(self._output, shard.part(form), _parquet(rows) if form == "parquet" else _lines(rows))
+        return len(rows), len(failures)
+
+    def _row(self, photo: str) -> Row:
+        path, limits = f"{self._folder}/{photo}", ImageLimits()
+        check_bytes(self._files.size(path), limits)
+        found = self._segment(decode(self._files.cat_file(path), limits), self._options).to_dict()
+        kept = {key: value for key, value in found.items() if key in ("instances", "segments")}
+        return {"file_name": photo, **found["image"], **kept}
+
+
+def _lines(rows: list[Row]) -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def _parquet(rows: list[Row]) -> bytes:
+    """A Parquet file with one row a photo and the fields of COCO's results in its column ``instances``."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    mask = pa.struct([("size", pa.list_(pa.int32())), ("counts", pa.string())])
+    what = [("category_id", pa.int32()), ("category", pa.string()), ("area", pa.int64()), ("segmentation", mask)]
+    instance = pa.struct([*what, ("score", pa.float64()), ("bbox", pa.list_(pa.float64()))])
+    column = "segments" if rows and "segments" in rows[0] else "instances"
+    kind = pa.struct(what) if column == "segments" else instance
+    schema = pa.schema(
+        [("file_name", pa.string()), ("width", pa.int32()), ("height", pa.int32()), (column, pa.list_(kind))]
+    )
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), file, compression="zstd")
+    return file.getvalue()
