@@ -21,6 +21,7 @@ from workshop import HARDENED, LIMITS, PHOTO, PODMAN, ROOT, SECRET, Container, c
 
 from pointrend.client import Client
 from pointrend.errors import RequestError
+from pointrend.processes import free_ports
 
 reason = missing()
 pytestmark = [
@@ -39,6 +40,7 @@ def container(image: str, secret_file: Path) -> Iterator[Container]:
         yield container
 
 
+UNDECLARED = "not declared"  # as scripts/sbom.py says it
 KILL_WORKERS = """
 import os, pathlib, signal
 count = 0
@@ -117,6 +119,7 @@ def test_the_bill_of_materials_lists_what_is_installed(container: Container) -> 
     for name, version in re.findall(r"^([a-z0-9-]+)==(\S+)", locked, re.MULTILINE):
         assert f"pkg:pypi/{name}@{version}" in listed
     assert any(purl.startswith("pkg:deb/debian/nginx") for purl in listed)
+    assert not [name for name, component in listed.items() if component["licenses"][0]["license"]["name"] == UNDECLARED]
     assert any(component["type"] == "machine-learning-model" for component in listed.values())
 
 
@@ -178,6 +181,24 @@ def test_a_server_without_a_secret_does_not_start(image: str) -> None:
     assert done.returncode == 1
     assert "set POINTREND_TOKEN or POINTREND_TOKEN_FILE" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_wheel_alone_brings_pointrend_up(image: str) -> None:
+    """What is installed in the image is the wheel: no checkout is near."""
+    port = free_ports(1)[0]
+    name = f"pointrend-wheel-{port}"
+    command = ["pointrend", "up", "--no-page", "--server-port", str(port)]
+    options = ["--detach", "--network=host", *LIMITS, "--name", name, "--entrypoint", ""]
+    call(*PODMAN, "run", *options, image, *command)
+    try:
+        deadline = time.monotonic() + 120
+        with Client(f"http://127.0.0.1:{port}", timeout=30) as client:
+            while not client.ready():
+                assert time.monotonic() < deadline, call(*PODMAN, "logs", name)
+                time.sleep(0.5)
+            assert client.segment(PHOTO).instances
+    finally:
+        call(*PODMAN, "rm", "--force", "--time", "30", name)
 
 
 def test_server_and_page_apart_under_a_user_that_the_platform_chose(image: str) -> None:
