@@ -19,6 +19,7 @@ from gradio_app.result import CUTOUTS, LOWEST_SCORE, MASKS, VIEWS, Choice, Resul
 from gradio_app.servers import Servers
 from pointrend.errors import RequestError
 from pointrend.options import Options
+from pointrend.prediction import Prediction
 
 DRAWN_VIEWS = tuple(name for name in VIEWS if name != CUTOUTS)
 
@@ -70,6 +71,8 @@ class Functions:
     ) -> dict[str, Any]:
         """Find the objects of a photo: category, score, box and mask of each, in COCO's words.
 
+        A semantic model answers with segments instead, one a category that it sees.
+
         Args:
             photo: an image file: JPEG, PNG, WebP, GIF, BMP, TIFF or PPM.
             score_threshold: keep objects that the model is at least this sure of, from 0.05 to 1.
@@ -78,7 +81,7 @@ class Functions:
         """
         with _readable():
             data = _read(photo)
-            return self.servers[model].client.segment(data, **_options(score_threshold, categories)).to_dict()
+            return self._ask(data, score_threshold, categories, model).to_dict()
 
     def overlay(
         self,
@@ -153,12 +156,13 @@ class Functions:
 
     def _result(self, photo: str | None, threshold: float, categories: str, model: str | None) -> Result:
         data = _read(photo)
-        prediction = self.servers[model].client.segment(data, **_options(threshold, categories))
+        prediction = self._ask(data, threshold, categories, model)
         return Result.of(Path(str(photo)).name, data, prediction)
 
-
-def _options(threshold: float, categories: str) -> dict[str, Any]:
-    return {"score_threshold": threshold, **({"categories": categories} if categories.strip() else {})}
+    def _ask(self, data: bytes, threshold: float, categories: str, model: str | None) -> Prediction:
+        watch = self.servers[model]
+        options = {"categories": categories} if categories.strip() else {}
+        return watch.client.segment(data, task=watch.task, score_threshold=threshold, **options)
 
 
 def _read(photo: str | None) -> bytes:

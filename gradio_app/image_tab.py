@@ -188,7 +188,8 @@ class ImageTab:
             watch = self._servers[label]
             progress(0.2, desc="The server looks at the photo")
             data = Path(upload["path"]).read_bytes()
-            prediction = watch.client.segment(data, score_threshold=LOWEST_SCORE, categories="all")
+            asked = {"task": watch.task, "score_threshold": LOWEST_SCORE, "categories": "all"}
+            prediction = watch.client.segment(data, **asked)
             progress(0.8, desc="Drawing")
             result = Result.of(upload.get("orig_name") or "photo", data, prediction)
         except RequestError as error:

@@ -47,13 +47,16 @@ def shrink(frame: Image.Image) -> Image.Image:
     return picture
 
 
-def segment_frame(client: Client, frame: Image.Image, threshold: float) -> tuple[NDArray[np.uint8], Prediction]:
+def segment_frame(
+    client: Client, frame: Image.Image, threshold: float, *, task: str = "instances"
+) -> tuple[NDArray[np.uint8], Prediction]:
     """Find the objects of a frame.
 
     Args:
         client: of the server; it should not try again, since the next frame is newer.
         frame: as the camera gave it.
         threshold: the lowest score.
+        task: ``instances`` or ``semantic``.
 
     Returns:
         the small frame with its masks, (h, w, 3) uint8 RGB, and the prediction.
@@ -64,5 +67,5 @@ def segment_frame(client: Client, frame: Image.Image, threshold: float) -> tuple
     small = shrink(frame)
     file = io.BytesIO()
     small.save(file, "JPEG", quality=SENT_QUALITY)
-    prediction = client.segment(file.getvalue(), score_threshold=threshold)
+    prediction = client.segment(file.getvalue(), score_threshold=threshold, task=task)
     return render.overlay(np.asarray(small), prediction), prediction

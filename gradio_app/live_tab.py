@@ -89,9 +89,14 @@ class LiveTab:
         if picture is None:
             return gr.skip(), "The camera is off.", meter
         try:
-            drawn, prediction = segment_frame(self._servers[label].live_client, picture, threshold)
+            watch = self._servers[label]
+            drawn, prediction = segment_frame(watch.live_client, picture, threshold, task=watch.task)
         except RequestError as error:
             return gr.skip(), f"⚠️ {error.message} The live view goes on as soon as it answers.", meter
         rate = meter.frame()
         took = sum(prediction.timing_ms.values())
-        return drawn, f"**{rate:.1f} frames a second** · {len(prediction.instances)} found · {took:.0f} ms", meter
+        return (
+            drawn,
+            f"**{rate:.1f} frames a second** · {len(prediction.instances) + len(prediction.segments)} found · {took:.0f} ms",
+            meter,
+        )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gradio_app.regions import regions
 from pointrend import image, render
 from pointrend.cutouts import cutouts
 from pointrend.prediction import Instance, Prediction
@@ -57,6 +58,7 @@ class Result:
         screen: (h, w, 3) uint8 RGB, the photo as it is shown.
         scaled: the same prediction for ``screen``.
         labels: of all instances: an object keeps its name whatever is hidden.
+        is_map: whether a semantic model answered: the instances are its categories' regions, and nothing has a score.
     """
 
     file_name: str
@@ -65,6 +67,7 @@ class Result:
     screen: Picture = field(repr=False)
     scaled: Prediction = field(repr=False)
     labels: tuple[str, ...]
+    is_map: bool = False
 
     @classmethod
     def of(cls, file_name: str, data: bytes, prediction: Prediction) -> Result:
@@ -77,8 +80,14 @@ class Result:
         screen = _fitted(photo)
         # What was sent need not be kept twice: the prediction refers to the photo for notebooks only.
         prediction = prediction.on(None)
+        is_map = prediction.task == "semantic"
+        if is_map:
+            prediction = regions(prediction)
+            labels = tuple(instance.category for instance in prediction.instances)
+        else:
+            labels = tuple(render.labels(prediction))
         scaled = prediction if screen.shape == photo.shape else _scaled(prediction, screen.shape[1], screen.shape[0])
-        return cls(file_name, data, prediction, screen, scaled, tuple(render.labels(prediction)))
+        return cls(file_name, data, prediction, screen, scaled, labels, is_map)
 
     def categories(self) -> list[str]:
         """Names of what was found, the best first."""

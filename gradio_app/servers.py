@@ -101,6 +101,12 @@ class Watch:
                 self._lock.release()
         return self._state
 
+    @property
+    def task(self) -> str:
+        """What to ask for: ``instances``, or ``semantic`` of a model that finds no single objects."""
+        tasks = self.state().about.get("tasks", {})
+        return "semantic" if tasks and "instances" not in tasks else "instances"
+
     def _ask(self) -> State:
         try:
             about = self._quick.describe()

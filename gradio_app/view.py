@@ -40,7 +40,7 @@ def _row(result: Result, index: int) -> list[str]:
     area = width * height if instance.area is None else instance.area
     return [
         result.labels[index],
-        f"{instance.score:.0%}",
+        "" if result.is_map else f"{instance.score:.0%}",
         f"{width:.0f} x {height:.0f}",
         f"{area / (result.prediction.width * result.prediction.height):.1%}",
     ]
@@ -59,11 +59,15 @@ def summary(result: Result, choice: Choice) -> str:
     took = f"{sum(prediction.timing_ms.values()) / 1000:.2f} s on the server"
     if choice.chosen in visible:
         name, score, size, share = _row(result, choice.chosen)
-        return f"**{name}**: {score} sure, {size} pixels, {share} of the photo. Select it again to show all."
+        sure = f"{score} sure, " if score else ""
+        return f"**{name}**: {sure}{size} pixels, {share} of the photo. Select it again to show all."
     hidden = len(prediction.instances) - len(visible)
     if not visible:
         reason = "Lower the threshold or tick more categories" if hidden else "The model is sure of nothing here"
         return f"Nothing to show. {reason} ({hidden} less certain or hidden, {took})."
+    if result.is_map:
+        named = _listed([result.labels[index] for index in visible])
+        return f"**{named}** in {prediction.width} x {prediction.height} pixels ({took})."
     counts = Counter(prediction.instances[index].category for index in visible)
     found = ", ".join(f"{count} x {category}" for category, count in counts.most_common())
     return f"**Found {found}** in {prediction.width} x {prediction.height} pixels ({took})."

@@ -1,0 +1,85 @@
+"""A semantic model on the page: its categories' regions stand where objects do."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gradio_app import view
+from gradio_app.api import Functions
+from gradio_app.image_tab import ImageTab
+from gradio_app.live import segment_frame
+from gradio_app.regions import regions
+from gradio_app.result import SEMANTIC, VIEWS, Choice, Result
+from gradio_app.servers import Server, Servers
+from handler.archive import build
+from pointrend.prediction import Prediction, Segment
+from pointrend.processes import free_ports
+from pointrend.rle import encode_crop
+from pointrend.torchserve import Ports, TorchServe
+from pointrend.weights import zoo
+from pointrend.weights.convert import convert
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+CASE = GOLDEN / "semantic_cityscapes19_landscape"
+PHOTO = GOLDEN / "images" / "coffee_600x400.png"
+SIZE = 60, 80
+
+
+def segment(category_id: int, category: str, x: int, y: int, width: int, height: int) -> Segment:
+    mask = encode_crop(np.ones((height, width), dtype=np.bool_), x, y, *SIZE)
+    return Segment(category_id, category, width * height, mask)
+
+
+def prediction() -> Prediction:
+    found = segment(7, "road", 0, 40, 80, 20), segment(23, "sky", 10, 0, 20, 10)
+    return Prediction(SIZE[1], SIZE[0], (), {"name": "m", "version": "1"}, task="semantic", segments=found)
+
+
+def test_a_region_is_an_object_without_a_score() -> None:
+    road, sky = regions(prediction()).instances
+    assert (road.category, road.bbox, road.area) == ("road", (0, 40, 80, 20), 1600)
+    assert (sky.category, sky.bbox, sky.mask().sum()) == ("sky", (10, 0, 20, 10), 200)
+
+
+def test_the_page_shows_and_names_regions() -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (SIZE[1], SIZE[0]), (128, 128, 128)).save(file, "PNG")
+    result = Result.of("street.png", file.getvalue(), prediction())
+    choice = Choice(threshold=0.95)
+    assert result.labels == ("road", "sky")
+    assert result.visible(choice) == [0, 1]
+    assert view.table(result, choice)["data"][0] == ["road", "", "80 x 20", "33.3%"]
+    assert view.summary(result, choice).startswith("**road and sky** in 80 x 60 pixels")
+    chosen = Choice(threshold=0.95, chosen=1)
+    assert view.summary(result, chosen) == "**sky**: 20 x 10 pixels, 4.2% of the photo. Select it again to show all."
+    for name in VIEWS[:3]:
+        assert (result.picture(Choice(name)) != result.screen).any(axis=2)[38:].any()
+    assert result.at(15, 5, choice) == 1
+
+
+@pytest.mark.server
+def test_a_served_semantic_model_is_asked_for_what_it_can(tmp_path: Path) -> None:
+    import gradio as gr
+
+    name = "cityscapes-semantic-r101-1x"
+    folder = convert(CASE / "model_final.pkl", CASE / "config.yaml", tmp_path / name, zoo.find(name).info)
+    build(folder.path, tmp_path / "store")
+    with TorchServe(tmp_path / "store", Ports(*free_ports(6))) as server:
+        server.wait_ready()
+        servers = Servers([Server("Streets", server.url)])
+        answer = Functions(servers).segment(str(PHOTO))
+        assert answer["task"] == "semantic"
+        names = [each["category"] for each in answer["segments"]]
+        drawn, live = segment_frame(servers[None].live_client, Image.open(PHOTO), 0.5, task=servers[None].task)
+        assert live.segments
+        assert drawn.shape[1] == 320
+        with gr.Blocks():
+            tab = ImageTab(servers, gr.Dropdown(servers.labels))
+        shown = tab.segment({"path": str(PHOTO), "orig_name": "coffee.png"}, None, SEMANTIC, 0.5, 0.5)
+        assert [row[0] for row in shown[tab.table]["data"]] == names
+        assert shown[tab.result]["value"].shape == (400, 600, 3)
