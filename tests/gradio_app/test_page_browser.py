@@ -24,6 +24,8 @@ from visits import (
     wait_for_another_picture,
 )
 
+from pointrend.image import ImageLimits
+
 pytestmark = [pytest.mark.server, pytest.mark.browser]
 
 
@@ -220,3 +222,14 @@ def test_the_layout_fits_the_screen(browser, page_url, width, height, theme):
         for name in ("Image", "Live", "How PointRend works"):
             open_tab(page, name)
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_file_over_the_limit_is_refused_before_it_is_sent(page, tmp_path):
+    big = tmp_path / "big.jpg"
+    big.write_bytes(b"\xff\xd8" + bytes(ImageLimits().max_bytes))
+
+    page.locator("#photo input[type=file]").set_input_files(big)
+
+    said = page.get_by_test_id("toast-body").get_by_text(re.compile(r"maximum allowed size of 20\.0 Mb.*big\.jpg"))
+    expect(said.first).to_be_visible(timeout=PATIENCE_MS)
+    choose_astronaut(page)  # the page is not stuck
