@@ -26,7 +26,7 @@ def folder(tmp_path):
 
 
 def test_the_readme_has_the_snippets_that_are_tested_here():
-    assert len(snippets("bash")) == 3
+    assert len(snippets("bash")) == 4
     assert len(snippets("python")) == 3
 
 
@@ -62,6 +62,17 @@ def test_the_command_line_writes_every_form(folder):
         "png/photo.png",
         "overlay/photo.png",
     } <= written
+
+
+@pytest.mark.slow
+def test_the_batch_writes_its_parts(folder):
+    (folder / "photos").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (folder / "photos" / name).write_bytes(DEMO_PHOTO.read_bytes())
+    command = snippets("bash")[3].replace("pointrend ", f"{sys.executable} -m pointrend ")
+    assert "2 done" in run(["bash", "-ec", command], folder)
+    rows = [json.loads(line) for line in (folder / "results" / "part-00000.jsonl").read_text().splitlines()]
+    assert [row["file_name"] for row in rows] == ["a.jpg", "b.jpg"]
 
 
 def test_the_options_are_documented():
