@@ -59,7 +59,14 @@ def archive(
 @app.command("eval")
 def evaluate(
     data: Annotated[Path, typer.Option(help="Labelled photos: instances_SPLIT.json in COCO's format, and images/.")],
-    model: Model = "demo",
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="demo, a published model, or a model's folder. Repeat it for cross-validation: the models that were "
+            "trained with --fold 1/N to N/N, in this order, each judge the photos that they did not learn from. "
+            "[default: demo]"
+        ),
+    ] = None,
     split: Annotated[str, typer.Option(help="Which part of the data.")] = "val",
     limit: Annotated[int | None, typer.Option(help="So many photos only, taken evenly from all.")] = None,
     heads: Annotated[str | None, typer.Option(help="Of refined, coarse, conv; all that the model has.")] = None,
@@ -72,7 +79,7 @@ def evaluate(
     from pointrend.evaluation.run import evaluate as run
 
     names = None if heads is None else tuple(name.strip() for name in heads.split(","))
-    run(Settings(model, data, split, limit, names, out, bootstrap, sheet), Console())
+    run(Settings(tuple(model or ["demo"]), data, split, limit, names, out, bootstrap, sheet), Console())
 
 
 @app.command()
@@ -91,8 +98,12 @@ def train(
     workers: Annotated[int, typer.Option(help="Processes that prepare photos.", min=0, max=64)] = 1,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
     save_every: Annotated[str, typer.Option(help="How often the state is saved: what a kill may cost.")] = "45s",
+    fold: Annotated[
+        str | None, typer.Option(help="Leave out this part of the photos, such as 2/3, for cross-validation.")
+    ] = None,
 ) -> None:
     """Train or fine-tune a PointRend; run again after a kill, it has lost less than a minute."""
+    from pointrend.folds import Fold
     from pointrend.training.budget import seconds
     from pointrend.training.run import train as run_training
 
@@ -107,6 +118,7 @@ def train(
         workers=workers,
         seed=seed,
         save_every=seconds(save_every),
+        fold=None if fold is None else Fold.parse(fold),
     )
     typer.echo(f"{folder.path}: {folder.info.name}, {folder.weights.stat().st_size / 2**20:.1f} MiB")
 

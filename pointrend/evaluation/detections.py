@@ -15,6 +15,7 @@ from pointrend.categories import ALL_CATEGORIES
 from pointrend.config import ModelConfig
 from pointrend.errors import DataError, InvalidOption, RequestError
 from pointrend.evaluation.ground_truth import Photo
+from pointrend.folds import fold_of
 from pointrend.image import decode
 from pointrend.modeling.rcnn import RCNN, Detections
 from pointrend.options import FULL_REFINEMENT, Options
@@ -76,11 +77,11 @@ def choose_heads(wanted: Sequence[str] | None, config: ModelConfig) -> tuple[str
     return tuple(head for head in present if wanted is None or head in wanted)
 
 
-def run(folder: ModelFolder, photos: Iterable[Photo], heads: Sequence[str]) -> Answers:
+def run(folders: Sequence[ModelFolder], photos: Iterable[Photo], heads: Sequence[str]) -> Answers:
     """Run a model over photos, as AP asks for: everything from score 0.05 on, at most 100 a photo.
 
     Args:
-        folder: the model.
+        folders: the model; or, for cross-validation, one a fold, which sees that fold's photos only.
         photos: read one at a time; wrap them to show progress.
         heads: at least one of :func:`choose_heads`.
 
@@ -88,20 +89,25 @@ def run(folder: ModelFolder, photos: Iterable[Photo], heads: Sequence[str]) -> A
         DataError: a photo cannot be read, or has another size than its label says.
         CheckpointError: the weights cannot be read or do not fit.
     """
-    network = DetectOnce(folder.config)
-    load_into(network, read_checkpoint(folder.weights))
-    segmenter = Segmenter(network.eval(), folder.info)
-    options = {head: _options(head, folder.config) for head in heads}
+    segmenters = [_segmenter(folder) for folder in folders]
+    options = {head: _options(head, folders[0].config) for head in heads}
     by_head: dict[str, dict[int, Prediction]] = {head: {} for head in heads}
     seconds = 0.0
     for photo in photos:
         started = time.perf_counter()
         image = _decode(photo)
+        segmenter = segmenters[fold_of(photo.path.name, len(segmenters))]
         for index, head in enumerate(heads):
             by_head[head][photo.id] = segmenter(image, options[head])
             if index == 0:
                 seconds += time.perf_counter() - started
     return Answers(by_head, seconds)
+
+
+def _segmenter(folder: ModelFolder) -> Segmenter:
+    network = DetectOnce(folder.config)
+    load_into(network, read_checkpoint(folder.weights))
+    return Segmenter(network.eval(), folder.info)
 
 
 def _options(head: str, config: ModelConfig) -> Options:

@@ -7,7 +7,7 @@ import json
 import platform
 import shlex
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from pointrend.errors import InvalidOption
+from pointrend.errors import ConfigError, InvalidOption
 from pointrend.evaluation.bootstrap import Resampled, difference, reliability, resamples
 from pointrend.evaluation.contact_sheet import choose, contact_sheet
 from pointrend.evaluation.detections import Answers, choose_heads, run
@@ -36,7 +36,8 @@ class Settings:
     """What to judge, and how.
 
     Attributes:
-        model: a model's name or folder.
+        models: a model's name or folder; several for cross-validation: the first judges the first fold of as many, and
+            so on.
         data: a folder with ``instances_SPLIT.json`` and ``images``.
         split: which part of the data.
         limit: so many photos only, taken evenly from all; None takes all.
@@ -46,7 +47,7 @@ class Settings:
         sheet: photos on the contact sheet.
     """
 
-    model: str
+    models: tuple[str, ...]
     data: Path
     split: str = "val"
     limit: int | None = None
@@ -57,7 +58,10 @@ class Settings:
 
     def command(self) -> str:
         """The command line; folders by their last name, since a report is read on other machines."""
-        words = ["pointrend", "eval", "--model", Path(self.model).name, "--data", self.data.resolve().name]
+        words = ["pointrend", "eval"]
+        for model in self.models:
+            words += ["--model", Path(model).name]
+        words += ["--data", self.data.resolve().name]
         if self.split != "val":
             words += ["--split", self.split]
         if self.limit is not None:
@@ -78,13 +82,17 @@ def evaluate(settings: Settings, console: Console) -> Report:
         InvalidOption: a setting is out of range, or the model lacks a head.
     """
     _check(settings)
-    folder = ModelFolder.open(settings.model)
+    folders = [ModelFolder.open(model) for model in settings.models]
+    folder = folders[0]
+    for other in folders[1:]:
+        if other.info.categories != folder.info.categories or other.config != folder.config:
+            raise ConfigError(f"{other.path} is another network than {folder.path}: they cannot be judged as one.")
     heads = choose_heads(settings.heads, folder.config)
     truth = GroundTruth.read(settings.data, settings.split, folder.info.categories).limited(settings.limit)
     photos = track(truth.photos, "Detecting", console=console, transient=True)
-    answers = run(folder, photos, heads)
+    answers = run(folders, photos, heads)
     with console.status("Judging"):
-        report = judge(truth, answers, settings, folder)
+        report = judge(truth, answers, settings, folders)
     for table in tables(report):
         console.print(table.to_rich())
     console.print(f"Mask AP50 of at least 20: {', '.join(report.reliable) or 'no category'}", highlight=False)
@@ -95,14 +103,14 @@ def evaluate(settings: Settings, console: Console) -> Report:
     return report
 
 
-def judge(truth: GroundTruth, answers: Answers, settings: Settings, folder: ModelFolder) -> Report:
+def judge(truth: GroundTruth, answers: Answers, settings: Settings, folders: Sequence[ModelFolder]) -> Report:
     """Judge what a model found.
 
     Args:
         truth: what there was to find.
         answers: of one head or more.
         settings: what was asked for.
-        folder: the model.
+        folders: the model, or one a fold.
     """
     judging = Judge(truth)
     # Every head has the same boxes.
@@ -119,7 +127,9 @@ def judge(truth: GroundTruth, answers: Answers, settings: Settings, folder: Mode
     sources = Counter(photo.source for photo in truth.photos)
     return Report(
         command=settings.command(),
-        model=ModelStamp(folder.info.name, folder.info.version, _sha256(folder.weights)),
+        model=ModelStamp(
+            folders[0].info.name, folders[0].info.version, _sha256([folder.weights for folder in folders])
+        ),
         split=settings.split,
         photos=len(truth.photos),
         objects=sum(not item.crowd for item in truth.objects),
@@ -184,9 +194,12 @@ def _coco_results(predictions: Mapping[int, Prediction]) -> list[dict[str, Any]]
     ]
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _sha256(paths: Sequence[Path]) -> str:
+    """Of the weights; of several models', all of them one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _processor() -> str:

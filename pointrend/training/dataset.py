@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 
 from pointrend.errors import DataError, RequestError
 from pointrend.evaluation.ground_truth import UNNAMED_SOURCE, read_json, to_rle
+from pointrend.folds import Fold
 from pointrend.image import ImageLimits, decode
 from pointrend.rle import decode_crop
 from pointrend.weights.folder import Category
@@ -116,6 +117,17 @@ class Annotations:
 
     def __getitem__(self, index: int) -> Photo:
         return self.photos[index]
+
+    def without(self, fold: Fold) -> Annotations:
+        """What is left once a part of the photos is kept for judging.
+
+        Raises:
+            DataError: nothing is left.
+        """
+        kept = tuple(photo for photo in self.photos if not fold.holds(photo.path.name))
+        if not any(photo.objects for photo in kept):
+            raise DataError(f"Without its fold {fold.number + 1}/{fold.folds} the data has no object left.")
+        return replace(self, photos=kept)
 
     @classmethod
     def read(cls, path: Path, images: Path, categories: Sequence[int] | None = None) -> Annotations:

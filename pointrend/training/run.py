@@ -12,6 +12,7 @@ import yaml
 from rich.console import Console
 
 from pointrend.errors import CheckpointError, ConfigError
+from pointrend.folds import Fold
 from pointrend.modeling.rcnn import RCNN
 from pointrend.training.initialise import load_fitting, load_trunk, randomise
 from pointrend.training.log import CSV_NAME, CURVE_NAME, Log, draw_curve
@@ -38,6 +39,7 @@ def train(
     workers: int = 1,
     seed: int = 0,
     save_every: float = SAVE_EVERY,
+    fold: Fold | None = None,
     console: Console | None = None,
 ) -> ModelFolder:
     """Train until the budget is used up; called again, it goes on where it stopped or was killed.
@@ -53,6 +55,7 @@ def train(
         workers: processes that prepare photos; 0 prepares them in this one.
         seed: of everything random.
         save_every: seconds between two states on disk.
+        fold: the part of the photos that is not learnt from, for cross-validation.
         console: where it speaks.
 
     Returns:
@@ -71,6 +74,8 @@ def train(
     settings = Settings.from_file(_recipe_path(recipe))
     settings = replace(settings, init=settings.init if init is None else init)
     annotations = Annotations.read(data / "instances_train.json", data / "images", settings.categories or None)
+    if fold is not None:
+        annotations = annotations.without(fold)
     categories = annotations.categories
     settings = settings.for_classes(len(categories))
     if threads is not None:

@@ -16,8 +16,10 @@ from pointrend.errors import ConfigError, DataError, InvalidOption
 from pointrend.evaluation.contact_sheet import choose
 from pointrend.evaluation.detections import choose_heads, run
 from pointrend.evaluation.ground_truth import GroundTruth, Photo
+from pointrend.folds import fold_of
 from pointrend.image import decode
 from pointrend.options import Options
+from pointrend.weights.checkpoint import read_checkpoint, save_safetensors
 from pointrend.weights.folder import ModelFolder
 
 DEMO = Path(__file__).parents[1] / "demo"
@@ -87,6 +89,31 @@ def test_the_report_says_what_was_run(evaluated, data):
     }
     for item in report["differences"]:
         assert item["ap"]["low"] <= item["ap"]["value"]
+
+
+def test_in_cross_validation_each_model_sees_its_own_fold(data, tmp_path):
+    """The second model is blind: what it should have found is missed."""
+    demo, blind = ModelFolder.open("demo").path, tmp_path / "blind"
+    shutil.copytree(demo, blind)
+    state = read_checkpoint(blind / "model.safetensors")
+    state["roi_heads.box_predictor.cls_score.bias"][-1] = 1e4  # everything is background
+    save_safetensors(state, blind / "model.safetensors")
+    names = {0: [], 1: []}
+    for photo in GroundTruth.read(data, "val", ModelFolder.open(demo).info.categories).photos:
+        names[fold_of(photo.path.name, 2)].append(photo.id)
+    assert all(names.values())
+
+    result = invoke("--data", data, "--out", tmp_path / "out", "--bootstrap", 0, "--model", demo, "--model", blind)
+
+    assert result.exit_code == 0, result.output
+    seen = {item["image_id"] for item in json.loads((tmp_path / "out" / "detections.json").read_text())}
+    assert seen == set(names[0])
+
+
+def test_different_networks_are_not_judged_as_one(data):
+    result = invoke("--data", data, "--model", "demo", "--model", DEMO / "reference_model")
+    assert isinstance(result.exception, ConfigError)
+    assert "cannot be judged as one" in str(result.exception)
 
 
 def test_detections_are_coco_results(evaluated, data):
@@ -196,7 +223,7 @@ def test_each_head_draws_what_the_segmenter_would(data):
     folder = ModelFolder.open("demo")
     photos = GroundTruth.read(data, "val", folder.info.categories).photos[:2]
 
-    answers = run(folder, photos, choose_heads(None, folder.config))
+    answers = run([folder], photos, choose_heads(None, folder.config))
 
     segmenter = pointrend.load("demo")
     asked = {"refined": {}, "coarse": {"refinement": 0}, "conv": {"mask_head": "conv"}}

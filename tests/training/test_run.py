@@ -17,6 +17,7 @@ from PIL import Image
 import pointrend
 from pointrend.config import ModelConfig
 from pointrend.errors import CheckpointError
+from pointrend.folds import Fold, fold_of
 from pointrend.options import Options
 from pointrend.training.log import CSV_NAME, CURVE_NAME, read_rows
 from pointrend.training.run import train
@@ -86,3 +87,13 @@ def test_a_state_of_another_recipe_is_not_taken_up(tmp_path: Path, data: Path, r
 def test_a_trunk_that_is_not_installed_is_named(tmp_path: Path, data: Path, recipe: Path) -> None:
     with pytest.raises(CheckpointError, match="pip install no_such_package"):
         train(recipe, data, tmp_path, 1.0, init="no_such_package:weights.pth", workers=0)
+
+
+def test_a_fold_is_not_learnt_from(
+    tmp_path: Path, data: Path, recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [path.name for path in (data / "images").iterdir() if path.name.startswith("train")]
+    train(recipe, data, tmp_path, 0.5, fold=Fold.parse("2/3"), workers=0)
+    left = sum(fold_of(name, 3) != 1 for name in names)
+    assert 0 < left < len(names)
+    assert f"{left} photos, 3 categories" in capsys.readouterr().out
