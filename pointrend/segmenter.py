@@ -18,6 +18,7 @@ from pointrend.categories import wanted_indices
 from pointrend.config import ModelConfig
 from pointrend.errors import InvalidOption
 from pointrend.mask_encoding import encode_mask
+from pointrend.mask_heads import no_conv_head
 from pointrend.modeling.network import build_network
 from pointrend.modeling.paste import paste_mask
 from pointrend.modeling.point_rend import subdivision_plan
@@ -182,13 +183,7 @@ class Segmenter:
 
     def _check_head(self, options: Options) -> None:
         if options.mask_head == "conv" and not self.has_conv_head:
-            raise InvalidOption(
-                f"The model {self.info.name} carries no convolutional mask head; mask_head can only be point.",
-                field="mask_head",
-                limit=["point"],
-                value="conv",
-                code="missing_mask_head",
-            )
+            raise no_conv_head(self.info.name)
         refines = self.has_points and options.mask_head == "point"
         if options.points and not refines:
             raise InvalidOption(

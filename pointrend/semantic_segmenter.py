@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pointrend.categories import wanted_indices
 from pointrend.errors import InvalidOption
+from pointrend.mask_heads import no_conv_head
 from pointrend.modeling.semantic import SemanticPointRend
 from pointrend.options import Options
 from pointrend.prediction import Prediction
@@ -88,10 +89,4 @@ class SemanticSegmenter:
                 code="unsupported_combination",
             )
         if options.mask_head == "conv":
-            raise InvalidOption(
-                f"The model {self.info.name} carries no convolutional mask head; mask_head can only be point.",
-                field="mask_head",
-                limit=["point"],
-                value="conv",
-                code="missing_mask_head",
-            )
+            raise no_conv_head(self.info.name)
