@@ -95,8 +95,5 @@ class LiveTab:
             return gr.skip(), f"⚠️ {error.message} The live view goes on as soon as it answers.", meter
         rate = meter.frame()
         took = sum(prediction.timing_ms.values())
-        return (
-            drawn,
-            f"**{rate:.1f} frames a second** · {len(prediction.instances) + len(prediction.segments)} found · {took:.0f} ms",
-            meter,
-        )
+        found = len(prediction.instances) + len(prediction.segments)
+        return drawn, f"**{rate:.1f} frames a second** · {found} found · {took:.0f} ms", meter
