@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import time
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from pointrend.categories import wanted_indices
+from pointrend.config import SemanticConfig
 from pointrend.errors import InvalidOption
 from pointrend.mask_heads import no_conv_head
-from pointrend.modeling.semantic import SemanticPointRend
 from pointrend.options import Options
 from pointrend.prediction import Prediction
 from pointrend.preprocess import check_photo, resize, to_input
 from pointrend.semantics import ClassMap, segments
 from pointrend.weights.folder import ModelInfo
+
+
+class SemanticNetwork(Protocol):
+    """What gives each pixel a class; :class:`~pointrend.modeling.semantic.SemanticPointRend` says what each part is."""
+
+    @property
+    def config(self) -> SemanticConfig:
+        """How a photo enters the network."""
+
+    def classify(
+        self, images: Tensor, image_size: tuple[int, int], photo_size: tuple[int, int], refinement: int
+    ) -> Tensor:
+        """The class of each of the photo's pixels: (H, W) int16."""
 
 
 class SemanticSegmenter:
@@ -31,7 +46,7 @@ class SemanticSegmenter:
     has_points = True
     has_conv_head = False
 
-    def __init__(self, model: SemanticPointRend, info: ModelInfo) -> None:
+    def __init__(self, model: SemanticNetwork, info: ModelInfo) -> None:
         self.model = model
         self.info = info
 
