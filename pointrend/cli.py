@@ -88,7 +88,7 @@ def train(
         str, typer.Argument(help="A recipe (YAML), or the name of one that comes with the package: demo.")
     ],
     data: Annotated[Path, typer.Option(help="instances_train.json in COCO's format beside a folder images/.")],
-    budget: Annotated[str, typer.Option(help="Time to train, over all runs: 90s, 25m or 2h.")] = "25m",
+    budget: Annotated[str, typer.Option(help="Over all runs: a time (90s, 25m, 2h) or 600steps.")] = "25m",
     out: Annotated[Path, typer.Option(help="Receives state, log, curve and model; a second run goes on here.")] = Path(
         "training"
     ),
@@ -104,14 +104,14 @@ def train(
 ) -> None:
     """Train or fine-tune a PointRend; run again after a kill, it has lost less than a minute."""
     from pointrend.folds import Fold
-    from pointrend.training.budget import seconds
+    from pointrend.training.budget import Budget, seconds
     from pointrend.training.run import train as run_training
 
     folder = run_training(
         recipe,
         data,
         out,
-        seconds(budget),
+        Budget.parse(budget),
         init=init,
         device=device,
         threads=threads,

@@ -14,12 +14,14 @@ from rich.console import Console
 from pointrend.errors import CheckpointError, ConfigError
 from pointrend.folds import Fold
 from pointrend.modeling.rcnn import RCNN
+from pointrend.training.budget import Budget
 from pointrend.training.initialise import load_fitting, load_trunk, randomise
 from pointrend.training.log import CSV_NAME, CURVE_NAME, Log, draw_curve
 from pointrend.training.optimiser import MovingAverage, build_optimiser, freeze
 from pointrend.training.settings import Settings
 from pointrend.training.state import STATE_NAME, Progress, load_state
 from pointrend.training.trainer import SAVE_EVERY, Trainer
+from pointrend.weights import zoo
 from pointrend.weights.checkpoint import READERS, read_checkpoint, save_safetensors
 from pointrend.weights.folder import CONFIG, INFO, PACKAGED, WEIGHTS, Category, ModelFolder, ModelInfo
 
@@ -31,7 +33,7 @@ def train(
     recipe: str | Path,
     data: Path,
     out: Path,
-    budget: float,
+    budget: Budget,
     *,
     init: str | None = None,
     device: str | None = None,
@@ -48,7 +50,7 @@ def train(
         recipe: a YAML file, or the name of one that comes with the package (``demo``).
         data: ``instances_train.json`` in COCO's format beside a folder ``images``.
         out: receives the state, the log, the curve and, in the end, the model.
-        budget: seconds of training in all, over all runs.
+        budget: of training in all, over all runs.
         init: in place of the recipe's.
         device: ``cpu`` or ``cuda``; None takes a GPU where there is one.
         threads: torch's CPU threads; None leaves its own choice.
@@ -97,9 +99,9 @@ def train(
     console.print(
         f"{len(annotations)} photos, {len(categories)} categories, {weights:,} weights; "
         f"{'goes on' if resumes else 'starts'} at step {progress.step}, "
-        f"{progress.seconds:.0f} of {budget:.0f} s, on {target}"
+        f"{budget.used(progress):.0f} of {budget}, on {target}"
     )
-    if progress.seconds < budget:
+    if not budget.is_used_up(progress):
         trainer = Trainer(model, optimiser, average, settings, out, target, save_every=save_every)
         stream = batches(annotations, settings, seed=seed, position=progress.step * settings.batch, workers=workers)
         with Log(out, step=progress.step) as log:
@@ -134,7 +136,7 @@ def _recipe_path(recipe: str | Path) -> Path:
 def _initialise(model: RCNN, init: str, categories: tuple[Category, ...], console: Console) -> None:
     """Load what the recipe names: a model, a checkpoint, or a trunk in an installed package."""
     path = Path(init).expanduser()
-    if init in PACKAGED or path.is_dir():
+    if init in PACKAGED or init in zoo.names() or path.is_dir():
         folder = ModelFolder.open(init)
         loaded = load_fitting(model, read_checkpoint(folder.weights), categories, folder.info.categories)
     elif ":" in init and not path.exists():
@@ -150,7 +152,7 @@ def _initialise(model: RCNN, init: str, categories: tuple[Category, ...], consol
         # A bare checkpoint does not name its categories: its rows are taken where their number fits.
         loaded = load_fitting(model, state, categories, categories)
     else:
-        raise ConfigError(f"init: {init!r} is no model, no model folder, no checkpoint and no PACKAGE:FILE.")
+        raise ConfigError(f"init: {init!r} is no model's name, no model folder, no checkpoint and no PACKAGE:FILE.")
     console.print(
         f"From {init}: {len(loaded.whole)} tensors as they are, {len(loaded.by_category)} by category"
         + (f", {len(loaded.remade)} made anew: {', '.join(loaded.remade)}" if loaded.remade else "")

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from pointrend.config import ModelConfig
+from pointrend.config import ModelConfig, SemanticConfig, config_from_dict, read_config
 from pointrend.errors import ConfigError
 from pointrend.training.objective import Recipe
 
@@ -99,7 +99,12 @@ class Settings:
         for key, value in values.items():
             values[key] = _checked(key, value)
         model = tree["model"]
-        network = ModelConfig.from_file(folder / model) if isinstance(model, str) else ModelConfig.from_dict(model)
+        network = read_config(folder / model) if isinstance(model, str) else config_from_dict(model)
+        if isinstance(network, SemanticConfig):
+            raise ConfigError(
+                "model asks for a semantic network (MODEL.META_ARCHITECTURE SemanticSegmentor), which can be served, "
+                "but not trained: training is for PointRend's and Mask R-CNN's instances (GeneralizedRCNN)."
+            )
         return cls(model=network, steps=_steps(tree.get("steps", {})), **values)
 
     def for_classes(self, count: int) -> Settings:

@@ -1,4 +1,4 @@
-"""The training loop: a batch, its losses, a step; a log, a state on disk; until the budget of time is used up."""
+"""The training loop: a batch, its losses, a step; a log, a state on disk; until the budget is used up."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pointrend.errors import TrainingError
 from pointrend.modeling.rcnn import RCNN
+from pointrend.training.budget import Budget
 from pointrend.training.log import Log
 from pointrend.training.objective import step_losses
 from pointrend.training.optimiser import MovingAverage, set_rate
@@ -65,13 +66,13 @@ class Trainer:
         self._save_every = save_every
         self._unfit = 0
 
-    def run(self, batches: Iterator[list[Sample]], progress: Progress, budget: float, log: Log) -> Progress:
-        """Train until ``progress.seconds`` reaches the budget.
+    def run(self, batches: Iterator[list[Sample]], progress: Progress, budget: Budget, log: Log) -> Progress:
+        """Train until the budget is used up.
 
         Args:
             batches: endless.
             progress: where to begin.
-            budget: seconds, of all runs together.
+            budget: of all runs together.
             log: receives the losses.
 
         Raises:
@@ -82,10 +83,10 @@ class Trainer:
         recent: dict[str, float] = {}
         saved = time.monotonic()
         with _bar() as bar:
-            task = bar.add_task("training", total=budget, text="")
-            while progress.seconds < budget:
+            task = bar.add_task("training", total=budget.amount, text="")
+            while not budget.is_used_up(progress):
                 began = time.monotonic()
-                figures = self.step(next(batches), progress.step, progress.seconds / budget)
+                figures = self.step(next(batches), progress.step, budget.used(progress) / budget.amount)
                 took = time.monotonic() - began
                 progress = replace(progress, step=progress.step + 1, seconds=progress.seconds + took)
                 speeds.append(took)
@@ -95,7 +96,7 @@ class Trainer:
                     log.add(progress.step, {**recent, "images_per_second": speed, "seconds": progress.seconds})
                     bar.update(
                         task,
-                        completed=progress.seconds,
+                        completed=budget.used(progress),
                         text=f"step {progress.step}  loss {recent['loss_total']:.3f}  {speed:.1f} images/s",
                     )
                     if not bar.console.is_terminal and progress.step % 100 == 0:

@@ -20,8 +20,10 @@ from test_up import free_server_port
 from pointrend.client import Client
 from pointrend.config import ModelConfig
 from pointrend.weights import zoo
+from pointrend.weights.convert import convert
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "pointrend_coco80_landscape"
+MASK_RCNN = GOLDEN.parent / "maskrcnn_coco80_landscape"
 # A narrow model under a published name, as a zoo of its own; its archive is kept out of the checkout's store.
 PROGRAM = """
 import sys
@@ -61,7 +63,15 @@ def test_a_published_model_is_pulled_and_served(tmp_path: Path) -> None:
     environment.pop("POINTREND_OFFLINE", None)
     port = free_server_port()
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "zoo.json"), str(tmp_path / "store")]
-    command += ["up", "--model", "coco-r50-3x", "--also", "demo", "--no-page", "--server-port", str(port)]
+    # Mask R-CNN, the published structure but narrow, as a folder of the user's own.
+    mask_rcnn = convert(
+        MASK_RCNN / "model_final.pkl",
+        MASK_RCNN / "config.yaml",
+        tmp_path / "own",
+        zoo.find("coco-mask-rcnn-r50-3x").info,
+    )
+    command += ["up", "--model", "coco-r50-3x", "--also", "demo", "--also", str(mask_rcnn.path)]
+    command += ["--no-page", "--server-port", str(port)]
     log = tmp_path / "out"
     with log.open("w") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
@@ -77,6 +87,11 @@ def test_a_published_model_is_pulled_and_served(tmp_path: Path) -> None:
         assert client.segment(Image.new("RGB", (64, 48))).width == 64
         beside = Client(f"http://127.0.0.1:{port}", model="pointrend-demo", timeout=60)
         assert len(beside.describe()["categories"]) == 17
+        third = Client(f"http://127.0.0.1:{port}", model="coco-mask-rcnn-r50-3x", timeout=60)
+        assert not third.describe()["refines_points"]
+        answered = third.segment(GOLDEN.parent / "images" / "coffee_600x400.png", score_threshold=0.3)
+        assert len(answered.instances) > 10
+        assert all(instance.area is not None for instance in answered.instances)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0, log.read_text()
     finally:

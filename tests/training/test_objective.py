@@ -81,12 +81,20 @@ def test_one_step_of_each_published_model_is_finite(path: Path) -> None:
     randomise(model)
     sample = make_sample([[10, 10, 60, 70]], [1], num_classes=config.num_classes)
     losses = step_losses(model.train(), torch.randn(1, 3, 128, 128), [sample], RECIPE)
+    masks = {"coarse", "points"} if config.point_head is not None else {"mask"}
+    assert set(losses) == {"rpn_class", "rpn_box", "box_class", "box"} | masks
     total = torch.stack(list(losses.values())).sum()
     total.backward()  # type: ignore[no-untyped-call]
     assert bool(total.isfinite())
     gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    assert len(gradients) == len(list(model.parameters()))
     assert all(bool(gradient.isfinite().all()) for gradient in gradients)
-    assert len(gradients) > 50
+    heads = model.roi_heads
+    learning = (model.backbone.fpn_lateral2.weight, heads.box_predictor.cls_score.weight, *heads.mask_head.parameters())
+    before = [parameter.detach().clone() for parameter in learning]
+    torch.optim.SGD(model.parameters(), 0.1).step()
+    assert not any(torch.equal(parameter, old) for parameter, old in zip(learning, before, strict=True))
+    assert all(bool(parameter.isfinite().all()) for parameter in learning)
 
 
 def test_a_few_steps_on_one_photo_lower_every_loss(model: RCNN) -> None:

@@ -16,9 +16,10 @@ from PIL import Image
 
 import pointrend
 from pointrend.config import ModelConfig
-from pointrend.errors import CheckpointError
+from pointrend.errors import CheckpointError, ConfigError
 from pointrend.folds import Fold, fold_of
 from pointrend.options import Options
+from pointrend.training.budget import Budget
 from pointrend.training.log import CSV_NAME, CURVE_NAME, read_rows
 from pointrend.training.run import train
 from pointrend.training.state import STATE_NAME
@@ -68,32 +69,42 @@ def test_killed_and_gone_on(tmp_path: Path, data: Path, recipe: Path) -> None:
 def test_a_finished_training_starts_another_with_fewer_categories(
     tmp_path: Path, data: Path, recipe: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = train(recipe, data, tmp_path / "first", 3.0, workers=0)
+    first = train(recipe, data, tmp_path / "first", Budget.parse("3.0s"), workers=0)
     narrow = recipe.with_name("narrow.yaml")
     narrow.write_text(recipe.read_text() + "categories: [3, 1]\n")
-    folder = train(narrow, data, tmp_path / "second", 2.0, init=str(first.path), workers=0)
+    folder = train(narrow, data, tmp_path / "second", Budget.parse("2.0s"), init=str(first.path), workers=0)
     assert [category.name for category in folder.info.categories] == ["triangle", "square"]
     assert "by category" in capsys.readouterr().out
 
 
 def test_a_state_of_another_recipe_is_not_taken_up(tmp_path: Path, data: Path, recipe: Path) -> None:
-    train(recipe, data, tmp_path, 0.5, workers=0)
+    train(recipe, data, tmp_path, Budget.parse("0.5s"), workers=0)
     narrow = recipe.with_name("narrow.yaml")
     narrow.write_text(recipe.read_text() + "categories: [3, 1]\n")
     with pytest.raises(CheckpointError, match="does not belong to this recipe"):
-        train(narrow, data, tmp_path, 5.0, workers=0)
+        train(narrow, data, tmp_path, Budget.parse("5.0s"), workers=0)
 
 
 def test_a_trunk_that_is_not_installed_is_named(tmp_path: Path, data: Path, recipe: Path) -> None:
     with pytest.raises(CheckpointError, match="pip install no_such_package"):
-        train(recipe, data, tmp_path, 1.0, init="no_such_package:weights.pth", workers=0)
+        train(recipe, data, tmp_path, Budget.parse("1.0s"), init="no_such_package:weights.pth", workers=0)
+
+
+def test_a_published_model_that_was_not_pulled_is_named(
+    tmp_path: Path, data: Path, recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POINTREND_HOME", str(tmp_path / "home"))
+    with pytest.raises(ConfigError, match="pointrend weights pull coco-r50-3x"):
+        train(recipe, data, tmp_path / "out", Budget.parse("1s"), init="coco-r50-3x", workers=0)
+    with pytest.raises(ConfigError, match="'coco-r50' is no model's name"):
+        train(recipe, data, tmp_path / "out", Budget.parse("1s"), init="coco-r50", workers=0)
 
 
 def test_a_fold_is_not_learnt_from(
     tmp_path: Path, data: Path, recipe: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = [path.name for path in (data / "images").iterdir() if path.name.startswith("train")]
-    train(recipe, data, tmp_path, 0.5, fold=Fold.parse("2/3"), workers=0)
+    train(recipe, data, tmp_path, Budget.parse("0.5s"), fold=Fold.parse("2/3"), workers=0)
     left = sum(fold_of(name, 3) != 1 for name in names)
     assert 0 < left < len(names)
     assert f"{left} photos, 3 categories" in capsys.readouterr().out

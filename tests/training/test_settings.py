@@ -61,6 +61,13 @@ def test_what_a_recipe_cannot_say(
     assert str(path) in str(raised.value)
 
 
+def test_a_semantic_network_is_not_trained(tmp_path: Path, tiny_config: ModelConfig) -> None:
+    config = Path(__file__).parents[1] / "golden" / "semantic_cityscapes19_landscape" / "config.yaml"
+    path = write(tmp_path, tiny_config, model=str(config))
+    with pytest.raises(ConfigError, match=r"a semantic network .* can be served, but not trained"):
+        Settings.from_file(path)
+
+
 def test_files_that_are_no_recipe(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         Settings.from_file(tmp_path / "none.yaml")

@@ -1,0 +1,69 @@
+"""The demo model learns three new categories in two CPU minutes, by the commands that a user types."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import toy
+import yaml
+from typer.testing import CliRunner
+
+from pointrend.cli import app
+from pointrend.weights.folder import ModelFolder
+
+PHOTOS = Path(__file__).parents[1] / "demo"
+SIDE = 128
+
+
+def invoke(*arguments: str | Path) -> str:
+    done = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert done.exit_code == 0, done.output
+    return "".join(done.output.split())  # the console breaks lines within long names
+
+
+@pytest.mark.slow
+def test_the_demo_model_learns_three_new_categories(tmp_path: Path) -> None:
+    data = toy.write(
+        tmp_path / "data",
+        train=200,
+        val=40,
+        side=SIDE,
+        train_grounds=[PHOTOS / "astronaut.png", PHOTOS / "chelsea.png"],
+        val_grounds=[PHOTOS / "coffee.png"],
+    )
+    network = ModelFolder.open("demo").config.to_dict()
+    network["INPUT"] |= {"MIN_SIZE_TEST": SIDE, "MAX_SIZE_TEST": SIDE}
+    recipe = {
+        "name": "toy",
+        "init": "demo",
+        "model": network,
+        "crop": SIDE,
+        "jitter": [0.8, 1.3],
+        "copy_paste": 0.0,
+        "batch": 4,
+        "warmup": 20,
+        "average": 0.97,
+        "frozen": ["stem", "res2"],
+        "steps": {"anchors": 128, "regions": 64, "masks": 12, "points": 98, "proposals": 100},
+    }
+    path = tmp_path / "toy.yaml"
+    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+
+    # Steps, not minutes: the same model comes out of a slow machine.
+    train = ["train", path, "--data", data, "--out", tmp_path / "out", "--budget", "160steps", "--seed", "0"]
+    said = invoke(*train, "--threads", "1", "--workers", "0")
+    assert "startsatstep0,0of160steps" in said
+    _, _, after = said.partition("madeanew:")
+    remade, _, _ = after.partition("200photos")
+    for head in ("box_predictor.cls_score", "mask_head.coarse_head.prediction", "mask_head.point_head.predictor"):
+        assert f"roi_heads.{head}.weight" in remade
+    assert "backbone" not in remade
+
+    model = tmp_path / "out" / "model"
+    assert [category.name for category in ModelFolder.open(model).info.categories] == ["square", "disc", "triangle"]
+    invoke("eval", "--model", model, "--data", data, "--out", tmp_path / "report", "--bootstrap", "0")
+    report = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
+    refined = report["masks"]["point"]["mask"]["everything"]["overall"]
+    assert refined["ap50"] >= 60, refined
