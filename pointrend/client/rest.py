@@ -80,7 +80,8 @@ class _Door:
             "timeout": httpx.Timeout(self._timeout, connect=min(self._timeout, CONNECT_SECONDS)),
             # No bound of the client's own: how many requests run at once is the caller's to say.
             "limits": httpx.Limits(max_connections=None),
-            "trust_env": not is_loopback(self._url),  # a proxy cannot reach this machine's loopback
+            # A proxy that the environment names cannot reach this machine's loopback.
+            "mounts": dict.fromkeys(("all://", "http://", "https://")) if is_loopback(self._url) else None,
         }
 
     def request(self, call: Call, token: str | None) -> dict[str, Any]:
