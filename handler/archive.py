@@ -23,6 +23,7 @@ from pathlib import Path
 
 import handler
 import pointrend
+from pointrend.engines import EAGER
 from pointrend.errors import PointRendError
 
 ARCHIVE_NAME = "pointrend"
@@ -38,13 +39,14 @@ class ArchiveError(PointRendError):
     """The archive could not be built; one readable sentence says why."""
 
 
-def build(model_folder: Path, destination: Path, name: str = ARCHIVE_NAME) -> Path:
+def build(model_folder: Path, destination: Path, name: str = ARCHIVE_NAME, *, engine: str = EAGER) -> Path:
     """Build the archive of a model; an older one is replaced only once the new one is whole.
 
     Args:
         model_folder: holds :data:`REQUIRED`.
         destination: the model store, a folder; made where it is missing.
         name: under which it is served: letters, digits, ``_``, ``-`` and ``.``, a letter or digit first.
+        engine: what computes the network there: one of :data:`pointrend.engines.NAMES`.
 
     Returns:
         the archive's path, ``destination/NAME.mar``.
@@ -69,7 +71,7 @@ def build(model_folder: Path, destination: Path, name: str = ARCHIVE_NAME) -> Pa
         # Beside the destination: renaming is atomic within one file system only. The archiver works in a folder of
         # a fixed name inside TMPDIR, so that two builds at once would mix without one of their own.
         with tempfile.TemporaryDirectory(dir=destination, prefix=".building-") as scratch:
-            staged = _stage(model_folder, Path(scratch) / "staged")
+            staged = _stage(model_folder, Path(scratch) / "staged", engine)
             archive = _run_archiver(staged, Path(scratch), name, _version(model_folder))
             final = destination / archive.name
             os.replace(archive, final)
@@ -96,7 +98,7 @@ def _version(model_folder: Path) -> str:
         raise ArchiveError(f"{model_folder / 'model.json'} names no version: {error!r}.") from error
 
 
-def _stage(model_folder: Path, staged: Path) -> Path:
+def _stage(model_folder: Path, staged: Path, engine: str) -> Path:
     """Lay out the archive's files; the archiver lifts what lies in ``content`` to the archive's root."""
     content = staged / "content"
     (content / "model").mkdir(parents=True)
@@ -109,6 +111,9 @@ def _stage(model_folder: Path, staged: Path) -> Path:
         shutil.copyfile(source / name, content / "handler" / name)
     for name in ("pointrend_handler.py", "model-config.yaml"):
         shutil.copyfile(source / name, staged / name)
+    if engine != EAGER:
+        with (staged / "model-config.yaml").open("a", encoding="utf-8") as config:
+            config.write(f"  engine: {engine}\n")  # the file ends with the handler's settings
     return staged
 
 

@@ -9,8 +9,6 @@ from pointrend.image import ImageLimits
 from pointrend.options import FORMATS, schema
 from pointrend.segmenter import AnySegmenter
 
-ENGINE = "eager"  # plain PyTorch
-
 
 def describe(segmenter: AnySegmenter, limits: ImageLimits, max_response_bytes: int) -> dict[str, Any]:
     """Name, categories, mask heads, engine, limits and options of a model.
@@ -29,7 +27,7 @@ def describe(segmenter: AnySegmenter, limits: ImageLimits, max_response_bytes: i
         "licence": info.licence,
         "categories": [{"id": category.id, "name": category.name} for category in info.categories],
         "reliable": list(info.reliable),
-        "engine": ENGINE,
+        "engine": segmenter.engine,
         "mask_heads": heads,
         "refines_points": segmenter.has_points,
         "limits": {

@@ -24,6 +24,7 @@ import pointrend  # noqa: E402
 from handler import inputs, outputs  # noqa: E402
 from handler.description import describe  # noqa: E402
 from handler.metrics import Metrics  # noqa: E402
+from pointrend.engines import EAGER  # noqa: E402
 from pointrend.errors import RequestError, ServerError  # noqa: E402
 from pointrend.image import ImageLimits, decode  # noqa: E402
 from pointrend.options import Options  # noqa: E402
@@ -43,8 +44,8 @@ class PointRendHandler:
         """Load the model of the archive.
 
         Args:
-            context: TorchServe's; ``model_yaml_config["handler"]`` (all of it optional) may set ``threads``,
-                ``max_image_bytes``, ``max_image_pixels``, ``max_image_side`` and ``max_response_bytes``.
+            context: TorchServe's; ``model_yaml_config["handler"]`` (all of it optional) may set ``engine``,
+                ``threads``, ``max_image_bytes``, ``max_image_pixels``, ``max_image_side`` and ``max_response_bytes``.
         """
         settings = (context.model_yaml_config or {}).get("handler") or {}
         defaults = ImageLimits()
@@ -55,7 +56,7 @@ class PointRendHandler:
         )
         self._max_response_bytes = int(settings.get("max_response_bytes", 6_000_000))
         folder = Path(context.system_properties["model_dir"]) / MODEL_FOLDER
-        self._segmenter = pointrend.load(folder, threads=settings.get("threads"))
+        self._segmenter = pointrend.load(folder, threads=settings.get("threads"), engine=settings.get("engine", EAGER))
         self._metrics = Metrics(context.metrics, context.model_name)
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:

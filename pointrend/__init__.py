@@ -20,8 +20,8 @@ __version__ = "0.1.0"
 __all__ = ["Instance", "Options", "PointRendError", "Prediction", "load"]
 
 
-def load(model: str | Path = "demo", *, threads: int | None = None) -> AnySegmenter:
+def load(model: str | Path = "demo", *, threads: int | None = None, engine: str = "eager") -> AnySegmenter:
     """Load a model by name or from its folder; see :func:`pointrend.segmenter.load`."""
     from pointrend.segmenter import load as load_segmenter
 
-    return load_segmenter(model, threads=threads)
+    return load_segmenter(model, threads=threads, engine=engine)

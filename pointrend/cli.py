@@ -17,6 +17,7 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 
 app.add_typer(weights, name="weights")
 
+Engine = Annotated[str, typer.Option(help="What computes the network: eager (plain PyTorch) or detectron2.")]
 Model = Annotated[str, typer.Option(help="demo, a published model (`pointrend weights list`), or a model's folder.")]
 Port = typer.Option(min=1024, max=65000)
 
@@ -31,6 +32,7 @@ def up(
     server_port: Annotated[int, Port] = 8080,
     page: Annotated[bool, typer.Option(help="Open the page too, beside the server.")] = True,
     mcp: Annotated[bool, typer.Option(help="Let language models use the page's functions (extra mcp).")] = False,
+    engine: Engine = "eager",
 ) -> None:
     """Serve a model with TorchServe and open the page, until Ctrl-C.
 
@@ -39,7 +41,7 @@ def up(
     from pointrend.launcher import up as launch
     from pointrend.torchserve import Ports
 
-    launch(model, Ports.beside(server_port, port), page=page, mcp=mcp, also=also or ())
+    launch(model, Ports.beside(server_port, port), page=page, mcp=mcp, also=also or (), engine=engine)
 
 
 @app.command()
@@ -47,12 +49,17 @@ def archive(
     model: Model = "demo",
     destination: Annotated[Path, typer.Option(help="The folder that receives NAME.mar.")] = Path("model_store"),
     name: Annotated[str, typer.Option(help="Under which it is served.")] = "pointrend",
+    engine: Engine = "eager",
 ) -> None:
     """Build a self-contained TorchServe archive of a model."""
     from handler.archive import build
+    from pointrend.engines import require, require_fit
     from pointrend.weights.folder import ModelFolder
 
-    path = build(ModelFolder.open(model).path, destination, name)
+    require(engine)
+    folder = ModelFolder.open(model)
+    require_fit(engine, folder.network)
+    path = build(folder.path, destination, name, engine=engine)
     typer.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pointrend.categories import wanted_indices
+from pointrend.engines import EAGER
 from pointrend.mask_encoding import encode_mask
 from pointrend.modeling.paste import paste_mask
 from pointrend.modeling.rcnn import Detections
@@ -50,9 +51,11 @@ class InstanceSegmenter(ABC):
     Attributes:
         info: the model's name, version and categories.
         tasks: what it can be asked for.
+        engine: what computes its network.
     """
 
     tasks = ("instances", "detection", "semantic")
+    engine = EAGER
     info: ModelInfo
 
     @property

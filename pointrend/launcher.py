@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import requests
 from rich.console import Console
 
+from pointrend.engines import EAGER, require, require_fit
 from pointrend.errors import Unreachable
 from pointrend.processes import LaunchError, Service, require_free_port
 from pointrend.torchserve import Ports, TorchServe
@@ -79,7 +80,13 @@ class StopSignals:
 
 
 def up(
-    model: str | Path, ports: Ports, *, page: bool = True, mcp: bool = False, also: Sequence[str | Path] = ()
+    model: str | Path,
+    ports: Ports,
+    *,
+    page: bool = True,
+    mcp: bool = False,
+    also: Sequence[str | Path] = (),
+    engine: str = EAGER,
 ) -> None:
     """Build the archives, serve them, open the page, and stay until Ctrl-C or SIGTERM.
 
@@ -89,14 +96,17 @@ def up(
         page: whether the Gradio page runs too.
         mcp: whether the page serves its API by the Model Context Protocol too.
         also: more models to serve beside ``model``, each under its own name; the page shows the first.
+        engine: what computes the networks: one of :data:`pointrend.engines.NAMES`.
 
     Raises:
+        ConfigError: there is no such engine, its package is not installed, or it has no such network.
         LaunchError: something is in the way; nothing is left running.
         Unreachable: a published model is not here, and cannot be downloaded now.
     """
     from handler.archive import ARCHIVE_NAME, build
 
     console = Console()
+    require(engine)
     _check_machine(ports, page=page)
     folders = {ARCHIVE_NAME: _obtain(model, console)}
     for each in also:
@@ -104,11 +114,13 @@ def up(
         if folder.info.name in folders:
             raise LaunchError(f"{folder.info.name} is to be served twice; models are served under names of their own.")
         folders[folder.info.name] = folder
+    for folder in folders.values():
+        require_fit(engine, folder.network)
     started = time.monotonic()
     with StopSignals():
         for name, folder in folders.items():
             with console.status("Building the archive"):
-                archive = build(folder.path, STORE, name)
+                archive = build(folder.path, STORE, name, engine=engine)
             console.print(f"Built {archive.name} ({archive.stat().st_size / 2**20:.1f} MiB) with {folder.info.name}.")
         with TorchServe(STORE, ports, models=tuple(folders)) as server:
             with console.status("Starting TorchServe and waiting for a first prediction"):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pointrend.config import ModelConfig
+from pointrend.engines import DETECTRON2, EAGER, require
 from pointrend.errors import InvalidOption
 from pointrend.instance_segmenter import Found, InstanceSegmenter, keep, to_photo
 from pointrend.mask_heads import no_conv_head
@@ -110,21 +111,27 @@ class Segmenter(InstanceSegmenter):
 AnySegmenter = InstanceSegmenter | SemanticSegmenter
 
 
-def load(model: str | Path = "demo", *, threads: int | None = None) -> AnySegmenter:
+def load(model: str | Path = "demo", *, threads: int | None = None, engine: str = EAGER) -> AnySegmenter:
     """Load a model for inference.
 
     Args:
         model: ``demo`` (comes with the package), a published model that was pulled (``pointrend weights pull``), or a
             model folder: weights, configuration and ``model.json``.
         threads: CPU threads that torch uses in this process; None leaves torch's own choice.
+        engine: what computes the network: one of :data:`pointrend.engines.NAMES`.
 
     Raises:
-        ConfigError: the folder or its configuration cannot be used.
+        ConfigError: the folder or its configuration cannot be used, or the engine is unknown, or not installed.
         CheckpointError: the weights cannot be read or do not fit.
     """
     if threads is not None:
         torch.set_num_threads(threads)
+    require(engine)
     folder = ModelFolder.open(model)
+    if engine == DETECTRON2:
+        from pointrend.engines import detectron2
+
+        return detectron2.load(folder)
     network = build_network(folder.network).eval()
     load_into(network, read_checkpoint(folder.weights))
     return Segmenter(network, folder.info) if isinstance(network, RCNN) else SemanticSegmenter(network, folder.info)

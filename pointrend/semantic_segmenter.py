@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pointrend.categories import wanted_indices
 from pointrend.config import SemanticConfig
+from pointrend.engines import EAGER
 from pointrend.errors import InvalidOption
 from pointrend.mask_heads import no_conv_head
 from pointrend.options import Options
@@ -43,6 +44,7 @@ class SemanticSegmenter:
     """
 
     tasks = ("semantic",)
+    engine = EAGER
     has_points = True
     has_conv_head = False
 

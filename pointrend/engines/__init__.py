@@ -1,0 +1,54 @@
+"""Engines: what computes a model's network. Plain PyTorch is one; others come with packages of their own."""
+
+from __future__ import annotations
+
+import difflib
+from importlib.util import find_spec
+
+from pointrend.config import EfficientNetConfig, NetworkConfig
+from pointrend.errors import ConfigError
+
+EAGER = "eager"  # plain PyTorch: what every model runs on
+DETECTRON2 = "detectron2"
+
+# The package that an engine needs, and how to install it.
+_PACKAGES = {
+    EAGER: None,
+    DETECTRON2: (
+        "detectron2",
+        "beside a torchvision for the same torch: "
+        "pip install --no-build-isolation git+https://github.com/facebookresearch/detectron2.git",
+    ),
+}
+NAMES = tuple(_PACKAGES)
+
+
+def require(engine: str) -> None:
+    """Check that there is an engine of that name, and that its package is installed; nothing is imported.
+
+    Raises:
+        ConfigError: there is not, or it is not.
+    """
+    if engine not in _PACKAGES:
+        near = difflib.get_close_matches(engine, NAMES, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(f"There is no engine {engine!r}.{hint} Known: {', '.join(NAMES)}.")
+    needed = _PACKAGES[engine]
+    if needed is not None and find_spec(needed[0]) is None:
+        package, install = needed
+        raise ConfigError(
+            f"engine: {engine} needs the Python package {package}, which is not installed. Install it {install}"
+        )
+
+
+def require_fit(engine: str, network: NetworkConfig) -> None:
+    """Check that an engine has such a network.
+
+    Raises:
+        ConfigError: it has not.
+    """
+    if engine == DETECTRON2 and isinstance(network.trunk, EfficientNetConfig):
+        raise ConfigError(
+            f"engine: {DETECTRON2} has no EfficientNet-Lite (MODEL.BACKBONE.NAME), which this model's backbone is. "
+            f"Choose the engine {EAGER}, or a model with a ResNet."
+        )

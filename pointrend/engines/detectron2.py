@@ -19,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pointrend.config import EfficientNetConfig, ModelConfig, NetworkConfig, SemanticConfig
+from pointrend.config import ModelConfig, NetworkConfig, SemanticConfig
+from pointrend.engines import DETECTRON2, require, require_fit
 from pointrend.errors import CheckpointError, ConfigError, InvalidOption
 from pointrend.instance_segmenter import Found, InstanceSegmenter, keep, to_photo
 from pointrend.mask_heads import no_conv_head
@@ -31,9 +32,6 @@ from pointrend.semantic_segmenter import SemanticSegmenter
 from pointrend.semantics import ClassMap
 from pointrend.weights.checkpoint import read_checkpoint
 from pointrend.weights.folder import ModelFolder, ModelInfo
-
-NAME = "detectron2"
-INSTALL = "pip install --no-build-isolation git+https://github.com/facebookresearch/detectron2.git"
 
 # What detectron2's modules hold besides weights, under some versions: it follows from the configuration.
 _DERIVED = re.compile(r"pixel_(mean|std)|.*\.cell_anchors\.\d+|.*\.num_batches_tracked")
@@ -97,6 +95,7 @@ class Detectron2Segmenter(InstanceSegmenter):
         info: its name, version and categories.
     """
 
+    engine = DETECTRON2
     has_points = False  # they are not told, nor can their refinement be stopped
     has_conv_head = False
 
@@ -128,6 +127,7 @@ class Detectron2SemanticSegmenter(SemanticSegmenter):
         info: its name, version and categories.
     """
 
+    engine = DETECTRON2
     has_points = False
 
     def __init__(self, model: SemanticModel, config: SemanticConfig, info: ModelInfo) -> None:
@@ -158,14 +158,15 @@ def load(folder: ModelFolder) -> Detectron2Segmenter | Detectron2SemanticSegment
         CheckpointError: the weights cannot be read, or fit no network that detectron2 makes of the configuration.
     """
     tree = configuration(folder.network)
+    require(DETECTRON2)
     try:
         from detectron2.config import CfgNode, get_cfg
         from detectron2.modeling import build_model
         from detectron2.projects.point_rend import add_pointrend_config
     except ImportError as error:
         raise ConfigError(
-            f"engine: {NAME} needs the Python package detectron2 with its project PointRend, which cannot be imported "
-            f"({error}). Install it from its source, beside a torchvision for the same torch: {INSTALL}"
+            f"engine: {DETECTRON2} is installed, but cannot be imported with its project PointRend: {error}. It needs "
+            f"a torchvision for the same torch."
         ) from error
     cfg = get_cfg()
     add_pointrend_config(cfg)
@@ -184,11 +185,7 @@ def configuration(config: ModelConfig | SemanticConfig) -> dict[str, Any]:
     Raises:
         ConfigError: detectron2 has no such network.
     """
-    if isinstance(config.trunk, EfficientNetConfig):
-        raise ConfigError(
-            f"engine: {NAME} has no EfficientNet-Lite (MODEL.BACKBONE.NAME), which this model's backbone is. Choose "
-            f"another engine, or a model with a ResNet."
-        )
+    require_fit(DETECTRON2, config)
     if isinstance(config, ModelConfig) and config.point_head is not None:
         config = replace(config, conv_mask=None)
     return config.to_dict()
@@ -239,7 +236,7 @@ def check_options(options: Options, model: str) -> None:
         raise no_conv_head(model)
     if options.points:
         raise InvalidOption(
-            f"points=true: the engine {NAME}, which runs {model} here, does not tell the points it predicts.",
+            f"points=true: the engine {DETECTRON2}, which runs {model} here, does not tell the points it predicts.",
             field="points",
             limit=False,
             value=True,
@@ -247,8 +244,8 @@ def check_options(options: Options, model: str) -> None:
         )
     if options.refinement != FULL_REFINEMENT:
         raise InvalidOption(
-            f"refinement={options.refinement}: the engine {NAME}, which runs {model} here, always refines masks all "
-            f"the way. Leave refinement at {FULL_REFINEMENT}.",
+            f"refinement={options.refinement}: the engine {DETECTRON2}, which runs {model} here, always refines masks "
+            f"all the way. Leave refinement at {FULL_REFINEMENT}.",
             field="refinement",
             limit=FULL_REFINEMENT,
             value=options.refinement,

@@ -17,6 +17,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from torch import Tensor, nn
 
+import pointrend
 from pointrend.config import (
     ConvMaskConfig,
     EfficientNetConfig,
@@ -292,11 +293,21 @@ def test_our_weights_have_detectron2s_names(both: tuple[Segmenter, Detectron2Seg
     assert torch.equal(network.state_dict()["backbone.fpn_lateral2.weight"], state["backbone.fpn_lateral2.weight"])
 
 
-def test_where_it_is_not_installed_the_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def folder(tmp_path: Path) -> ModelFolder:
     case = GOLDEN / "pointrend_3class_portrait"
-    convert(case / "model_final.pkl", case / "config.yaml", tmp_path / "model", info(3))
-    # As Python itself says of a module that is not there, also where it is.
-    monkeypatch.setitem(sys.modules, "detectron2", None)
+    return convert(case / "model_final.pkl", case / "config.yaml", tmp_path / "model", info(3))
+
+
+def test_where_it_is_not_installed_the_package_is_named(folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pointrend.engines.find_spec", lambda _: None)  # also where it is
+    with pytest.raises(ConfigError, match=r"needs the Python package detectron2, which .*pip install .*git\+https"):
+        pointrend.load(folder.path, engine="detectron2")
+
+
+def test_one_that_cannot_be_imported_is_no_crash(folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pointrend.engines.find_spec", lambda _: "found")
+    monkeypatch.setitem(sys.modules, "detectron2", None)  # as Python itself says of a module that is not there
     monkeypatch.setitem(sys.modules, "detectron2.config", None)
-    with pytest.raises(ConfigError, match=r"needs the Python package detectron2 .*pip install .*git\+https"):
-        detectron2.load(ModelFolder.open(tmp_path / "model"))
+    with pytest.raises(ConfigError, match="is installed, but cannot be imported with its project PointRend"):
+        pointrend.load(folder.path, engine="detectron2")

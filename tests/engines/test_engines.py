@@ -1,0 +1,80 @@
+"""Choosing an engine: by name, for a model, an archive, a server."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+import pointrend
+from handler.archive import build
+from handler.description import describe
+from handler.pointrend_handler import PointRendHandler
+from pointrend.cli import app
+from pointrend.config import config_from_dict
+from pointrend.engines import NAMES, require, require_fit
+from pointrend.errors import ConfigError
+from pointrend.image import ImageLimits
+from pointrend.weights import zoo
+from pointrend.weights.folder import ModelFolder
+
+
+def test_plain_pytorch_is_the_engine_of_old() -> None:
+    segmenter = pointrend.load("demo", engine="eager")
+    assert segmenter.engine == "eager"
+    assert describe(segmenter, ImageLimits(), 1)["engine"] == "eager"
+
+
+def test_an_unknown_engine_is_answered_with_a_near_one() -> None:
+    with pytest.raises(
+        ConfigError, match=r"There is no engine 'detectron'. Did you mean 'detectron2'\? Known: eager, "
+    ):
+        pointrend.load("demo", engine="detectron")
+    require("eager")
+
+
+def test_a_network_that_the_engine_has_not_is_refused() -> None:
+    demo = ModelFolder.open("demo").network
+    for name in NAMES:
+        require_fit(name, zoo.find("coco-r50-3x").config)
+    require_fit("eager", demo)
+    with pytest.raises(ConfigError, match=r"has no EfficientNet-Lite .* Choose the engine eager"):
+        require_fit("detectron2", demo)
+
+
+@pytest.mark.parametrize("engine", NAMES)
+def test_an_archive_says_its_engine(engine: str, tmp_path: Path) -> None:
+    archive = build(ModelFolder.open("demo").path, tmp_path, engine=engine)
+    with zipfile.ZipFile(archive) as content:
+        settings = yaml.safe_load(content.read("model-config.yaml"))
+        model = yaml.safe_load(content.read("model/config.yaml"))
+    assert settings["handler"].get("engine", "eager") == engine
+    assert settings["handler"]["max_image_bytes"] > 0
+    assert config_from_dict(model) == ModelFolder.open("demo").network
+
+
+@pytest.mark.parametrize("command", ["up", "archive"])
+def test_the_command_line_refuses_what_is_no_engine(command: str) -> None:
+    refused = CliRunner().invoke(app, [command, "--engine", "detectron"])
+    assert isinstance(refused.exception, ConfigError)
+    assert "There is no engine 'detectron'" in str(refused.exception)
+
+
+def test_no_archive_is_built_of_what_could_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pointrend.engines.find_spec", lambda _: "found")
+    refused = CliRunner().invoke(app, ["archive", "--engine", "detectron2", "--destination", str(tmp_path)])
+    assert "has no EfficientNet-Lite" in str(refused.exception)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_handler_asks_for_the_engine_that_is_set(tmp_path: Path) -> None:
+    (tmp_path / "model").symlink_to(ModelFolder.open("demo").path)
+    context = SimpleNamespace(
+        model_yaml_config={"handler": {"engine": "detectron"}}, system_properties={"model_dir": str(tmp_path)}
+    )
+    with pytest.raises(ConfigError, match="There is no engine 'detectron'"):
+        PointRendHandler().initialize(context)
