@@ -1,15 +1,24 @@
-"""One real TorchServe with the demo model for all tests that need a server."""
+"""What all tests share: the process's threads, and one real TorchServe with the demo model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import pytest
+import torch
 
 from handler.archive import build
 from pointrend.processes import free_ports
 from pointrend.torchserve import Ports, TorchServe
 from pointrend.weights.folder import ModelFolder
+
+
+@pytest.fixture(autouse=True)
+def threads_left_as_they_were() -> Iterator[None]:
+    """Loading a model with ``threads`` sets them for the whole process, and sums come out in another order."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
