@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,15 @@ def test_the_demo_recipe_reads_and_round_trips() -> None:
     assert settings.model.conv_mask is not None
     assert ModelConfig.from_dict(settings.model.to_dict()) == settings.model
     assert settings.steps.points == 196
+
+
+def test_the_longer_recipe_goes_on_with_the_same_network_and_categories() -> None:
+    first = Settings.from_file(RECIPES / "demo.yaml")
+    longer = Settings.from_file(RECIPES / "demo-longer.yaml")
+    assert longer.init == "first/model"
+    assert longer.categories == first.categories
+    assert replace(longer.model, min_size=first.model.min_size, max_size=first.model.max_size) == first.model
+    assert longer.sources["coco-street"] > 1 > longer.sources["clothing-co-parsing"]
 
 
 def test_the_model_may_be_a_file_beside_the_recipe(tmp_path: Path, tiny_config: ModelConfig) -> None:
