@@ -5,6 +5,8 @@ Shapes: R regions, C channels, K classes, S side of the sampled grid, M side of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -42,7 +44,10 @@ class CoarseMaskHead(nn.Module):
 
 
 class ConvMaskHead(nn.Module):
-    """Mask R-CNN's head (arXiv:1703.06870): convolutions, a doubling, and a 1x1 predictor; M = 2S."""
+    """Mask R-CNN's head (arXiv:1703.06870): convolutions, a doubling, and a 1x1 predictor; M = 2S.
+
+    ``layers`` maps pooled features to what the predictor sees, (R, C', M, M); an engine may put its own there.
+    """
 
     def __init__(self, channels: int, num_classes: int, config: ConvMaskConfig) -> None:
         super().__init__()
@@ -52,21 +57,22 @@ class ConvMaskHead(nn.Module):
             channels = config.conv_dim
         self.deconv = nn.ConvTranspose2d(channels, config.conv_dim, 2, stride=2)
         self.predictor = nn.Conv2d(config.conv_dim, num_classes, 1)
+        self.layers: Callable[[Tensor], Tensor] = self._layers
 
     def forward(self, pooled: Tensor) -> Tensor:
         """Map pooled features (R, C, S, S) to logits of all classes (R, K, M, M)."""
-        logits: Tensor = self.predictor(self._hidden(pooled))
+        logits: Tensor = self.predictor(self.layers(pooled))
         return logits
 
     def predict(self, pooled: Tensor, classes: Tensor) -> Tensor:
         """Map pooled features (R, C, S, S) to logits (R, M, M) of one class (R,) each; nothing else is computed."""
-        hidden = self._hidden(pooled)
+        hidden = self.layers(pooled)
         weights = self.predictor.weight[classes].flatten(1)  # (R, C)
         logits = torch.bmm(weights[:, None], hidden.flatten(2)).view(len(hidden), *hidden.shape[2:])
         assert self.predictor.bias is not None  # nn.Conv2d has one unless told otherwise
         return logits + self.predictor.bias[classes][:, None, None]
 
-    def _hidden(self, pooled: Tensor) -> Tensor:
+    def _layers(self, pooled: Tensor) -> Tensor:
         hidden = pooled
         for index in range(1, self.config.num_conv + 1):
             hidden = F.relu(self.get_submodule(f"mask_fcn{index}")(hidden), inplace=True)

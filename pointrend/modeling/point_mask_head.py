@@ -6,6 +6,8 @@ network's input.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -31,6 +33,8 @@ REGIONS_AT_ONCE = 16
 class PointRendMaskHead(nn.Module):
     """``coarse_head`` and ``point_head`` of a PointRend R-CNN.
 
+    ``coarse`` maps sampled features (R, C, S, S) as ``coarse_head`` does; an engine may put its own there.
+
     Args:
         channels: C of the pyramid.
         num_classes: K.
@@ -49,6 +53,7 @@ class PointRendMaskHead(nn.Module):
         super().__init__()
         self.class_agnostic = class_agnostic
         self.coarse_head = CoarseMaskHead(channels, num_classes, coarse)
+        self.coarse: Callable[[Tensor], Tensor] = self._coarse
         self.point_head = PointHead(channels, num_classes, 1 if class_agnostic else num_classes, points)
         self.first_side, self.doublings = subdivision_plan(coarse.side, points)
 
@@ -96,5 +101,8 @@ class PointRendMaskHead(nn.Module):
         """Coarse logits (R, K, 7, 7) of all classes, which the point head takes as features."""
         side = self.coarse_head.config.pooler_resolution
         sampled = sample_in_boxes(fine, boxes, regular_points(side).to(boxes.device))
-        logits: Tensor = self.coarse_head(sampled.transpose(1, 2).reshape(len(boxes), fine.rows.shape[1], side, side))
+        return self.coarse(sampled.transpose(1, 2).reshape(len(boxes), fine.rows.shape[1], side, side))
+
+    def _coarse(self, sampled: Tensor) -> Tensor:
+        logits: Tensor = self.coarse_head(sampled)
         return logits

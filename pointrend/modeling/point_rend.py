@@ -6,6 +6,7 @@ pixels of the network's input. Points are (x, y) in [0, 1] x [0, 1] relative to 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -84,6 +85,8 @@ class PointHead(nn.Module):
     """A multi-layer perceptron shared by all points; sees fine features, and coarse logits before every layer.
 
     Its layers are stored as 1-wide convolutions, as in published checkpoints, and applied as matrix products.
+    ``layers`` maps fine features and coarse logits to what the predictor sees, (R, P, F); an engine may put its own
+    there.
     """
 
     def __init__(self, channels: int, num_classes: int, num_mask_classes: int, config: PointHeadConfig) -> None:
@@ -94,19 +97,20 @@ class PointHead(nn.Module):
             self.add_module(f"fc{index}", nn.Conv1d(inputs, config.fc_dim, 1))
             inputs = config.fc_dim + (num_classes if config.coarse_pred_each_layer else 0)
         self.predictor = nn.Conv1d(inputs, num_mask_classes, 1)
+        self.layers: Callable[[Tensor, Tensor], Tensor] = self._layers
 
     def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
         """Map fine features (R, P, C) and coarse logits (R, P, K) to logits of all classes (R, P, K)."""
-        return F.linear(self._hidden(fine, coarse), self.predictor.weight[:, :, 0], self.predictor.bias)
+        return F.linear(self.layers(fine, coarse), self.predictor.weight[:, :, 0], self.predictor.bias)
 
     def predict(self, fine: Tensor, coarse: Tensor, classes: Tensor) -> Tensor:
         """Logits (R, P) of one class (R,) each; nothing else is computed. Inputs as in :meth:`forward`."""
-        hidden = self._hidden(fine, coarse)
+        hidden = self.layers(fine, coarse)
         assert self.predictor.bias is not None  # nn.Conv1d has one unless told otherwise
         logits = torch.bmm(hidden, self.predictor.weight[classes])[:, :, 0]
         return logits + self.predictor.bias[classes][:, None]
 
-    def _hidden(self, fine: Tensor, coarse: Tensor) -> Tensor:
+    def _layers(self, fine: Tensor, coarse: Tensor) -> Tensor:
         hidden = torch.cat([fine, coarse], dim=2)
         for index in range(1, self.config.num_fc + 1):
             layer = cast(nn.Conv1d, self.get_submodule(f"fc{index}"))

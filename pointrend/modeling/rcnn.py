@@ -9,13 +9,15 @@ pixels of the network's input.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from pointrend.config import ModelConfig
 from pointrend.errors import ConfigError
 from pointrend.modeling.box_head import BoxHead, BoxPredictor, Detections, select_detections
-from pointrend.modeling.fpn import FPN, STRIDES
+from pointrend.modeling.fpn import FPN, LEVELS, STRIDES
 from pointrend.modeling.mask_head import ConvMaskHead
 from pointrend.modeling.point_mask_head import REGIONS_AT_ONCE, PointRendMaskHead
 from pointrend.modeling.roi_align import pool_regions
@@ -23,6 +25,8 @@ from pointrend.modeling.rpn import RPN
 
 __all__ = ["RCNN", "Detections", "RoIHeads"]
 
+# The pyramid, p2 .. p6; and, a level, the logits (1, A, H, W) and offsets (1, 4A, H, W) of the RPN's A anchors a cell.
+TrunkMaps = tuple[dict[str, Tensor], list[Tensor], list[Tensor]]
 POOLED_LEVELS = ("p2", "p3", "p4", "p5")
 POOLED_STRIDES = tuple(STRIDES[level] for level in POOLED_LEVELS)
 
@@ -31,6 +35,7 @@ class RoIHeads(nn.Module):
     """What looks at single regions: ``box_head``, ``box_predictor`` and ``mask_head``.
 
     A PointRend may carry Mask R-CNN's head too, as ``conv_mask_head``, to compare both on the same features.
+    ``classify`` maps pooled features (R, C, S, S) to class logits and box offsets; an engine may put its own there.
 
     Raises:
         ConfigError: the configuration has no mask head, or half of PointRend's.
@@ -44,6 +49,7 @@ class RoIHeads(nn.Module):
         self.box_predictor = BoxPredictor(
             self.box_head.out_features, config.num_classes, class_agnostic=config.box_head.class_agnostic
         )
+        self.classify: Callable[[Tensor], tuple[Tensor, Tensor]] = self._classify
         self.mask_head: PointRendMaskHead | ConvMaskHead
         self.conv_mask_head: ConvMaskHead | None = None
         if (config.coarse_mask is None) != (config.point_head is None):
@@ -66,8 +72,10 @@ class RoIHeads(nn.Module):
 
     def forward(self, features: dict[str, Tensor], boxes: Tensor) -> tuple[Tensor, Tensor]:
         """Class logits (R, K + 1), background last, and box offsets (R, 4K or 4) for proposals (R, 4)."""
-        hidden = self.box_head(self.pool(features, boxes, self.config.box_head.pooler_resolution))
-        logits, offsets = self.box_predictor(hidden)
+        return self.classify(self.pool(features, boxes, self.config.box_head.pooler_resolution))
+
+    def _classify(self, pooled: Tensor) -> tuple[Tensor, Tensor]:
+        logits, offsets = self.box_predictor(self.box_head(pooled))
         return logits, offsets
 
     def pool(self, features: dict[str, Tensor], boxes: Tensor, bins: int) -> Tensor:
@@ -107,6 +115,8 @@ class RoIHeads(nn.Module):
 class RCNN(nn.Module):
     """The whole network: ``backbone``, ``proposal_generator`` and ``roi_heads``.
 
+    ``trunk`` maps an image (1, 3, H, W) to :data:`TrunkMaps`; an engine may put its own there.
+
     Raises:
         ConfigError: a configuration that cannot be built.
     """
@@ -117,6 +127,7 @@ class RCNN(nn.Module):
         self.backbone = FPN(config.trunk, config.fpn)
         self.proposal_generator = RPN(config.fpn.channels, config.rpn)
         self.roi_heads = RoIHeads(config)
+        self.trunk: Callable[[Tensor], TrunkMaps] = self._trunk
 
     def detect(self, images: Tensor, image_size: tuple[int, int]) -> tuple[dict[str, Tensor], Detections]:
         """Find the objects of one image.
@@ -133,11 +144,15 @@ class RCNN(nn.Module):
         """
         if images.shape[0] != 1:
             raise ValueError(f"detect() takes one image at a time, not {images.shape[0]}.")
-        # Channels last is the layout in which regions and points are read, and convolutions are no slower in it.
-        features: dict[str, Tensor] = self.backbone(images.contiguous(memory_format=torch.channels_last))
-        proposals = self.proposal_generator(features, image_size).boxes
+        features, anchor_logits, anchor_offsets = self.trunk(images)
+        proposals = self.proposal_generator.propose(anchor_logits, anchor_offsets, image_size).boxes
         logits, offsets = self.roi_heads(features, proposals)
         return features, select_detections(logits, offsets, proposals, image_size, self.config.box_head)
+
+    def _trunk(self, images: Tensor) -> TrunkMaps:
+        # Channels last is the layout in which regions and points are read, and convolutions are no slower in it.
+        features: dict[str, Tensor] = self.backbone(images.contiguous(memory_format=torch.channels_last))
+        return features, *self.proposal_generator.rpn_head([features[level] for level in LEVELS])
 
     def mask_logits(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int = 4) -> Tensor:
         """Masks of the given regions, each for its own class only.
