@@ -6,6 +6,7 @@ What lies in it::
     handler/     inputs.py outputs.py metrics.py description.py
     pointrend/   the library, without any model
     model/       model.safetensors config.yaml model.json MODEL_CARD.md
+                 openvino-int8/, the quantised parts, where the archive is for that engine
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import handler
 import pointrend
-from pointrend.engines import EAGER
-from pointrend.errors import PointRendError
+from pointrend.engines import EAGER, OPENVINO_INT8
+from pointrend.errors import ConfigError, PointRendError
+from pointrend.weights.folder import ModelFolder
 
 ARCHIVE_NAME = "pointrend"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", re.ASCII)
@@ -39,14 +42,24 @@ class ArchiveError(PointRendError):
     """The archive could not be built; one readable sentence says why."""
 
 
-def build(model_folder: Path, destination: Path, name: str = ARCHIVE_NAME, *, engine: str = EAGER) -> Path:
+def build(
+    model_folder: Path,
+    destination: Path,
+    name: str = ARCHIVE_NAME,
+    *,
+    engine: str = EAGER,
+    calibrate: Path | None = None,
+) -> Path:
     """Build the archive of a model; an older one is replaced only once the new one is whole.
 
     Args:
         model_folder: holds :data:`REQUIRED`.
         destination: the model store, a folder; made where it is missing.
         name: under which it is served: letters, digits, ``_``, ``-`` and ``.``, a letter or digit first.
-        engine: what computes the network there: one of :data:`pointrend.engines.NAMES`.
+        engine: what computes the network there: one of :data:`pointrend.engines.NAMES`. What openvino-int8 needs is
+            made, where it is not in the cache yet, and goes into the archive.
+        calibrate: a folder of photos that openvino-int8 is calibrated with, rather than those that come with
+            scikit-image.
 
     Returns:
         the archive's path, ``destination/NAME.mar``.
@@ -54,6 +67,8 @@ def build(model_folder: Path, destination: Path, name: str = ARCHIVE_NAME, *, en
     Raises:
         ArchiveError: the name will not do, the folder lacks a file, torch-model-archiver is missing or failed, or the
             disk is full.
+        ConfigError: the model cannot be quantised: a package is missing, or there is no photo to calibrate with; or
+            another engine is to be calibrated.
     """
     if not _NAME.fullmatch(name):
         raise ArchiveError(
@@ -67,11 +82,13 @@ def build(model_folder: Path, destination: Path, name: str = ARCHIVE_NAME, *, en
     destination = destination.resolve()  # the archiver runs in another working directory
     try:
         destination.mkdir(parents=True, exist_ok=True)
-        _check_room(model_folder, destination)
         # Beside the destination: renaming is atomic within one file system only. The archiver works in a folder of
         # a fixed name inside TMPDIR, so that two builds at once would mix without one of their own.
         with tempfile.TemporaryDirectory(dir=destination, prefix=".building-") as scratch:
-            staged = _stage(model_folder, Path(scratch) / "staged", engine)
+            files = {Path(path.name): path for path in _model_files(model_folder)}
+            files |= _engine_files(model_folder, engine, calibrate, Path(scratch) / "quantised")
+            _check_room(files.values(), destination)
+            staged = _stage(files, Path(scratch) / "staged", engine)
             archive = _run_archiver(staged, Path(scratch), name, _version(model_folder))
             final = destination / archive.name
             os.replace(archive, final)
@@ -80,8 +97,24 @@ def build(model_folder: Path, destination: Path, name: str = ARCHIVE_NAME, *, en
     return final
 
 
-def _check_room(model_folder: Path, destination: Path) -> None:
-    needed = ROOM_FACTOR * sum(path.stat().st_size for path in _model_files(model_folder))
+def _engine_files(model_folder: Path, engine: str, calibrate: Path | None, scratch: Path) -> dict[Path, Path]:
+    """What an engine needs besides the model, by its place in the archive's folder ``model``."""
+    if engine != OPENVINO_INT8:
+        if calibrate is not None:
+            raise ConfigError(f"calibrate: the engine {engine} is not calibrated; {OPENVINO_INT8} is.")
+        return {}
+    from pointrend.engines.quantise import prepare, quantise  # with it comes torch, which an archive needs else not
+
+    if calibrate is None:
+        quantised = prepare(ModelFolder.open(model_folder))
+    else:
+        quantise(ModelFolder.open(model_folder), scratch, calibrate)
+        quantised = scratch
+    return {Path(OPENVINO_INT8, path.name): path for path in sorted(quantised.iterdir())}
+
+
+def _check_room(files: Iterable[Path], destination: Path) -> None:
+    needed = ROOM_FACTOR * sum(path.stat().st_size for path in files)
     free = shutil.disk_usage(destination).free
     if free < needed:
         raise OSError(errno.ENOSPC, f"{needed / 2**20:.0f} MiB are needed and {free / 2**20:.0f} MiB are free")
@@ -98,12 +131,18 @@ def _version(model_folder: Path) -> str:
         raise ArchiveError(f"{model_folder / 'model.json'} names no version: {error!r}.") from error
 
 
-def _stage(model_folder: Path, staged: Path, engine: str) -> Path:
-    """Lay out the archive's files; the archiver lifts what lies in ``content`` to the archive's root."""
+def _stage(model_files: Mapping[Path, Path], staged: Path, engine: str) -> Path:
+    """Lay out the archive's files; the archiver lifts what lies in ``content`` to the archive's root.
+
+    Args:
+        model_files: by their places in the archive's folder ``model``.
+        staged: receives all; made here.
+        engine: which the archive's settings name.
+    """
     content = staged / "content"
-    (content / "model").mkdir(parents=True)
-    for path in _model_files(model_folder):
-        shutil.copyfile(path, content / "model" / path.name)
+    for place, path in model_files.items():
+        (content / "model" / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, content / "model" / place)
     shutil.copytree(Path(pointrend.__path__[0]), content / "pointrend", ignore=_skip)
     source = Path(handler.__path__[0])
     (content / "handler").mkdir()

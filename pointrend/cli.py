@@ -17,7 +17,10 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pret
 
 app.add_typer(weights, name="weights")
 
-Engine = Annotated[str, typer.Option(help="What computes the network: eager (plain PyTorch) or detectron2.")]
+Engine = Annotated[
+    str,
+    typer.Option(help="What computes the network: eager (plain PyTorch), openvino-int8, bf16, cuda or detectron2."),
+]
 Model = Annotated[str, typer.Option(help="demo, a published model (`pointrend weights list`), or a model's folder.")]
 Port = typer.Option(min=1024, max=65000)
 
@@ -50,6 +53,9 @@ def archive(
     destination: Annotated[Path, typer.Option(help="The folder that receives NAME.mar.")] = Path("model_store"),
     name: Annotated[str, typer.Option(help="Under which it is served.")] = "pointrend",
     engine: Engine = "eager",
+    calibrate: Annotated[
+        Path | None, typer.Option(help="A folder of photos that openvino-int8 is calibrated with. [default: examples]")
+    ] = None,
 ) -> None:
     """Build a self-contained TorchServe archive of a model."""
     from handler.archive import build
@@ -59,7 +65,7 @@ def archive(
     require(engine)
     folder = ModelFolder.open(model)
     require_fit(engine, folder.network)
-    path = build(folder.path, destination, name, engine=engine)
+    path = build(folder.path, destination, name, engine=engine, calibrate=calibrate)
     typer.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
 
 
@@ -80,13 +86,14 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="A folder for the report and the contact sheet.")] = None,
     bootstrap: Annotated[int, typer.Option(help="Resamples that the intervals come from.")] = 1000,
     sheet: Annotated[int, typer.Option(help="Photos on the contact sheet.")] = 20,
+    engine: Engine = "eager",
 ) -> None:
     """Measure a model on labelled photos: COCO's box and mask AP, and boundary AP of each mask head."""
     from pointrend.evaluation.run import Settings
     from pointrend.evaluation.run import evaluate as run
 
     names = None if heads is None else tuple(name.strip() for name in heads.split(","))
-    run(Settings(tuple(model or ["demo"]), data, split, limit, names, out, bootstrap, sheet), Console())
+    run(Settings(tuple(model or ["demo"]), data, split, limit, names, out, bootstrap, sheet, engine), Console())
 
 
 @app.command()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import requests
 from rich.console import Console
 
-from pointrend.engines import EAGER, require, require_fit
+from pointrend.engines import EAGER, OPENVINO_INT8, require, require_fit
 from pointrend.errors import Unreachable
 from pointrend.processes import LaunchError, Service, require_free_port
 from pointrend.torchserve import Ports, TorchServe
@@ -119,6 +119,8 @@ def up(
     started = time.monotonic()
     with StopSignals():
         for name, folder in folders.items():
+            if engine == OPENVINO_INT8:
+                _quantised(folder, console)
             with console.status("Building the archive"):
                 archive = build(folder.path, STORE, name, engine=engine)
             console.print(f"Built {archive.name} ({archive.stat().st_size / 2**20:.1f} MiB) with {folder.info.name}.")
@@ -153,6 +155,20 @@ def _obtain(model: str | Path, console: Console) -> ModelFolder:
         ) from error
     console.print(f"Pulled {folder.info.name} to {folder.path}.")
     return folder
+
+
+def _quantised(folder: ModelFolder, console: Console) -> None:
+    """Quantise a model where this was not done before, and say so: it takes a while."""
+    from pointrend.engines import store
+    from pointrend.engines.quantise import prepare
+
+    known = store.find(folder)
+    if known is not None:
+        console.print(f"{folder.info.name} was quantised before: {known}.")
+        return
+    with console.status(f"Quantising {folder.info.name}, once"):
+        place = prepare(folder)
+    console.print(f"Quantised {folder.info.name}; kept in {place}.")
 
 
 def _stay(console: Console, started: float, *services: Service) -> None:

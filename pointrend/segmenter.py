@@ -15,32 +15,35 @@ from torch import Tensor
 
 from pointrend.config import ModelConfig
 from pointrend.engines import DETECTRON2, EAGER, require
+from pointrend.engines.network import device_of, open_network
 from pointrend.errors import InvalidOption
 from pointrend.instance_segmenter import Found, InstanceSegmenter, keep, to_photo
 from pointrend.mask_heads import no_conv_head
-from pointrend.modeling.network import build_network
 from pointrend.modeling.point_rend import subdivision_plan
-from pointrend.modeling.rcnn import RCNN
+from pointrend.modeling.rcnn import RCNN, Detections
 from pointrend.options import FULL_REFINEMENT, Options
 from pointrend.preprocess import resize, to_input
 from pointrend.semantic_segmenter import SemanticSegmenter
-from pointrend.weights.checkpoint import load_into, read_checkpoint
 from pointrend.weights.folder import ModelFolder, ModelInfo
 
 FINE_CELL = 0.5  # pixels of the photo: with a mask's cells this small, its outline is within a quarter of a pixel
 
 
 class Segmenter(InstanceSegmenter):
-    """A model that plain PyTorch runs.
+    """A model whose sparse parts plain PyTorch runs, and whose dense ones an engine.
 
     Args:
         model: the network, in evaluation mode.
         info: its name, version and categories.
+        engine: what computes its dense parts.
+        device: where the model's weights are.
     """
 
-    def __init__(self, model: RCNN, info: ModelInfo) -> None:
+    def __init__(self, model: RCNN, info: ModelInfo, *, engine: str = EAGER, device: str = "cpu") -> None:
         self.model = model
         self.info = info
+        self.engine = engine
+        self.device = device
 
     @property
     def has_points(self) -> bool:
@@ -54,7 +57,8 @@ class Segmenter(InstanceSegmenter):
 
     def _find(self, image: NDArray[np.uint8], options: Options, wanted: list[int] | None) -> Found:
         images, network_size = to_input(resize(image, self.model.config), self.model.config)
-        features, detections = self.model.detect(images, network_size)
+        features, on_device = self._detect(images.to(self.device), network_size)
+        detections = on_device.cpu()
         boxes = to_photo(detections.boxes, network_size, image.shape[:2])
         # Masks are refined for what is kept only: refinement is the costly part of a crowded photo.
         kept = keep(detections, boxes, options, wanted)
@@ -63,12 +67,17 @@ class Segmenter(InstanceSegmenter):
             return found
         return self._with_masks(features, detections.boxes[kept], found, options)
 
+    def _detect(self, images: Tensor, image_size: tuple[int, int]) -> tuple[dict[str, Tensor], Detections]:
+        """See :meth:`pointrend.modeling.rcnn.RCNN.detect`."""
+        return self.model.detect(images, image_size)
+
     def _with_masks(self, features: dict[str, Tensor], boxes: Tensor, found: Found, options: Options) -> Found:
         """Add each mask's logits (S, S), and its points; ``boxes`` are in the network's pixels."""
+        boxes, classes = boxes.to(self.device), found.classes.to(self.device)
         if not self.has_points:
-            return replace(found, logits=list(self.model.mask_logits(features, boxes, found.classes)))
+            return replace(found, logits=list(self.model.mask_logits(features, boxes, classes).cpu()))
         if options.mask_head == "conv":
-            return replace(found, logits=list(self.model.constant_mask_logits(features, boxes, found.classes)))
+            return replace(found, logits=list(self.model.constant_mask_logits(features, boxes, classes).cpu()))
         refinements = torch.full_like(found.classes, options.refinement)
         if not options.exact:
             refinements = refinements.minimum(_useful_refinements(found.boxes, self.model.config))
@@ -76,11 +85,11 @@ class Segmenter(InstanceSegmenter):
         points: list[Tensor] | None = [torch.empty(0)] * len(boxes) if options.points else None
         for refinement in sorted(set(refinements.tolist())):
             group = (refinements == refinement).nonzero().flatten()
-            regions = (features, boxes[group], found.classes[group])
-            for index, mask in zip(group.tolist(), self.model.mask_logits(*regions, refinement), strict=True):
+            regions = (features, boxes[group], classes[group])
+            for index, mask in zip(group.tolist(), self.model.mask_logits(*regions, refinement).cpu(), strict=True):
                 logits[index] = mask
             if points is not None:
-                places = _in_photo(self.model.last_points(*regions, refinement), found.boxes[group])
+                places = _in_photo(self.model.last_points(*regions, refinement).cpu(), found.boxes[group])
                 for index, place in zip(group.tolist(), places, strict=True):
                     points[index] = place
         return replace(found, logits=logits, points=points)
@@ -132,9 +141,10 @@ def load(model: str | Path = "demo", *, threads: int | None = None, engine: str 
         from pointrend.engines import detectron2
 
         return detectron2.load(folder)
-    network = build_network(folder.network).eval()
-    load_into(network, read_checkpoint(folder.weights))
-    return Segmenter(network, folder.info) if isinstance(network, RCNN) else SemanticSegmenter(network, folder.info)
+    network = open_network(folder, engine)
+    if not isinstance(network, RCNN):
+        return SemanticSegmenter(network, folder.info)
+    return Segmenter(network, folder.info, engine=engine, device=device_of(engine))
 
 
 def _useful_refinements(boxes: Tensor, config: ModelConfig) -> Tensor:

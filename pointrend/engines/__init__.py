@@ -5,15 +5,21 @@ from __future__ import annotations
 import difflib
 from importlib.util import find_spec
 
-from pointrend.config import EfficientNetConfig, NetworkConfig
+from pointrend.config import EfficientNetConfig, NetworkConfig, SemanticConfig
 from pointrend.errors import ConfigError
 
-EAGER = "eager"  # plain PyTorch: what every model runs on
+EAGER = "eager"  # plain PyTorch in float32: what every model runs on, and what the others are judged by
+OPENVINO_INT8 = "openvino-int8"  # the dense parts in int8 on a CPU
+BF16 = "bf16"  # the dense parts in bfloat16 with PyTorch on a CPU
+CUDA = "cuda"  # the dense parts in float16 with PyTorch on a GPU, the others beside them
 DETECTRON2 = "detectron2"
 
 # The package that an engine needs, and how to install it.
 _PACKAGES = {
     EAGER: None,
+    OPENVINO_INT8: ("openvino", "with the project's extra openvino: pip install 'pointrend-serve[openvino]'"),
+    BF16: None,
+    CUDA: None,
     DETECTRON2: (
         "detectron2",
         "beside a torchvision for the same torch: "
@@ -51,4 +57,9 @@ def require_fit(engine: str, network: NetworkConfig) -> None:
         raise ConfigError(
             f"engine: {DETECTRON2} has no EfficientNet-Lite (MODEL.BACKBONE.NAME), which this model's backbone is. "
             f"Choose the engine {EAGER}, or a model with a ResNet."
+        )
+    if engine in (OPENVINO_INT8, BF16, CUDA) and isinstance(network, SemanticConfig):
+        raise ConfigError(
+            f"engine: {engine} runs models that find single objects, and this one is semantic. Choose the engine "
+            f"{EAGER}."
         )

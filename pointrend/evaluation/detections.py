@@ -13,6 +13,8 @@ from torch import Tensor
 
 from pointrend.categories import ALL_CATEGORIES
 from pointrend.config import ModelConfig
+from pointrend.engines import EAGER
+from pointrend.engines.network import device_of, open_network
 from pointrend.errors import DataError, InvalidOption, RequestError
 from pointrend.evaluation.ground_truth import Photo
 from pointrend.folds import fold_of
@@ -21,7 +23,6 @@ from pointrend.modeling.rcnn import RCNN, Detections
 from pointrend.options import FULL_REFINEMENT, Options
 from pointrend.prediction import Prediction
 from pointrend.segmenter import Segmenter
-from pointrend.weights.checkpoint import load_into, read_checkpoint
 from pointrend.weights.folder import ModelFolder
 
 REFINED, COARSE, CONV = "refined", "coarse", "conv"
@@ -41,17 +42,14 @@ class Answers:
     seconds: float
 
 
-class DetectOnce(RCNN):
-    """The network, with a memory of what it found last: the next mask head draws the same boxes at no more cost."""
+class DetectOnce(Segmenter):
+    """A segmenter with a memory of what it found last: the next mask head draws the same boxes at no more cost."""
 
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__(config)
-        self._last: tuple[Tensor, tuple[dict[str, Tensor], Detections]] | None = None
+    _last: tuple[Tensor, tuple[dict[str, Tensor], Detections]] | None = None
 
-    def detect(self, images: Tensor, image_size: tuple[int, int]) -> tuple[dict[str, Tensor], Detections]:
-        """See :meth:`RCNN.detect`."""
+    def _detect(self, images: Tensor, image_size: tuple[int, int]) -> tuple[dict[str, Tensor], Detections]:
         if self._last is None or not torch.equal(self._last[0], images):
-            self._last = images, super().detect(images, image_size)
+            self._last = images, super()._detect(images, image_size)
         return self._last[1]
 
 
@@ -77,19 +75,21 @@ def choose_heads(wanted: Sequence[str] | None, config: ModelConfig) -> tuple[str
     return tuple(head for head in present if wanted is None or head in wanted)
 
 
-def run(folders: Sequence[ModelFolder], photos: Iterable[Photo], heads: Sequence[str]) -> Answers:
+def run(folders: Sequence[ModelFolder], photos: Iterable[Photo], heads: Sequence[str], engine: str = EAGER) -> Answers:
     """Run a model over photos, as AP asks for: everything from score 0.05 on, at most 100 a photo.
 
     Args:
         folders: the model; or, for cross-validation, one a fold, which sees that fold's photos only.
         photos: read one at a time; wrap them to show progress.
         heads: at least one of :func:`choose_heads`.
+        engine: what computes the networks: one of :data:`pointrend.engines.NAMES` but detectron2.
 
     Raises:
         DataError: a photo cannot be read, or has another size than its label says.
         CheckpointError: the weights cannot be read or do not fit.
+        ConfigError: the engine is unknown, not installed, or has no such network.
     """
-    segmenters = [_segmenter(folder) for folder in folders]
+    segmenters = [_segmenter(folder, engine) for folder in folders]
     options = {head: _options(head, folders[0].config) for head in heads}
     by_head: dict[str, dict[int, Prediction]] = {head: {} for head in heads}
     seconds = 0.0
@@ -104,10 +104,10 @@ def run(folders: Sequence[ModelFolder], photos: Iterable[Photo], heads: Sequence
     return Answers(by_head, seconds)
 
 
-def _segmenter(folder: ModelFolder) -> Segmenter:
-    network = DetectOnce(folder.config)
-    load_into(network, read_checkpoint(folder.weights))
-    return Segmenter(network.eval(), folder.info)
+def _segmenter(folder: ModelFolder, engine: str) -> Segmenter:
+    network = open_network(folder, engine)
+    assert isinstance(network, RCNN)  # its folder's ``config`` has been asked for
+    return DetectOnce(network, folder.info, engine=engine, device=device_of(engine))
 
 
 def _options(head: str, config: ModelConfig) -> Options:

@@ -17,6 +17,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
+from pointrend.engines import DETECTRON2, EAGER, require, require_fit
 from pointrend.errors import ConfigError, InvalidOption
 from pointrend.evaluation.bootstrap import Resampled, difference, reliability, resamples
 from pointrend.evaluation.contact_sheet import choose, contact_sheet
@@ -45,6 +46,7 @@ class Settings:
         out: a folder that receives the report; None writes nothing.
         resamples: of the bootstrap; 0 for no intervals.
         sheet: photos on the contact sheet.
+        engine: what computes the network.
     """
 
     models: tuple[str, ...]
@@ -55,6 +57,7 @@ class Settings:
     out: Path | None = None
     resamples: int = 1000
     sheet: int = 20
+    engine: str = EAGER
 
     def command(self) -> str:
         """The command line; folders by their last name, since a report is read on other machines."""
@@ -70,6 +73,8 @@ class Settings:
             words += ["--heads", ",".join(self.heads)]
         if self.resamples != Settings.__dataclass_fields__["resamples"].default:
             words += ["--bootstrap", str(self.resamples)]
+        if self.engine != EAGER:
+            words += ["--engine", self.engine]
         return shlex.join(words)
 
 
@@ -77,20 +82,21 @@ def evaluate(settings: Settings, console: Console) -> Report:
     """Judge a model; tables go to the console, files to ``settings.out``.
 
     Raises:
-        ConfigError, CheckpointError: the model cannot be used.
+        ConfigError, CheckpointError: the model or the engine cannot be used.
         DataError: the data cannot be read, or has no category in common with the model.
         InvalidOption: a setting is out of range, or the model lacks a head.
     """
     _check(settings)
     folders = [ModelFolder.open(model) for model in settings.models]
     folder = folders[0]
+    require_fit(settings.engine, folder.network)
     for other in folders[1:]:
         if other.info.categories != folder.info.categories or other.config != folder.config:
             raise ConfigError(f"{other.path} is another network than {folder.path}: they cannot be judged as one.")
     heads = choose_heads(settings.heads, folder.config)
     truth = GroundTruth.read(settings.data, settings.split, folder.info.categories).limited(settings.limit)
     photos = track(truth.photos, "Detecting", console=console, transient=True)
-    answers = run(folders, photos, heads)
+    answers = run(folders, photos, heads, settings.engine)
     with console.status("Judging"):
         report = judge(truth, answers, settings, folders)
     for table in tables(report):
@@ -145,6 +151,9 @@ def judge(truth: GroundTruth, answers: Answers, settings: Settings, folders: Seq
 
 def _check(settings: Settings) -> None:
     # Asked for before a model runs for minutes.
+    require(settings.engine)
+    if settings.engine == DETECTRON2:
+        raise ConfigError(f"engine: {DETECTRON2} does not give the mask heads that are judged here.")
     for name, value, least in (("bootstrap", settings.resamples, 0), ("sheet", settings.sheet, 1)):
         if value < least:
             raise InvalidOption(f"{name} must be at least {least}, not {value}.", field=name, limit=least, value=value)

@@ -27,6 +27,10 @@ class Detections:
     def __len__(self) -> int:
         return len(self.scores)
 
+    def cpu(self) -> Detections:
+        """The same in the CPU's memory."""
+        return Detections(self.boxes.cpu(), self.scores.cpu(), self.classes.cpu())
+
 
 class BoxHead(nn.Module):
     """Fully connected layers ``fc1``, ``fc2``, ... over the pooled features."""

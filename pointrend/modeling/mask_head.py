@@ -40,7 +40,8 @@ class CoarseMaskHead(nn.Module):
         for index in range(1, self.config.num_fc + 1):
             hidden = F.relu(self.get_submodule(f"fc{index}")(hidden), inplace=True)
         logits: Tensor = self.prediction(hidden)
-        return logits.view(len(sampled), self.num_classes, self.config.side, self.config.side)
+        # shape[0], not len(): a conversion to another format takes the latter for a constant.
+        return logits.view(sampled.shape[0], self.num_classes, self.config.side, self.config.side)
 
 
 class ConvMaskHead(nn.Module):

@@ -1,0 +1,109 @@
+"""Photos that show a quantisation which values flow through a network, and what of them its dense parts see.
+
+Shapes: R regions, C channels, H, W of the network's input in pixels.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pointrend.engines.parts import Part, Run
+from pointrend.errors import ConfigError, RequestError
+from pointrend.image import decode
+from pointrend.modeling.rcnn import RCNN
+from pointrend.preprocess import resize, to_input
+
+MOST_PHOTOS = 32  # more of them cost time and move the ranges little
+REGIONS = 64  # of a photo's, for a part that sees regions
+MASKS = 16  # of a photo's, whose masks are drawn
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
+# Photos with people, animals and things among those that scikit-image's wheel carries; all free of rights or CC0.
+EXAMPLES = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
+
+Inputs = dict[str, list[tuple[Tensor, ...]]]
+
+
+def find_photos(folder: Path | None) -> list[Path]:
+    """The photos of a folder, evenly chosen where there are many; None takes those of scikit-image.
+
+    Raises:
+        ConfigError: there is no such folder, or it holds no photo; or scikit-image, which carries the default ones,
+            is not installed.
+    """
+    if folder is None:
+        try:
+            import skimage.data
+        except ImportError as error:
+            raise ConfigError(
+                "calibrate: the photos to calibrate with by default come with scikit-image, which is not installed. "
+                "Install the extra openvino, or name a folder of photos: --calibrate FOLDER"
+            ) from error
+        here = Path(skimage.data.__file__).parent
+        return [here / name for name in EXAMPLES if (here / name).is_file()]
+    if not folder.is_dir():
+        raise ConfigError(f"calibrate: there is no folder {folder}.")
+    photos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not photos:
+        raise ConfigError(f"calibrate: {folder} holds no photo ({', '.join(SUFFIXES)}).")
+    count = min(len(photos), MOST_PHOTOS)
+    return [photos[index * len(photos) // count] for index in range(count)]
+
+
+def _network_input(path: Path, network: RCNN) -> tuple[Tensor, tuple[int, int]]:
+    """A photo as the network takes it: see :func:`pointrend.preprocess.to_input`.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    try:
+        image = decode(path.read_bytes())
+    except (OSError, RequestError) as error:
+        raise ConfigError(f"calibrate: the photo {path} cannot be read: {error}") from error
+    return to_input(resize(image, network.config), network.config)
+
+
+def record(network: RCNN, parts: Sequence[Part], photos: Sequence[Path]) -> Inputs:
+    """Run a network over photos, and keep what each part is given.
+
+    Args:
+        network: in evaluation mode, computed by plain PyTorch; left as it is.
+        parts: its own.
+        photos: at least one.
+
+    Returns:
+        by a part's name, the inputs of its calls: of a call with many regions, :data:`REGIONS` evenly chosen ones.
+
+    Raises:
+        ConfigError: a photo cannot be read.
+    """
+    seen: Inputs = {part.name: [] for part in parts}
+    watched = copy.deepcopy(network)
+    for part in parts:
+        part.install(watched, _keeping(part, seen[part.name]))
+    with torch.inference_mode():
+        for photo in photos:
+            images, (height, width) = _network_input(photo, network)
+            features, found = watched.detect(images, (height, width))
+            boxes, classes = found.boxes[:MASKS], found.classes[:MASKS]
+            if not len(boxes):  # the middle of the photo, rather than nothing
+                boxes = torch.tensor([[0.25 * width, 0.25 * height, 0.75 * width, 0.75 * height]])
+                classes = torch.zeros(1, dtype=torch.int64)
+            watched.mask_logits(features, boxes, classes)
+            if watched.roi_heads.conv_mask_head is not None:
+                watched.constant_mask_logits(features, boxes, classes)
+    return seen
+
+
+def _keeping(part: Part, kept: list[tuple[Tensor, ...]]) -> Run:
+    def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+        step = max(1, len(inputs[0]) // REGIONS)
+        kept.append(tuple(each[::step].clone() for each in inputs))
+        outputs: tuple[Tensor, ...] = part(*inputs)
+        return outputs
+
+    return run

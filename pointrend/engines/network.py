@@ -1,0 +1,60 @@
+"""From a model folder to a network that an engine computes, one of those that share this project's sparse parts."""
+
+from __future__ import annotations
+
+import torch
+
+from pointrend.engines import BF16, CUDA, EAGER, OPENVINO_INT8, require, require_fit
+from pointrend.engines.parts import parts
+from pointrend.engines.quantise import prepare
+from pointrend.errors import ConfigError
+from pointrend.modeling.network import build_network
+from pointrend.modeling.rcnn import RCNN
+from pointrend.modeling.semantic import SemanticPointRend
+from pointrend.weights.checkpoint import load_into, read_checkpoint
+from pointrend.weights.folder import ModelFolder
+
+
+def open_network(folder: ModelFolder, engine: str = EAGER) -> RCNN | SemanticPointRend:
+    """Build a model's network in evaluation mode, with its weights, and let an engine compute its dense parts.
+
+    Args:
+        folder: of the model.
+        engine: ``eager``, ``openvino-int8``, ``bf16`` or ``cuda``; with ``cuda`` the network is on the GPU.
+
+    Raises:
+        ConfigError: the engine is unknown, not installed, or has no such network or no such device here.
+        CheckpointError: the weights cannot be read or do not fit.
+    """
+    require(engine)
+    require_fit(engine, folder.network)
+    if engine == CUDA and not torch.cuda.is_available():
+        raise ConfigError(
+            f"engine: {CUDA} needs a GPU that PyTorch can use, and PyTorch {torch.__version__} sees none here. Choose "
+            f"the engine {EAGER} or {OPENVINO_INT8}, or install a PyTorch for the GPU's driver."
+        )
+    files = prepare(folder) if engine == OPENVINO_INT8 else None
+    network = _eager(folder)
+    if isinstance(network, SemanticPointRend):
+        return network  # whatever has semantic models runs them as they are
+    if files is not None:
+        from pointrend.engines import openvino
+
+        openvino.install(network, parts(network), files)
+    elif engine in (BF16, CUDA):
+        from pointrend.engines import half
+
+        network.to(device_of(engine))
+        half.install(network, parts(network), torch.float16 if engine == CUDA else torch.bfloat16)
+    return network
+
+
+def device_of(engine: str) -> str:
+    """Where an engine's network is."""
+    return "cuda" if engine == CUDA else "cpu"
+
+
+def _eager(folder: ModelFolder) -> RCNN | SemanticPointRend:
+    network = build_network(folder.network).eval()
+    load_into(network, read_checkpoint(folder.weights))
+    return network

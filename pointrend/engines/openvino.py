@@ -1,0 +1,84 @@
+"""Run the dense parts of a network with OpenVINO on a CPU, from what :mod:`pointrend.engines.quantise` has written.
+
+Any photo's size and any number of regions go through one compiled model: OpenVINO makes kernels for a new size once
+(a fraction of a prediction's time) and keeps them. Outputs are written straight into the tensors that PyTorch reads.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pointrend.engines.parts import Part
+from pointrend.errors import ConfigError
+from pointrend.modeling.rcnn import RCNN
+
+
+class Compiled:
+    """A part that OpenVINO compiled, called as the part is; calls from several threads take turns.
+
+    Args:
+        path: of the part's ``.xml``, beside which its ``.bin`` lies.
+        part: tells the outputs' shapes.
+
+    Raises:
+        ConfigError: the files cannot be read, or this OpenVINO cannot run them.
+    """
+
+    def __init__(self, path: Path, part: Part) -> None:
+        import openvino
+
+        settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            # Pinned threads of several workers on one machine would share its first cores.
+            "ENABLE_CPU_PINNING": False,
+            # What is not int8 stays float32 on every machine, so that all of them answer alike.
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
+        try:
+            self._request = openvino.Core().compile_model(str(path), "CPU", settings).create_infer_request()
+        except RuntimeError as error:
+            raise ConfigError(f"{path}: OpenVINO {openvino.__version__} cannot run it: {error}") from error
+        self._wrap: Any = openvino.Tensor
+        self._shapes = part.shapes
+        self._lock = threading.Lock()
+
+    def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Compute the part's outputs; new tensors, which belong to the caller."""
+        outputs = [torch.empty(shape) for shape in self._shapes(*(tuple(each.shape) for each in inputs))]
+        if 0 in inputs[0].shape:
+            return tuple(outputs)
+        given = [each.contiguous() for each in inputs]
+        with self._lock:
+            for index, each in enumerate(given):
+                self._request.set_input_tensor(index, self._shared(each))
+            for index, each in enumerate(outputs):
+                self._request.set_output_tensor(index, self._shared(each))
+            self._request.infer()
+        return tuple(outputs)
+
+    def _shared(self, tensor: Tensor) -> Any:
+        return self._wrap(tensor.numpy(), shared_memory=True)
+
+
+def install(network: RCNN, parts: Sequence[Part], folder: Path) -> None:
+    """Let OpenVINO compute the parts of a network.
+
+    Args:
+        network: whose parts they are; it lets go of most of its weights.
+        parts: all of :func:`pointrend.engines.parts.parts`.
+        folder: holds the files of each.
+
+    Raises:
+        ConfigError: a part's files cannot be read, or not be run.
+    """
+    compiled = [Compiled(folder / f"{part.name}.xml", part) for part in parts]
+    for part, run in zip(parts, compiled, strict=True):
+        part.install(network, run)

@@ -1,0 +1,200 @@
+"""The dense parts of a network: what an engine may compute in its own way, as functions from tensors to tensors.
+
+Proposals, RoIAlign, suppression, subdivision and pasting stay plain PyTorch; what is between them is a few large
+convolutions and matrix products. Each :class:`Part` holds the modules of one such stretch, can be exported or
+converted, and puts whatever runs in its place back into the network.
+
+Shapes: R regions, P points a region, C channels, K classes, A anchors a cell, S side of a pooled grid, M side of a
+mask, F hidden features, h, w of a level's map in cells.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from pointrend.modeling.fpn import LEVELS, STRIDES
+from pointrend.modeling.mask_head import ConvMaskHead
+from pointrend.modeling.point_mask_head import PointRendMaskHead
+from pointrend.modeling.rcnn import RCNN, TrunkMaps
+
+Run = Callable[..., tuple[Tensor, ...]]  # what runs a part: its tensors in, its tensors out, all float32
+Shape = tuple[int, ...]
+
+
+class Part(nn.Module, ABC):
+    """A stretch of dense layers; called with tensors, it gives a tuple of tensors.
+
+    Attributes:
+        name: of the part.
+        inputs: the shape of each input; -1 where it differs from photo to photo.
+        precise: parts of the names of those modules that low precision hurts: their outputs are the network's answers.
+    """
+
+    name: ClassVar[str]
+    inputs: tuple[Shape, ...]
+    precise: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def shapes(self, *inputs: Shape) -> list[Shape]:
+        """The outputs' shapes for given inputs' ones."""
+
+    @abstractmethod
+    def install(self, network: RCNN, run: Run) -> None:
+        """Let ``run`` compute this part of the network, which lets go of its own layers where it needs them no more."""
+
+
+class Trunk(Part):
+    """Image (1, 3, H, W) to the pyramid and the RPN head's maps: fifteen maps (1, h, w, C), (1, h, w, A or 4A).
+
+    Channels come last: in this layout regions and points are read.
+    """
+
+    name = "trunk"
+    precise = ("objectness_logits", "anchor_deltas")
+    inputs = ((1, 3, -1, -1),)
+
+    def __init__(self, network: RCNN) -> None:
+        super().__init__()
+        self.backbone = network.backbone
+        self.rpn_head = network.proposal_generator.rpn_head
+        anchors = self.rpn_head.objectness_logits.out_channels
+        self.channels = (network.config.fpn.channels, anchors, 4 * anchors)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Run backbone and RPN head."""
+        features = self.backbone(images)
+        levels = [features[level] for level in LEVELS]
+        logits, offsets = self.rpn_head(levels)
+        return tuple(each.permute(0, 2, 3, 1) for each in (*levels, *logits, *offsets))
+
+    def shapes(self, *inputs: Shape) -> list[Shape]:
+        """See :meth:`Part.shapes`."""
+        ((_, _, height, width),) = inputs
+        # p6 takes every other cell of p5, the first one always.
+        cells = [(-(-height // STRIDES[level]), -(-width // STRIDES[level])) for level in LEVELS]
+        return [(1, h, w, channels) for channels in self.channels for h, w in cells]
+
+    def install(self, network: RCNN, run: Run) -> None:
+        """See :meth:`Part.install`."""
+        count = len(LEVELS)
+
+        def trunk(images: Tensor) -> TrunkMaps:
+            maps = [each.permute(0, 3, 1, 2) for each in run(images)]
+            features = dict(zip(LEVELS, maps[:count], strict=True))
+            return features, maps[count : 2 * count], maps[2 * count :]
+
+        network.trunk = trunk
+        del network.backbone, network.proposal_generator.rpn_head
+
+
+class Boxes(Part):
+    """Pooled features (R, C, S, S) to class logits (R, K + 1) and box offsets (R, 4K or 4)."""
+
+    name = "boxes"
+    precise = ("cls_score", "bbox_pred")
+
+    def __init__(self, network: RCNN) -> None:
+        super().__init__()
+        heads = network.roi_heads
+        self.box_head = heads.box_head
+        self.box_predictor = heads.box_predictor
+        bins = network.config.box_head.pooler_resolution
+        self.inputs = ((-1, network.config.fpn.channels, bins, bins),)
+
+    def forward(self, pooled: Tensor) -> tuple[Tensor, ...]:
+        """Run box head and predictor."""
+        logits, offsets = self.box_predictor(self.box_head(pooled))
+        return logits, offsets
+
+    def shapes(self, *inputs: Shape) -> list[Shape]:
+        """See :meth:`Part.shapes`."""
+        regions = inputs[0][0]
+        predictor = self.box_predictor
+        return [(regions, predictor.cls_score.out_features), (regions, predictor.bbox_pred.out_features)]
+
+    def install(self, network: RCNN, run: Run) -> None:
+        """See :meth:`Part.install`."""
+
+        def classify(pooled: Tensor) -> tuple[Tensor, Tensor]:
+            logits, offsets = run(pooled)
+            return logits, offsets
+
+        network.roi_heads.classify = classify
+        del network.roi_heads.box_head, network.roi_heads.box_predictor
+
+
+class Coarse(Part):
+    """Sampled features (R, C, S, S) to coarse mask logits of all classes (R, K, M, M)."""
+
+    name = "coarse"
+    precise = ("coarse_head.prediction",)
+
+    def __init__(self, head: PointRendMaskHead, channels: int) -> None:
+        super().__init__()
+        self.coarse_head = head.coarse_head
+        side = head.coarse_head.config.pooler_resolution
+        self.inputs = ((-1, channels, side, side),)
+
+    def forward(self, sampled: Tensor) -> tuple[Tensor, ...]:
+        """Run the coarse head."""
+        return (self.coarse_head(sampled),)
+
+    def shapes(self, *inputs: Shape) -> list[Shape]:
+        """See :meth:`Part.shapes`."""
+        side = self.coarse_head.config.side
+        return [(inputs[0][0], self.coarse_head.num_classes, side, side)]
+
+    def install(self, network: RCNN, run: Run) -> None:
+        """See :meth:`Part.install`; the head stays, since its grid is asked for."""
+        head = network.roi_heads.mask_head
+        assert isinstance(head, PointRendMaskHead)  # else there would be no such part
+        head.coarse = lambda sampled: run(sampled)[0]
+
+
+class ConvMask(Part):
+    """Pooled features (R, C, S, S) to what the predictor of a convolutional mask head sees, (R, F, M, M)."""
+
+    name = "conv_mask"
+
+    def __init__(self, head: ConvMaskHead, channels: int) -> None:
+        super().__init__()
+        self.head = head
+        self.features = head.config.conv_dim
+        bins = head.config.pooler_resolution
+        self.inputs = ((-1, channels, bins, bins),)
+
+    def forward(self, pooled: Tensor) -> tuple[Tensor, ...]:
+        """Run all but the predictor, which computes one class a region only."""
+        return (self.head.layers(pooled),)
+
+    def shapes(self, *inputs: Shape) -> list[Shape]:
+        """See :meth:`Part.shapes`."""
+        regions, _, bins, _ = inputs[0]
+        return [(regions, self.features, 2 * bins, 2 * bins)]
+
+    def install(self, network: RCNN, run: Run) -> None:
+        """See :meth:`Part.install`."""
+        _conv_head(network).layers = lambda pooled: run(pooled)[0]
+
+
+def parts(network: RCNN) -> list[Part]:
+    """The dense parts that a network has. They share its weights."""
+    channels = network.config.fpn.channels
+    found: list[Part] = [Trunk(network), Boxes(network)]
+    heads = network.roi_heads
+    if isinstance(heads.mask_head, PointRendMaskHead):
+        found.append(Coarse(heads.mask_head, channels))
+    if isinstance(heads.mask_head, ConvMaskHead) or heads.conv_mask_head is not None:
+        found.append(ConvMask(_conv_head(network), channels))
+    return found
+
+
+def _conv_head(network: RCNN) -> ConvMaskHead:
+    heads = network.roi_heads
+    head = heads.mask_head if isinstance(heads.mask_head, ConvMaskHead) else heads.conv_mask_head
+    assert head is not None  # whoever asks has looked
+    return head

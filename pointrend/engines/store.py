@@ -1,0 +1,63 @@
+"""Where the quantised files of a model are: in its folder, as in an archive, or else in the cache of this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from pointrend.engines import OPENVINO_INT8
+from pointrend.weights import cache
+from pointrend.weights.folder import ModelFolder
+
+STAMP = "engine.json"
+VERSION = 1  # of the parts and the way they are quantised; files of another are not used
+
+
+def find(folder: ModelFolder) -> Path | None:
+    """The quantised files of exactly this model's weights; None where there are none yet."""
+    digest = cache.sha256(folder.weights)
+    places = (folder.path / OPENVINO_INT8, _cached(digest))
+    return next((place for place in places if _fits(place, digest)), None)
+
+
+def stamp(source: Path, folder: ModelFolder, photos: int) -> None:
+    """Note in a folder of quantised files which weights they are of.
+
+    Args:
+        source: holds the files.
+        folder: of the model.
+        photos: how many they were calibrated with.
+    """
+    note = {"version": VERSION, "weights": cache.sha256(folder.weights), "photos": photos}
+    (source / STAMP).write_text(json.dumps(note) + "\n", encoding="utf-8")
+
+
+def scratch() -> tempfile.TemporaryDirectory[str]:
+    """A folder beside the cached ones, to be moved there by :func:`keep` once it is whole."""
+    home = _cached("").parent
+    home.mkdir(parents=True, exist_ok=True)
+    return tempfile.TemporaryDirectory(dir=home, prefix=".quantising-")
+
+
+def keep(source: Path, folder: ModelFolder) -> Path:
+    """Move a whole folder of quantised files into the cache."""
+    place = _cached(cache.sha256(folder.weights))
+    if place.is_dir():  # another version's, or another process was faster
+        shutil.rmtree(place, ignore_errors=True)
+    os.replace(source, place)
+    return place
+
+
+def _cached(digest: str) -> Path:
+    return cache.home() / "engines" / f"{OPENVINO_INT8}-{digest[:16]}"
+
+
+def _fits(place: Path, digest: str) -> bool:
+    try:
+        note = json.loads((place / STAMP).read_text(encoding="utf-8"))
+        return bool(note["version"] == VERSION and note["weights"] == digest)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
