@@ -20,7 +20,11 @@ def _option(kind: Kind, default: Any, meaning: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of one request; :meth:`parse` reads them from text or JSON. Each attribute is told by :func:`table`."""
+    """Options of one request; :meth:`parse` reads them from text or JSON. Each attribute is told by :func:`table`.
+
+    Raises:
+        InvalidOption: a value is out of range.
+    """
 
     task: str = _option(
         Choice(("instances", "detection", "semantic")),
@@ -69,6 +73,12 @@ class Options:
         "what is answered; see the table below. It wins over the header `Accept`, where `image/png` means `png`",
     )
 
+    def __post_init__(self) -> None:
+        for entry in table():
+            value = getattr(self, entry.name)
+            if value is not entry.default:
+                object.__setattr__(self, entry.name, entry.kind.read(entry.name, value))
+
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Options:
         """Read options from form fields, JSON keys or a header; a value may be text or its JSON type.
@@ -77,13 +87,11 @@ class Options:
             InvalidOption: a name is unknown (the nearest known one is suggested), a value is out of range, or two
                 do not go together.
         """
-        kinds = {entry.name: entry.kind for entry in table()}
-        values: dict[str, Any] = {}
-        for name, value in raw.items():
-            if name not in kinds:
+        known = names()
+        for name in raw:
+            if name not in known:
                 raise _unknown(name)
-            values[name] = kinds[name].read(name, value)
-        options = cls(**values)
+        options = cls(**raw)
         if options.format not in FORMATS[options.task]:
             raise _no_such_answer(options)
         if options.points and (options.task, options.format) != ("instances", "json"):

@@ -52,6 +52,12 @@ def test_a_bad_value_names_its_field(name, value):
     assert raised.value.status == 422
 
 
+def test_python_says_them_as_freely_and_as_strictly():
+    assert Options(categories="person, 17").categories == ("person", "17")
+    with pytest.raises(InvalidOption, match="score_threshold"):
+        Options(score_threshold=5)
+
+
 @pytest.mark.parametrize(
     ("value", "meant"), [(True, True), ("True", True), ("1", True), (False, False), (" false ", False), ("0", False)]
 )
