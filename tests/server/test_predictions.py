@@ -58,7 +58,7 @@ def test_the_answer_is_in_cocos_words(ask):
 
     assert status == 200
     assert answer["image"] == {"width": 512, "height": 512}
-    assert answer["model"] == {"name": "pointrend-demo", "version": "0.2"}
+    assert answer["model"] == {"name": "pointrend-demo", "version": "0.3"}
     assert set(answer["timing_ms"]) == {"decode", "inference", "encode"}
     scores = [instance["score"] for instance in answer["instances"]]
     assert scores == sorted(scores, reverse=True)
