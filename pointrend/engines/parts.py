@@ -16,6 +16,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
+from pointrend.config import EfficientNetConfig
 from pointrend.modeling.fpn import LEVELS, STRIDES
 from pointrend.modeling.mask_head import ConvMaskHead
 from pointrend.modeling.point_mask_head import PointRendMaskHead
@@ -36,7 +37,7 @@ class Part(nn.Module, ABC):
 
     name: ClassVar[str]
     inputs: tuple[Shape, ...]
-    precise: ClassVar[tuple[str, ...]] = ()
+    precise: tuple[str, ...] = ()
 
     @abstractmethod
     def shapes(self, *inputs: Shape) -> list[Shape]:
@@ -54,7 +55,6 @@ class Trunk(Part):
     """
 
     name = "trunk"
-    precise = ("objectness_logits", "anchor_deltas")
     inputs = ((1, 3, -1, -1),)
 
     def __init__(self, network: RCNN) -> None:
@@ -63,6 +63,9 @@ class Trunk(Part):
         self.rpn_head = network.proposal_generator.rpn_head
         anchors = self.rpn_head.objectness_logits.out_channels
         self.channels = (network.config.fpn.channels, anchors, 4 * anchors)
+        self.precise = ("objectness_logits", "anchor_deltas")
+        if isinstance(network.config.trunk, EfficientNetConfig):
+            self.precise += ("bottom_up.stem",)  # every later cell suffers from it, and it is small
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Run backbone and RPN head."""

@@ -2,7 +2,8 @@
 
 Each part is converted with sizes left open, and calibrated on what it sees when the network looks at photos. The layers
 whose outputs are the network's answers (scores, offsets, mask logits) stay float32: there a rounding is an error of
-the result, and they cost little.
+the result, and they cost little. So do convolutions of each channel on its own, which have hardly any products to
+save and channels of very different ranges.
 
 It runs in a process of its own: NNCF and OpenVINO's converter report their use to their makers, without asking, where
 the package ``openvino_telemetry`` is there; in that process it is not. And the memory is given back.
@@ -119,8 +120,11 @@ def _quantised(part: Part, inputs: Sequence[tuple[Tensor, ...]]) -> Any:
         warnings.simplefilter("ignore")  # tracing warns of shapes that it takes for constants; ours are left open
         shapes = [openvino.PartialShape(list(shape)) for shape in part.inputs]
         model = openvino.convert_model(part, example_input=inputs[0], input=shapes)
-    names = [operation.get_friendly_name() for operation in model.get_ops()]
-    precise = [name for name in names if any(module in name for module in part.precise)]
+    precise = [
+        operation.get_friendly_name()
+        for operation in model.get_ops()
+        if _depthwise(operation) or any(module in operation.get_friendly_name() for module in part.precise)
+    ]
     return nncf.quantize(
         model,
         nncf.Dataset([tuple(each.numpy() for each in call) for call in inputs]),
@@ -129,6 +133,13 @@ def _quantised(part: Part, inputs: Sequence[tuple[Tensor, ...]]) -> Any:
         subset_size=len(inputs),
         ignored_scope=nncf.IgnoredScope(names=precise, validate=False),
     )
+
+
+def _depthwise(operation: Any) -> bool:
+    if operation.get_type_name() != "GroupConvolution":
+        return False
+    _, outputs, inputs, *_ = operation.input_value(1).get_shape()  # of each group
+    return bool(outputs == inputs == 1)
 
 
 if __name__ == "__main__":

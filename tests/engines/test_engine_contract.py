@@ -1,0 +1,160 @@
+"""What every engine that shares this project's sparse parts promises: eager's answers, but for a small loss."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+import pointrend
+from pointrend.engines import BF16, EAGER, OPENVINO_INT8
+from pointrend.instance_segmenter import InstanceSegmenter
+from pointrend.modeling.rcnn import RCNN
+from pointrend.options import Options
+from pointrend.prediction import Prediction
+from pointrend.weights.convert import convert
+from pointrend.weights.folder import Category, ModelInfo
+
+TESTS = Path(__file__).parents[1]
+FAST = (BF16, OPENVINO_INT8)
+PHOTOS = ("astronaut", "chelsea", "coffee")
+# Eager's detections above 0.5 that must be found again above 0.4 at a mask IoU of 0.8.
+FOUND_AGAIN = {BF16: 0.98, OPENVINO_INT8: 0.95}
+
+
+@cache
+def demo(engine: str) -> InstanceSegmenter:
+    segmenter = pointrend.load("demo", engine=engine)
+    assert isinstance(segmenter, InstanceSegmenter)
+    return segmenter
+
+
+@cache
+def photo(name: str) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(TESTS / "demo" / f"{name}.png").convert("RGB"))
+
+
+def found_again(expected: Prediction, answered: Prediction) -> list[bool]:
+    """Of each instance expected, whether one of its category has nearly its mask."""
+    again = []
+    for each in expected.instances:
+        others = [other.segmentation for other in answered.instances if other.category_id == each.category_id]
+        overlaps = coco_mask.iou([each.segmentation], others, [0] * len(others)) if others else np.zeros(1)
+        again.append(bool(overlaps.max() >= 0.8))
+    return again
+
+
+@pytest.mark.parametrize("engine", FAST)
+def test_what_eager_finds_is_found_again(engine: str) -> None:
+    again = []
+    for name in PHOTOS:
+        expected = demo(EAGER)(photo(name), Options(score_threshold=0.5))
+        answered = demo(engine)(photo(name), Options(score_threshold=0.4))
+        again += found_again(expected, answered)
+    assert sum(again) >= FOUND_AGAIN[engine] * len(again)
+    assert again
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        Options(score_threshold=0.3, exact=True),
+        Options(score_threshold=0.3, refinement=1, points=True),
+        Options(score_threshold=0.3, refinement=0, masks="polygon"),
+        Options(score_threshold=0.3, mask_head="conv"),
+        Options(score_threshold=0.3, task="detection", categories=("cat",)),
+        Options(score_threshold=0.3, task="semantic"),
+        Options(score_threshold=1.0),
+    ],
+)
+@pytest.mark.parametrize("engine", FAST)
+def test_every_option_is_answered_in_eagers_form(engine: str, options: Options) -> None:
+    expected, answered = demo(EAGER)(photo("chelsea"), options), demo(engine)(photo("chelsea"), options)
+    assert (demo(engine).engine, demo(engine).has_points, demo(engine).has_conv_head) == (engine, True, True)
+    assert (answered.width, answered.height, answered.task) == (expected.width, expected.height, expected.task)
+    cats = [each for each in answered.instances if each.category == "cat"]
+    if options.score_threshold == 1.0:
+        assert not answered.instances
+    elif options.task == "semantic":
+        assert "cat" in [segment.category for segment in answered.segments]
+    else:
+        expected_cat = next(each for each in expected.instances if each.category == "cat")
+        assert cats[0].score == pytest.approx(expected_cat.score, abs=0.15)
+        assert cats[0].bbox == pytest.approx(expected_cat.bbox, abs=0.05 * max(photo("chelsea").shape))
+        assert set(cats[0].to_dict()) == set(expected_cat.to_dict())
+        assert options.masks != "rle" or options.task == "detection" or all(found_again(expected, answered)[:1])
+
+
+@pytest.mark.parametrize("engine", FAST)
+def test_photos_of_any_size(engine: str) -> None:
+    """A grey one of one pixel, a strip, and one that is new beside those before."""
+    for height, width in ((1, 1), (30, 400), (333, 211)):
+        answered = demo(engine)(np.full((height, width, 3), 128, dtype=np.uint8))
+        assert (answered.height, answered.width) == (height, width)
+
+
+@pytest.mark.parametrize("engine", FAST)
+def test_a_prediction_is_not_changed_by_the_next_one(engine: str) -> None:
+    """What an engine hands out belongs to whoever asked: it is not written to again."""
+    segmenter = demo(engine)
+    assert isinstance(segmenter, pointrend.segmenter.Segmenter)
+    first, second = (torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    with torch.inference_mode():
+        maps, logits, offsets = segmenter.model.trunk(first)
+        kept = [each.clone() for each in (*maps.values(), *logits, *offsets)]
+        segmenter.model.trunk(second)
+        assert all(map(torch.equal, kept, (*maps.values(), *logits, *offsets)))
+        again, _, _ = segmenter.model.trunk(first)
+    assert torch.equal(again["p2"], maps["p2"])
+    assert maps["p2"].is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("engine", FAST)
+def test_the_parts_have_eagers_shapes(engine: str) -> None:
+    fast, eager = demo(engine), demo(EAGER)
+    assert isinstance(fast, pointrend.segmenter.Segmenter)
+    assert isinstance(eager, pointrend.segmenter.Segmenter)
+    images = torch.rand(1, 3, 96, 160)
+    with torch.inference_mode():
+        for one, other in zip(shapes(eager.model, images), shapes(fast.model, images), strict=True):
+            assert one == other
+
+
+def shapes(network: RCNN, images: torch.Tensor) -> list[tuple[int, ...]]:
+    """Of everything that the dense parts give for an image, for two regions, and for none."""
+    features, logits, offsets = network.trunk(images)
+    outputs = [*features.values(), *logits, *offsets]
+    for boxes in (torch.tensor([[4.0, 4.0, 60.0, 50.0], [0.0, 0.0, 160.0, 96.0]]), torch.zeros(0, 4)):
+        classes = torch.zeros(len(boxes), dtype=torch.int64)
+        outputs += network.roi_heads(features, boxes)
+        outputs.append(network.mask_logits(features, boxes, classes))
+        outputs.append(network.constant_mask_logits(features, boxes, classes))
+    return [tuple(each.shape) for each in outputs]
+
+
+@pytest.mark.parametrize("engine", [BF16, pytest.param(OPENVINO_INT8, marks=pytest.mark.slow)])
+def test_a_resnet_runs_too(engine: str) -> None:
+    model = TESTS / "demo" / "reference_model"
+    again = []
+    for name in PHOTOS:
+        expected = pointrend.load(model)(photo(name), Options(score_threshold=0.5))
+        again += found_again(expected, pointrend.load(model, engine=engine)(photo(name), Options(score_threshold=0.4)))
+    assert sum(again) >= len(again) - 1  # the best of two boxes of nearly one score may be the other one
+    assert len(again) > 5
+
+
+def test_mask_rcnn_runs_too(tmp_path: Path) -> None:
+    """A model of random weights, whose answers mean nothing; its parts must fit together."""
+    golden = TESTS / "golden"
+    case = golden / "maskrcnn_coco80_landscape"
+    info = ModelInfo("tested", "1", categories=tuple(Category(each, f"thing {each}") for each in range(1, 81)))
+    folder = convert(case / "model_final.pkl", case / "config.yaml", tmp_path / "model", info)
+    segmenter = pointrend.load(folder.path, engine=BF16)
+    answered = segmenter(photo("coffee"), Options(score_threshold=0.05, max_detections=5))
+    assert [each.mask().shape for each in answered.instances] == [photo("coffee").shape[:2]] * 5

@@ -1,0 +1,201 @@
+"""Quantising a model: once, for exactly its weights, on photos that are there; and what goes into an archive."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+import pointrend
+from handler.archive import build
+from handler.pointrend_handler import PointRendHandler
+from pointrend.cli import app
+from pointrend.engines import OPENVINO_INT8, calibration, network, quantise, store
+from pointrend.errors import ConfigError
+from pointrend.options import Options
+from pointrend.weights.folder import WEIGHTS, ModelFolder
+
+DEMO_PHOTOS = Path(__file__).parents[1] / "demo"
+
+
+@pytest.fixture
+def quantised() -> Path:
+    """The demo model's files, in the cache that these tests share."""
+    return quantise.prepare(ModelFolder.open("demo"))
+
+
+@pytest.fixture
+def never(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on nothing is quantised."""
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("quantised again")
+
+    monkeypatch.setattr(quantise, "quantise", refuse)
+
+
+def test_a_part_is_one_file_and_its_weights(quantised: Path) -> None:
+    names = {path.name for path in quantised.iterdir()}
+    parts = ("trunk", "boxes", "coarse", "conv_mask")
+    assert names == {f"{part}.{end}" for part in parts for end in ("xml", "bin")} | {store.STAMP}
+    trunk = (quantised / "trunk.xml").read_text()
+    assert 'shape="1,3,?,?"' in trunk
+    assert "FakeQuantize" in trunk
+
+
+def test_what_was_quantised_before_is_taken_from_the_cache(
+    quantised: Path, never: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", logger="pointrend.engines.quantise"):
+        assert quantise.prepare(ModelFolder.open("demo")) == quantised
+    assert f"was quantised before: {quantised}" in caplog.text
+
+
+def test_the_model_folders_own_files_come_first(quantised: Path, never: None, tmp_path: Path) -> None:
+    own = tmp_path / "model"
+    shutil.copytree(ModelFolder.open("demo").path, own)
+    shutil.copytree(quantised, own / OPENVINO_INT8)
+    assert quantise.prepare(ModelFolder.open(own)) == own / OPENVINO_INT8
+
+
+@pytest.mark.parametrize("damage", ["weights", "version", "note"])
+def test_files_of_other_weights_are_not_used(quantised: Path, tmp_path: Path, damage: str) -> None:
+    own = tmp_path / "model"
+    shutil.copytree(ModelFolder.open("demo").path, own)
+    shutil.copytree(quantised, own / OPENVINO_INT8)
+    stamp = own / OPENVINO_INT8 / store.STAMP
+    if damage == "weights":
+        (own / WEIGHTS).write_bytes((own / WEIGHTS).read_bytes() + b" ")
+        assert store.find(ModelFolder.open(own)) is None
+        return
+    note = json.loads(stamp.read_text())
+    stamp.write_text("[]" if damage == "note" else json.dumps(note | {"version": 0}))
+    assert store.find(ModelFolder.open(own)) == quantised
+
+
+def test_files_that_cannot_be_read_are_named(quantised: Path, tmp_path: Path) -> None:
+    own = tmp_path / "model"
+    shutil.copytree(ModelFolder.open("demo").path, own)
+    shutil.copytree(quantised, own / OPENVINO_INT8)
+    (own / OPENVINO_INT8 / "boxes.xml").write_text("<net")
+    with pytest.raises(ConfigError, match=r"boxes\.xml: OpenVINO \S+ cannot run it"):
+        pointrend.load(own, engine=OPENVINO_INT8)
+
+
+def test_an_archive_brings_the_files_and_the_handler_uses_them(quantised: Path, never: None, tmp_path: Path) -> None:
+    archive = build(ModelFolder.open("demo").path, tmp_path, engine=OPENVINO_INT8)
+    with zipfile.ZipFile(archive) as content:
+        content.extractall(tmp_path / "worker", [each for each in content.namelist() if each.startswith("model/")])
+    packed = tmp_path / "worker" / "model" / OPENVINO_INT8
+    assert {path.name for path in packed.iterdir()} == {path.name for path in quantised.iterdir()}
+    shutil.move(quantised, tmp_path / "away")  # a server's machine has no such cache
+    try:
+        handler = PointRendHandler()
+        handler.initialize(
+            SimpleNamespace(
+                model_yaml_config={"handler": {"engine": OPENVINO_INT8}},
+                system_properties={"model_dir": str(tmp_path / "worker")},
+                model_name="pointrend",
+                metrics=SimpleNamespace(add_metric_to_cache=lambda *_: None),
+            )
+        )
+    finally:
+        shutil.move(tmp_path / "away", quantised)
+    cat = np.asarray(Image.open(DEMO_PHOTOS / "chelsea.png").convert("RGB"))
+    assert handler._segmenter.engine == OPENVINO_INT8
+    assert [each.category for each in handler._segmenter(cat, Options()).instances] == ["cat"]
+
+
+def test_a_folder_of_photos_is_calibrated_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One small photo; what a process of its own does is done here, and its numbers of photos are noted."""
+    photos = tmp_path / "photos" / "below"
+    photos.mkdir(parents=True)
+    Image.open(DEMO_PHOTOS / "chelsea.png").convert("RGB").resize((96, 64)).save(photos / "cat.jpg")
+    asked: list[Path | None] = []
+    folder = ModelFolder.open("demo")
+
+    def written(model: ModelFolder, destination: Path, given: Path | None = None) -> None:
+        asked.append(given)
+        assert model == folder
+        destination.mkdir()
+        store.stamp(destination, model, len(calibration.find_photos(given)))
+
+    monkeypatch.setattr(quantise, "quantise", written)
+    command = ["archive", "--engine", OPENVINO_INT8, "--calibrate", str(tmp_path / "photos")]
+    done = CliRunner().invoke(app, [*command, "--destination", str(tmp_path / "store")])
+    assert done.exit_code == 0, done.exception
+    assert asked == [tmp_path / "photos"]
+    with zipfile.ZipFile(tmp_path / "store" / "pointrend.mar") as content:
+        assert json.loads(content.read(f"model/{OPENVINO_INT8}/{store.STAMP}"))["photos"] == 1
+
+
+def test_many_photos_are_chosen_from_evenly(tmp_path: Path) -> None:
+    for number in range(100):
+        (tmp_path / f"{number:03}.JPG").touch()
+    (tmp_path / "notes.txt").touch()
+    chosen = [int(path.stem) for path in calibration.find_photos(tmp_path)]
+    assert len(chosen) == calibration.MOST_PHOTOS
+    assert {3, 4} >= set(np.diff(chosen).tolist())
+    assert chosen[0] == 0
+
+
+def test_the_default_photos_are_there() -> None:
+    assert [path.name for path in calibration.find_photos(None)] == list(calibration.EXAMPLES)
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "a file"])
+def test_a_folder_without_photos_is_named(kind: str, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    if kind == "empty":
+        folder.mkdir()
+        (folder / "notes.txt").touch()
+    elif kind == "a file":
+        folder.touch()
+    expected = "holds no photo" if kind == "empty" else "there is no folder"
+    command = ["archive", "--engine", OPENVINO_INT8, "--calibrate", str(folder), "--destination", str(tmp_path / "to")]
+    refused = CliRunner().invoke(app, command)
+    assert isinstance(refused.exception, ConfigError)
+    assert str(refused.exception).startswith("calibrate: ")
+    assert expected in str(refused.exception)
+    assert str(folder) in str(refused.exception)
+    assert list((tmp_path / "to").iterdir()) == []
+
+
+def test_a_photo_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """Found out in the process of its own; its sentence reaches the caller, and no half of an archive is left."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(ConfigError, match=r"demo could not be quantised: calibrate: the photo .*broken\.png cannot be"):
+        quantise.quantise(ModelFolder.open("demo"), tmp_path / "to", photos)
+    assert not (tmp_path / "to").exists()
+
+
+def test_only_what_is_quantised_is_calibrated(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"calibrate: the engine eager is not calibrated; openvino-int8 is\."):
+        build(ModelFolder.open("demo").path, tmp_path, calibrate=DEMO_PHOTOS)
+
+
+@pytest.mark.parametrize("package", ["openvino", "nncf"])
+def test_a_missing_package_is_named_with_its_extra(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POINTREND_HOME", str(tmp_path))
+    for module in ("pointrend.engines", "pointrend.engines.quantise"):
+        monkeypatch.setattr(f"{module}.find_spec", lambda name: None if name == package else "found")
+    with pytest.raises(ConfigError, match=rf"needs the Python package {package}.* extra openvino"):
+        pointrend.load("demo", engine=OPENVINO_INT8)
+
+
+def test_a_gpu_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)  # also where there is one
+    with pytest.raises(ConfigError, match=r"engine: cuda needs a GPU .* sees none here\. Choose the engine eager or"):
+        network.open_network(ModelFolder.open("demo"), "cuda")
