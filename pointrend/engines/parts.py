@@ -158,6 +158,34 @@ class Coarse(Part):
         head.coarse = lambda sampled: run(sampled)[0]
 
 
+class Points(Part):
+    """Fine features (R, P, C) and coarse logits (R, P, K) of points to what their predictor sees, (R, P, F)."""
+
+    name = "points"
+    inputs: tuple[Shape, ...]
+
+    def __init__(self, head: PointRendMaskHead, channels: int) -> None:
+        super().__init__()
+        self.head = head.point_head
+        self.features = head.point_head.predictor.in_channels
+        self.inputs = ((-1, -1, channels), (-1, -1, head.coarse_head.num_classes))
+
+    def forward(self, fine: Tensor, coarse: Tensor) -> tuple[Tensor, ...]:
+        """Run all but the predictor, which computes one class a region only."""
+        return (self.head.layers(fine, coarse),)
+
+    def shapes(self, *inputs: Shape) -> list[Shape]:
+        """See :meth:`Part.shapes`."""
+        regions, points, _ = inputs[0]
+        return [(regions, points, self.features)]
+
+    def install(self, network: RCNN, run: Run) -> None:
+        """See :meth:`Part.install`."""
+        head = network.roi_heads.mask_head
+        assert isinstance(head, PointRendMaskHead)  # else there would be no such part
+        head.point_head.layers = lambda fine, coarse: run(fine, coarse)[0]
+
+
 class ConvMask(Part):
     """Pooled features (R, C, S, S) to what the predictor of a convolutional mask head sees, (R, F, M, M)."""
 
@@ -190,7 +218,7 @@ def parts(network: RCNN) -> list[Part]:
     found: list[Part] = [Trunk(network), Boxes(network)]
     heads = network.roi_heads
     if isinstance(heads.mask_head, PointRendMaskHead):
-        found.append(Coarse(heads.mask_head, channels))
+        found += [Coarse(heads.mask_head, channels), Points(heads.mask_head, channels)]
     if isinstance(heads.mask_head, ConvMaskHead) or heads.conv_mask_head is not None:
         found.append(ConvMask(_conv_head(network), channels))
     return found

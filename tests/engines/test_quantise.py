@@ -44,7 +44,7 @@ def never(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_part_is_one_file_and_its_weights(quantised: Path) -> None:
     names = {path.name for path in quantised.iterdir()}
-    parts = ("trunk", "boxes", "coarse", "conv_mask")
+    parts = ("trunk", "boxes", "coarse", "points", "conv_mask")
     assert names == {f"{part}.{end}" for part in parts for end in ("xml", "bin")} | {store.STAMP}
     trunk = (quantised / "trunk.xml").read_text()
     assert 'shape="1,3,?,?"' in trunk
