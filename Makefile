@@ -12,7 +12,7 @@ run:
 
 test:
 	@command -v $(PYTHON) >/dev/null || { echo "make: '$(PYTHON)' was not found. Install Python 3.11 or newer, or name it: make test PYTHON=/path/to/python3" >&2; exit 1; }
-	@$(PYTHON) scripts/bootstrap.py serve page mcp client train batch test
+	@$(PYTHON) scripts/bootstrap.py serve page mcp client train batch openvino test
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
