@@ -1,7 +1,8 @@
 """Run the dense parts of a network in half precision with PyTorch: bfloat16 on a CPU, float16 on a GPU.
 
 Weights are converted once, with normalisations folded in before, in float32. Inputs and outputs stay float32, so that
-proposals, RoIAlign and masks are computed as ever.
+proposals, RoIAlign and masks are computed as ever; and so do the layers that give scores, offsets and mask logits,
+which cost little and where a rounding is an error of the result.
 """
 
 from __future__ import annotations
@@ -30,12 +31,19 @@ def install(network: RCNN, parts: Sequence[Part], dtype: torch.dtype) -> None:
 
 
 def converted(part: Part, dtype: torch.dtype) -> Part:
-    """A copy of a part with weights of another precision, in channels-last order."""
+    """A copy of a part with weights of another precision, in channels-last order; its answers stay float32."""
     own = copy.deepcopy(part)
     for module in own.modules():
         if isinstance(module, ConvNorm):
             fold(module)
+    precise: set[nn.Parameter] = set()
+    for name in own.answers:
+        layer = own.get_submodule(name)
+        layer.register_forward_pre_hook(lambda _, inputs: tuple(each.float() for each in inputs))
+        precise.update(layer.parameters())
     for parameter in own.parameters():
+        if parameter in precise:
+            continue
         spatial = parameter.dim() == 4
         parameter.data = parameter.data.to(
             dtype, memory_format=torch.channels_last if spatial else torch.preserve_format

@@ -32,12 +32,14 @@ class Part(nn.Module, ABC):
     Attributes:
         name: of the part.
         inputs: the shape of each input; -1 where it differs from photo to photo.
-        precise: parts of the names of those modules that low precision hurts: their outputs are the network's answers.
+        answers: names of those modules whose outputs are the network's answers; they stay float32.
+        tender: names of other modules that stay float32 where the rest becomes integers.
     """
 
     name: ClassVar[str]
     inputs: tuple[Shape, ...]
-    precise: tuple[str, ...] = ()
+    answers: ClassVar[tuple[str, ...]] = ()
+    tender: tuple[str, ...] = ()
 
     @abstractmethod
     def shapes(self, *inputs: Shape) -> list[Shape]:
@@ -55,6 +57,7 @@ class Trunk(Part):
     """
 
     name = "trunk"
+    answers = ("rpn_head.objectness_logits", "rpn_head.anchor_deltas")
     inputs = ((1, 3, -1, -1),)
 
     def __init__(self, network: RCNN) -> None:
@@ -63,9 +66,8 @@ class Trunk(Part):
         self.rpn_head = network.proposal_generator.rpn_head
         anchors = self.rpn_head.objectness_logits.out_channels
         self.channels = (network.config.fpn.channels, anchors, 4 * anchors)
-        self.precise = ("objectness_logits", "anchor_deltas")
         if isinstance(network.config.trunk, EfficientNetConfig):
-            self.precise += ("bottom_up.stem",)  # every later cell suffers from it, and it is small
+            self.tender = ("backbone.bottom_up.stem",)  # every later cell suffers from it, and it is small
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Run backbone and RPN head."""
@@ -98,7 +100,7 @@ class Boxes(Part):
     """Pooled features (R, C, S, S) to class logits (R, K + 1) and box offsets (R, 4K or 4)."""
 
     name = "boxes"
-    precise = ("cls_score", "bbox_pred")
+    answers = ("box_predictor.cls_score", "box_predictor.bbox_pred")
 
     def __init__(self, network: RCNN) -> None:
         super().__init__()
@@ -134,7 +136,7 @@ class Coarse(Part):
     """Sampled features (R, C, S, S) to coarse mask logits of all classes (R, K, M, M)."""
 
     name = "coarse"
-    precise = ("coarse_head.prediction",)
+    answers = ("coarse_head.prediction",)
 
     def __init__(self, head: PointRendMaskHead, channels: int) -> None:
         super().__init__()

@@ -120,10 +120,11 @@ def _quantised(part: Part, inputs: Sequence[tuple[Tensor, ...]]) -> Any:
         warnings.simplefilter("ignore")  # tracing warns of shapes that it takes for constants; ours are left open
         shapes = [openvino.PartialShape(list(shape)) for shape in part.inputs]
         model = openvino.convert_model(part, example_input=inputs[0], input=shapes)
+    kept = (*part.answers, *part.tender)
     precise = [
         operation.get_friendly_name()
         for operation in model.get_ops()
-        if _depthwise(operation) or any(module in operation.get_friendly_name() for module in part.precise)
+        if _depthwise(operation) or any(module in operation.get_friendly_name() for module in kept)
     ]
     return nncf.quantize(
         model,

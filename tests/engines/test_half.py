@@ -1,0 +1,52 @@
+"""Converting the dense parts to half precision: what is rounded, and what is not."""
+
+from __future__ import annotations
+
+import torch
+
+from pointrend.engines import half
+from pointrend.engines.network import open_network
+from pointrend.engines.parts import parts
+from pointrend.modeling.layers import ConvNorm
+from pointrend.modeling.rcnn import RCNN
+from pointrend.weights.folder import ModelFolder
+
+
+def demo() -> RCNN:
+    network = open_network(ModelFolder.open("demo"))
+    assert isinstance(network, RCNN)
+    return network
+
+
+def test_all_but_the_answers_layers_are_rounded() -> None:
+    for part in parts(demo()):
+        before = {name: value.clone() for name, value in part.state_dict().items()}
+        own = half.converted(part, torch.bfloat16)
+        for name, value in own.named_parameters():
+            answers = any(name.startswith(f"{module}.") for module in part.answers)
+            assert value.dtype == (torch.float32 if answers else torch.bfloat16), name
+        assert any(value.dtype == torch.bfloat16 for value in own.parameters())
+        assert {name: value.dtype for name, value in part.state_dict().items()} == dict.fromkeys(before, torch.float32)
+
+
+def test_a_folded_normalisation_changes_nothing() -> None:
+    layer = ConvNorm(3, 5, 3, norm="BN").eval()
+    assert layer.norm is not None
+    generator = torch.Generator().manual_seed(0)
+    for value in (layer.norm.weight.data, layer.norm.bias.data, layer.norm.running_mean, layer.norm.running_var):
+        value.uniform_(0.5, 2, generator=generator)
+    photo = torch.rand(1, 3, 8, 8, generator=generator)
+    before = layer(photo)
+    half.fold(layer)
+    assert layer.norm is None
+    assert torch.allclose(layer(photo), before, atol=1e-5)
+    half.fold(layer)  # nothing is left to fold
+    assert torch.allclose(layer(photo), before, atol=1e-5)
+
+
+def test_a_replaced_part_lets_go_of_its_weights() -> None:
+    network = demo()
+    half.install(network, parts(network), torch.bfloat16)
+    left = {name.split(".")[0] for name in network.state_dict()}
+    assert left == {"roi_heads"}
+    assert not any(name.startswith("roi_heads.box_") for name in network.state_dict())
