@@ -15,12 +15,14 @@ from handler.archive import build
 from handler.description import describe
 from handler.pointrend_handler import PointRendHandler
 from pointrend.cli import app
-from pointrend.config import config_from_dict
+from pointrend.config import config_from_dict, read_config
 from pointrend.engines import NAMES, require, require_fit
 from pointrend.errors import ConfigError
 from pointrend.image import ImageLimits
 from pointrend.weights import zoo
 from pointrend.weights.folder import ModelFolder
+
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def test_plain_pytorch_is_the_engine_of_old() -> None:
@@ -35,6 +37,19 @@ def test_an_unknown_engine_is_answered_with_a_near_one() -> None:
     ):
         pointrend.load("demo", engine="detectron")
     require("eager")
+
+
+def test_a_semantic_network_is_refused_by_those_that_replace_an_instance_networks_parts() -> None:
+    semantic = read_config(GOLDEN / "semantic_cityscapes19_landscape" / "config.yaml")
+    for name in ("openvino-int8", "bf16", "cuda"):
+        with pytest.raises(ConfigError, match=f"engine: {name} runs models that find single objects, and this one is"):
+            require_fit(name, semantic)
+
+
+def test_heads_cannot_be_judged_with_an_engine_that_has_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pointrend.engines.find_spec", lambda _: "found")
+    refused = CliRunner().invoke(app, ["eval", "--data", "nowhere", "--engine", "detectron2"])
+    assert str(refused.exception) == "engine: detectron2 does not give the mask heads that are judged here."
 
 
 def test_a_network_that_the_engine_has_not_is_refused() -> None:
@@ -57,9 +72,9 @@ def test_an_archive_says_its_engine(engine: str, tmp_path: Path) -> None:
     assert config_from_dict(model) == ModelFolder.open("demo").network
 
 
-@pytest.mark.parametrize("command", ["up", "archive"])
+@pytest.mark.parametrize("command", ["up", "archive", "eval --data nowhere"])
 def test_the_command_line_refuses_what_is_no_engine(command: str) -> None:
-    refused = CliRunner().invoke(app, [command, "--engine", "detectron"])
+    refused = CliRunner().invoke(app, [*command.split(), "--engine", "detectron"])
     assert isinstance(refused.exception, ConfigError)
     assert "There is no engine 'detectron'" in str(refused.exception)
 
