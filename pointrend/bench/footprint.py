@@ -1,0 +1,97 @@
+"""What one process with one model takes: to start, and of memory. Run as a module in a process of its own.
+
+python -m pointrend.bench.footprint MODEL ENGINE SHORT_EDGE
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+MIB = 2**20
+INSTANCES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """Of a process that imports, loads and predicts.
+
+    Attributes:
+        load_seconds: imports and loading.
+        first_seconds: the first prediction.
+        peak_mib: the most memory it held until then.
+        mask_mib: what drawing :data:`INSTANCES` large masks took beyond; None where the system does not tell.
+    """
+
+    load_seconds: float
+    first_seconds: float
+    peak_mib: float
+    mask_mib: float | None
+
+
+def footprint(model: Path, engine: str, side: int, threads: int) -> Footprint:
+    """Start a process and ask it.
+
+    Raises:
+        RuntimeError: it failed; its last words are in the message.
+    """
+    command = [sys.executable, "-m", __name__, str(model), engine, str(side), str(threads)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{engine}: the process that measures its memory failed: {done.stderr[-500:]}")
+    return Footprint(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def measure(model: str, engine: str, side: int, threads: int) -> Footprint:
+    """Measure this process, which has done nothing yet."""
+    started = time.perf_counter()
+    import torch
+
+    from pointrend.bench.subjects import boxes, picture
+    from pointrend.image import decode
+    from pointrend.preprocess import resize, to_input
+    from pointrend.segmenter import Segmenter, load
+
+    segmenter = load(model, engine=engine, threads=threads)
+    assert isinstance(segmenter, Segmenter)  # others are not measured
+    loaded = time.perf_counter()
+    image = decode(picture(side, side * 4 // 3))
+    began = time.perf_counter()
+    segmenter(image)
+    first = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with torch.inference_mode():
+        network = segmenter.model
+        images, size = to_input(resize(image, network.config), network.config)
+        features, _ = network.detect(images.to(segmenter.device), size)
+        regions = boxes(INSTANCES, *size).to(segmenter.device)
+        classes = torch.zeros(INSTANCES, dtype=torch.int64, device=segmenter.device)
+        before = _start_of_peak()
+        network.mask_logits(features, regions, classes)
+        used = None if before is None else (_status("VmHWM") - before) * 1024 / MIB
+    return Footprint(loaded - started, first, peak * 1024 / MIB, used)
+
+
+def _start_of_peak() -> int | None:
+    """Let the system forget the most memory so far, and tell what is held now, in KiB; None where it cannot."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return None
+    return _status("VmRSS")
+
+
+def _status(name: str) -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return int(line.split()[1])
+    raise ValueError(f"/proc/self/status has no {name}")
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(measure(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))))

@@ -1,0 +1,102 @@
+"""The stages of a prediction, timed one by one: seconds of the clock, and of all processor cores together.
+
+Shapes: R regions.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from pointrend.bench.subjects import boxes, disc
+from pointrend.image import decode
+from pointrend.mask_encoding import encode_mask
+from pointrend.modeling.box_head import select_detections
+from pointrend.modeling.paste import paste_mask
+from pointrend.options import FULL_REFINEMENT
+from pointrend.preprocess import resize, to_input
+from pointrend.segmenter import Segmenter
+
+DENSE = ("decode", "resize", "trunk", "proposals", "box")  # once a photo
+MASKS = ("mask", "encode")  # by the number of instances
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds of the clock, and of all cores together."""
+
+    wall: float
+    cpu: float
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.wall + other.wall, self.cpu + other.cpu)
+
+
+class Stopwatch:
+    """Times stages; on a GPU each is waited for.
+
+    Args:
+        device: where the stages compute.
+    """
+
+    def __init__(self, device: str) -> None:
+        self._settle: Callable[[], None] = torch.cuda.synchronize if device == "cuda" else lambda: None
+        self.costs: dict[str, Cost] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time what is done inside."""
+        self._settle()
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield
+        self._settle()
+        self.costs[name] = Cost(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def time_photo(segmenter: Segmenter, photo: bytes, counts: Sequence[int]) -> dict[str, Cost]:
+    """Do every stage of a photo once.
+
+    Args:
+        segmenter: which computes them.
+        photo: a JPEG.
+        counts: the numbers of instances whose masks are drawn; each is large enough for its mask's last refinement.
+
+    Returns:
+        by stage: those of :data:`DENSE`, and ``mask R`` and ``encode R`` for every R of ``counts``.
+    """
+    model, watch = segmenter.model, Stopwatch(segmenter.device)
+    with torch.inference_mode():
+        with watch.stage("decode"):
+            image = decode(photo)
+        with watch.stage("resize"):
+            images, size = to_input(resize(image, model.config), model.config)
+            images = images.to(segmenter.device)
+        with watch.stage("trunk"):
+            features, anchor_logits, anchor_offsets = model.trunk(images)
+        with watch.stage("proposals"):
+            proposals = model.proposal_generator.propose(anchor_logits, anchor_offsets, size).boxes
+        with watch.stage("box"):
+            logits, offsets = model.roi_heads(features, proposals)
+            select_detections(logits, offsets, proposals, size, model.config.box_head)
+        for count in counts:
+            regions = boxes(count, *size).to(segmenter.device)
+            classes = torch.arange(count, device=segmenter.device) % model.config.num_classes
+            with watch.stage(f"mask {count}"):
+                masks = model.mask_logits(features, regions, classes, FULL_REFINEMENT).cpu()
+            height, width = image.shape[:2]
+            places = boxes(count, height, width)
+            outline = disc(masks.shape[-1])
+            with watch.stage(f"encode {count}"):
+                for place in places:
+                    x, y, crop = paste_mask(outline, place, height, width)
+                    encode_mask("rle", crop, x, y, (height, width))
+    return watch.costs
+
+
+def total(costs: dict[str, Cost], count: int) -> Cost:
+    """A whole photo with so many instances."""
+    return sum((costs[f"{stage} {count}"] for stage in MASKS), start=sum((costs[stage] for stage in DENSE), Cost(0, 0)))

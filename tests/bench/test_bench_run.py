@@ -1,0 +1,188 @@
+"""The bench measures every stage of what it says it measures; how fast that is, is not a test's to judge."""
+
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from typer.testing import CliRunner
+
+from pointrend.bench import report
+from pointrend.bench.peak import SIDE, peaks
+from pointrend.bench.run import ENGINES, Settings, run
+from pointrend.bench.stages import DENSE, Cost, total
+from pointrend.bench.subjects import SMALLEST_BOX, boxes, picture
+from pointrend.cli import app
+from pointrend.engines import BF16, CUDA, DETECTRON2, EAGER, NAMES
+from pointrend.errors import ConfigError
+from pointrend.image import decode
+from pointrend.preprocess import resize, to_input
+from pointrend.segmenter import load
+
+COUNTS = 1, 3
+
+
+def settings(**other):
+    given = {"models": ("demo",), "engines": (EAGER, BF16), "sides": (96,), "counts": COUNTS, "rounds": 1, "threads": 1}
+    return Settings(**(given | other))
+
+
+@pytest.fixture(scope="module")
+def results():
+    before = torch.get_num_threads()
+    engines = (EAGER, BF16) if torch.cuda.is_available() else (EAGER, BF16, CUDA)
+    yield run(settings(engines=engines), Console(file=io.StringIO()))
+    torch.set_num_threads(before)
+
+
+def test_every_stage_of_every_engine_is_timed(results):
+    assert [(each.model, each.engine, each.side) for each in results.measured] == [
+        ("demo", EAGER, 96),
+        ("demo", BF16, 96),
+    ]
+    stages = {*DENSE, *(f"{name} {count}" for name in ("mask", "encode") for count in COUNTS)}
+    for each in results.measured:
+        assert len(each.rounds) == 1
+        assert set(each.rounds[0]) == stages
+        assert all(cost.wall > 0 and cost.cpu >= 0 for cost in each.rounds[0].values())
+
+
+def test_a_whole_photo_is_the_sum_of_its_stages():
+    costs = {name: Cost(1.0, 2.0) for name in (*DENSE, "mask 1", "encode 1", "mask 3", "encode 3")}
+    costs["mask 3"] = Cost(5.0, 7.0)
+    assert total(costs, 1) == Cost(7.0, 14.0)
+    assert total(costs, 3) == Cost(11.0, 19.0)
+
+
+def test_an_engine_that_does_not_run_here_is_left_out_and_said(results):
+    if torch.cuda.is_available():
+        pytest.skip("every engine of the test runs here")
+    assert set(results.left_out) == {CUDA}
+    assert "sees none here" in results.left_out[CUDA]
+    assert f"Left out: {CUDA}. " in report.markdown(results)
+
+
+def test_the_footprint_is_of_a_process_with_the_model(results):
+    for each in results.measured:
+        assert each.footprint is not None
+        assert each.footprint.peak_mib > 100  # torch alone takes more
+        assert each.footprint.load_seconds > 0 < each.footprint.first_seconds
+
+
+def test_the_trunks_operations_are_those_of_the_convolutions(results):
+    network = load("demo").model
+    counted = []
+
+    def count(layer, _, output):
+        counted.append(2 * output[0, 0].numel() * layer.weight.numel())
+
+    handles = [
+        layer.register_forward_hook(count)
+        for part in (network.backbone, network.proposal_generator.rpn_head)
+        for layer in part.modules()
+        if isinstance(layer, torch.nn.Conv2d)
+    ]
+    images, _ = to_input(resize(decode(picture(96, 128)), network.config), network.config)
+    with torch.inference_mode():
+        network.trunk(images)
+    for handle in handles:
+        handle.remove()
+    assert results.measured[0].trunk_operations == sum(counted)
+
+
+def test_the_peak_is_in_operations_a_second(monkeypatch):
+    ticks = iter(range(1000))
+    monkeypatch.setattr(
+        "pointrend.bench.peak.time.perf_counter", lambda: next(ticks) / 2
+    )  # each product: half a second
+    reached = peaks()
+    assert {"f32", "bf16"} <= set(reached)
+    assert set(reached.values()) == {4.0 * SIDE**3}
+
+
+def test_boxes_are_large_and_inside_and_always_the_same():
+    found = boxes(50, 800, 1088)
+    sides = found[:, 2:] - found[:, :2]
+    assert sides.min() >= SMALLEST_BOX - 1e-3
+    assert found.min() >= 0
+    assert (found[:, 2:] <= torch.tensor([1088.0, 800.0]) + 1e-3).all()
+    assert torch.equal(found, boxes(50, 800, 1088))
+    assert (boxes(5, 100, 120)[:, 3] - boxes(5, 100, 120)[:, 1]).allclose(torch.tensor(100.0))
+
+
+def test_the_picture_is_no_plain_colour():
+    image = decode(picture(96, 128))
+    assert image.shape == (96, 128, 3)
+    assert image.reshape(-1, 3).std(axis=0).min() > 10
+    assert np.array_equal(image, decode(picture(96, 128)))
+
+
+@pytest.mark.parametrize("engine", [DETECTRON2, "eagre"])
+def test_an_engine_without_stages_is_refused_by_name(engine):
+    with pytest.raises(ConfigError, match=f"engines: '{engine}' cannot be measured by stages. Known: eager,"):
+        run(settings(engines=(engine,)), Console(file=io.StringIO()))
+
+
+def test_all_engines_but_the_one_without_stages_are_measured():
+    assert set(ENGINES) == set(NAMES) - {DETECTRON2}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "limit"),
+    [("--side", "8", "32"), ("--instances", "0", "1"), ("--rounds", "0", "1"), ("--threads", "0", "1")],
+)
+def test_a_bad_number_is_named_with_its_limit(option, value, limit):
+    outcome = CliRunner().invoke(app, ["bench", option, value])
+    assert outcome.exit_code == 2
+    assert f"'{option}'" in outcome.output
+    assert re.search(rf"(greater than or equal to |>=){limit}\b", outcome.output)
+
+
+def test_the_markdown_says_what_was_measured(results):
+    text = report.markdown(results)
+    tables = _tables(text)
+    stages = tables["stage, ms"]
+    assert stages[0] == ["stage, ms", EAGER, BF16]
+    assert [row[0] for row in stages[1:]] == list(results.measured[0].rounds[0])[:5] + [
+        f"{name} {count}" for name in ("mask", "encode") for count in COUNTS
+    ]
+    for row in stages[1:]:
+        for cell, each in zip(row[1:], results.measured, strict=True):
+            assert float(cell.split()[0]) == pytest.approx(each.rounds[0][row[0]].wall * 1000, abs=0.6)
+    whole = tables["instances"]
+    assert [(row[0], row[1]) for row in whole[1:]] == [(str(n), e) for n in COUNTS for e in (EAGER, BF16)]
+    assert {row[4] for row in whole[1:] if row[1] == EAGER} == {"1.00"}
+    assert [row[0] for row in tables["engine"][1:]] == [EAGER, BF16]
+
+
+def test_the_json_holds_every_round(results):
+    tree = json.loads(report.to_json(results))
+    assert tree["settings"]["counts"] == list(COUNTS)
+    assert tree["measured"][1]["rounds"][0]["trunk"]["wall"] == results.measured[1].rounds[0]["trunk"].wall
+
+
+def test_the_picture_of_the_results_is_drawn(results, tmp_path):
+    report.plot(results, tmp_path / "bench.png", COUNTS[0])
+    assert decode((tmp_path / "bench.png").read_bytes()).std() > 1
+
+
+def test_quartiles():
+    assert report.quartiles([5.0]) == (5.0, 5.0, 5.0)
+    assert report.quartiles([4.0, 1.0, 3.0, 2.0, 5.0]) == (2.0, 3.0, 4.0)
+    with pytest.raises(ValueError, match="at least one"):
+        report.quartiles([])
+
+
+def _tables(text):
+    """Rows of cells of each Markdown table, by its first heading."""
+    tables, rows = {}, []
+    for line in [*text.splitlines(), ""]:
+        if line.startswith("|"):
+            rows.append([cell.strip() for cell in line.strip("|").split("|")])
+        elif rows:
+            tables[rows[0][0]] = [rows[0], *rows[2:]]
+            rows = []
+    return tables
