@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -28,6 +27,7 @@ from pointrend.evaluation.matches import Matches, Weights
 from pointrend.evaluation.matching import Judge
 from pointrend.evaluation.report import BOUNDARY, MASK, MEASURES, PERSON, Difference, Kind, ModelStamp, Report, Speed
 from pointrend.evaluation.tables import tables, to_markdown
+from pointrend.machine import processor
 from pointrend.prediction import Prediction
 from pointrend.weights.folder import ModelFolder
 
@@ -140,7 +140,7 @@ def judge(truth: GroundTruth, answers: Answers, settings: Settings, folders: Seq
         photos=len(truth.photos),
         objects=sum(not item.crowd for item in truth.objects),
         sources=dict(sorted(sources.items())),
-        speed=Speed(round(len(truth.photos) / answers.seconds, 2), _processor(), torch.get_num_threads()),
+        speed=Speed(round(len(truth.photos) / answers.seconds, 2), processor(), torch.get_num_threads()),
         boxes=_kind(boxes, truth),
         masks={name: {key: _kind(found, truth) for key, found in each.items()} for name, each in by_measure.items()},
         differences=tuple(_differences(drawn, truth)),
@@ -209,13 +209,3 @@ def _sha256(paths: Sequence[Path]) -> str:
     for path in paths:
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _processor() -> str:
-    """The processor's name, where the system tells it, or else its architecture."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
