@@ -67,7 +67,8 @@ class Trunk(Part):
         anchors = self.rpn_head.objectness_logits.out_channels
         self.channels = (network.config.fpn.channels, anchors, 4 * anchors)
         if isinstance(network.config.trunk, EfficientNetConfig):
-            self.tender = ("backbone.bottom_up.stem",)  # every later cell suffers from it, and it is small
+            # Where the error begins and where it is handed on; narrow in such a network, and so they cost little.
+            self.tender = ("backbone.bottom_up.stem", "backbone.fpn_output")
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Run backbone and RPN head."""
