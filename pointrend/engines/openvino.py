@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,19 @@ from torch import Tensor
 from pointrend.engines.parts import Part
 from pointrend.errors import ConfigError
 from pointrend.modeling.rcnn import RCNN
+
+
+@cache
+def _core() -> Any:
+    """OpenVINO's runtime: one for the process, which is never given up.
+
+    For a second one would be unsafe: on x86 each gives the thread that makes it a stack for signal handlers, and puts
+    back the one before when it goes. Two that go in the order in which they came leave a stack that was unmapped, and
+    the next signal that Python handles ends the process.
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 class Compiled:
@@ -43,7 +57,7 @@ class Compiled:
             "INFERENCE_PRECISION_HINT": "f32",
         }
         try:
-            self._request = openvino.Core().compile_model(str(path), "CPU", settings).create_infer_request()
+            self._request = _core().compile_model(str(path), "CPU", settings).create_infer_request()
         except RuntimeError as error:
             raise ConfigError(f"{path}: OpenVINO {openvino.__version__} cannot run it: {error}") from error
         self._wrap: Any = openvino.Tensor
