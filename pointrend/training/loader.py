@@ -52,8 +52,6 @@ class Batches:
             collate_fn=list,
             worker_init_fn=_begin_worker,
             prefetch_factor=AHEAD if self.workers else None,
-            # A copy of a process with threads (OpenVINO's, gRPC's) may crash, and the process with it.
-            multiprocessing_context="forkserver" if self.workers else None,
         )
         for items in loader:
             ready = []
