@@ -1,6 +1,6 @@
 """Photos a second of ``pointrend batch`` with one worker and with two, in turns, on a Ray of this machine.
 
-    python benchmarks/batch.py [--photos 96] [--rounds 3] [--model demo] [--json FILE]
+    python benchmarks/batch.py [--photos 96] [--rounds 3] [--model demo] [--engine eager] [--json FILE]
 
 A worker has one processor core. The rate is that of the whole run once the first shard is there: what starting Ray and
 loading the model cost is told beside it, since a long batch pays that once.
@@ -47,9 +47,9 @@ class Round:
     photos_a_second: float
 
 
-def measure(photos: Path, out: Path, model: str, workers: int) -> Round:
+def measure(photos: Path, out: Path, model: str, engine: str, workers: int) -> Round:
     """Do the whole batch once, with a Ray that has as many cores as workers."""
-    plan = Plan.open(settings_for(str(photos), model, {}, "parquet", SHARD), str(out))
+    plan = Plan.open(settings_for(str(photos), model, engine, {}, "parquet", SHARD), str(out))
     ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, object_store_memory=200 * 2**20)
     try:
         began = time.time()
@@ -64,6 +64,7 @@ def main(
     photos: Annotated[int, typer.Option(min=4 * SHARD, help="Photos a run.")] = 96,
     rounds: Annotated[int, typer.Option(min=1, help="Runs with each number of workers.")] = 3,
     model: Annotated[str, typer.Option(help="As for `pointrend up --model`.")] = "demo",
+    engine: Annotated[str, typer.Option(help="As for `pointrend up --engine`.")] = "eager",
     report: Annotated[Path | None, typer.Option("--json", help="Also write the figures here.")] = None,
 ) -> None:
     """Measure, and print a table."""
@@ -79,10 +80,10 @@ def main(
         size = sum(file.stat().st_size for file in folder.iterdir()) / photos
         for number in range(rounds):
             for workers in WORKERS:
-                results.append(measure(folder, Path(name) / f"out-{number}-{workers}", model, workers))
+                results.append(measure(folder, Path(name) / f"out-{number}-{workers}", model, engine, workers))
                 shutil.rmtree(Path(name) / f"out-{number}-{workers}")
     table = Table(
-        title=f"{model}: {photos} photos of {size / 1000:.0f} KB, shards of {SHARD}, medians of {rounds} runs"
+        title=f"{model}, {engine}: {photos} photos of {size / 1000:.0f} KB, shards of {SHARD}, medians of {rounds} runs"
     )
     for title in ("workers", "photos a second", "least", "most", "first shard after"):
         table.add_column(title, justify="right")

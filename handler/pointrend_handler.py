@@ -44,8 +44,9 @@ class PointRendHandler:
         """Load the model of the archive.
 
         Args:
-            context: TorchServe's; ``model_yaml_config["handler"]`` (all of it optional) may set ``engine``,
-                ``threads``, ``max_image_bytes``, ``max_image_pixels``, ``max_image_side`` and ``max_response_bytes``.
+            context: TorchServe's; ``model_yaml_config["handler"]`` (all of it optional) may set ``engine`` and
+                ``threads`` (as for :func:`pointrend.load`), ``max_image_bytes``, ``max_image_pixels``,
+                ``max_image_side`` and ``max_response_bytes``.
         """
         settings = (context.model_yaml_config or {}).get("handler") or {}
         defaults = ImageLimits()

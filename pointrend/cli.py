@@ -19,7 +19,10 @@ app.add_typer(weights, name="weights")
 
 Engine = Annotated[
     str,
-    typer.Option(help="What computes the network: eager (plain PyTorch), openvino-int8, bf16, cuda or detectron2."),
+    typer.Option(
+        help="What computes the network: eager (plain PyTorch), openvino-int8, bf16, cuda or detectron2; auto takes "
+        "openvino-int8 where it is installed, and otherwise eager."
+    ),
 ]
 Model = Annotated[str, typer.Option(help="demo, a published model (`pointrend weights list`), or a model's folder.")]
 Port = typer.Option(min=1024, max=65000)
@@ -35,7 +38,7 @@ def up(
     server_port: Annotated[int, Port] = 8080,
     page: Annotated[bool, typer.Option(help="Open the page too, beside the server.")] = True,
     mcp: Annotated[bool, typer.Option(help="Let language models use the page's functions (extra mcp).")] = False,
-    engine: Engine = "eager",
+    engine: Engine = "auto",
 ) -> None:
     """Serve a model with TorchServe and open the page, until Ctrl-C.
 
@@ -52,19 +55,18 @@ def archive(
     model: Model = "demo",
     destination: Annotated[Path, typer.Option(help="The folder that receives NAME.mar.")] = Path("model_store"),
     name: Annotated[str, typer.Option(help="Under which it is served.")] = "pointrend",
-    engine: Engine = "eager",
+    engine: Engine = "auto",
     calibrate: Annotated[
         Path | None, typer.Option(help="A folder of photos that openvino-int8 is calibrated with. [default: examples]")
     ] = None,
 ) -> None:
     """Build a self-contained TorchServe archive of a model."""
     from handler.archive import build
-    from pointrend.engines import require, require_fit
+    from pointrend.engines import resolve
     from pointrend.weights.folder import ModelFolder
 
-    require(engine)
     folder = ModelFolder.open(model)
-    require_fit(engine, folder.network)
+    resolve(engine, folder.network)
     path = build(folder.path, destination, name, engine=engine, calibrate=calibrate)
     typer.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
 
@@ -86,7 +88,9 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(help="A folder for the report and the contact sheet.")] = None,
     bootstrap: Annotated[int, typer.Option(help="Resamples that the intervals come from.")] = 1000,
     sheet: Annotated[int, typer.Option(help="Photos on the contact sheet.")] = 20,
-    engine: Engine = "eager",
+    engine: Annotated[
+        str, typer.Option(help="What computes the network: eager, openvino-int8, bf16 or cuda.")
+    ] = "eager",
 ) -> None:
     """Measure a model on labelled photos: COCO's box and mask AP, and boundary AP of each mask head."""
     from pointrend.evaluation.run import Settings
@@ -149,6 +153,7 @@ def predict(
     token: Annotated[str | None, typer.Option(help="For a server that asks for one; found for one of here.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Requests to a server at a time.")] = 4,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of a model that is loaded here.")] = None,
+    engine: Engine = "auto",
     task: Annotated[str, typer.Option(help="instances, detection or semantic.")] = "instances",
     score_threshold: Annotated[float, typer.Option(help="What is kept, from this score up.")] = 0.5,
     max_detections: Annotated[int, typer.Option(help="The best so many of a photo.")] = 100,
@@ -175,7 +180,7 @@ def predict(
     options = Options.parse(asked if categories is None else {**asked, "categories": categories})
     names = tuple(dict.fromkeys(name.strip() for name in save.split(",") if name.strip()))
     job = Job(find_photos(photos, outside=result_folders(out)), out, names, options)
-    source = local_source(model, threads) if server is None else server_source(server, token, concurrency)
+    source = local_source(model, threads, engine) if server is None else server_source(server, token, concurrency)
     outcome = run(job, source)
 
     typer.echo(f"{outcome.predicted} predicted, {outcome.kept} done before, {len(outcome.failures)} failed: {out}")
@@ -195,6 +200,7 @@ def batch(
     form: Annotated[str, typer.Option(help="parquet, or jsonl: COCO's fields, one photo a line.")] = "parquet",
     workers: Annotated[int, typer.Option(min=1, help="Processes with a model each, over all machines.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of each.")] = 1,
+    engine: Engine = "auto",
     shard_size: Annotated[int, typer.Option(min=1, help="Photos a part: what a failure may cost to do again.")] = 256,
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; without it, this machine alone.")] = None,
     task: Annotated[str, typer.Option(help="instances, detection or semantic.")] = "instances",
@@ -209,7 +215,7 @@ def batch(
         raise typer.BadParameter(f"{form!r} is not {' or '.join(FORMS)}.", param_hint="--form")
     asked = {"task": task, "score_threshold": score_threshold}
     options = asked if categories is None else {**asked, "categories": categories}
-    plan = Plan.open(settings_for(source, model, options, form, shard_size), output)
+    plan = Plan.open(settings_for(source, model, engine, options, form, shard_size), output)
     outcome = run(plan, workers, threads, address)
     rate = (outcome.done + outcome.failed) / outcome.seconds
     typer.echo(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import requests
 from rich.console import Console
 
-from pointrend.engines import EAGER, OPENVINO_INT8, require, require_fit
+from pointrend.engines import AUTO, EAGER, OPENVINO_INT8, require, resolve
 from pointrend.errors import Unreachable
 from pointrend.processes import LaunchError, Service, require_free_port
 from pointrend.torchserve import Ports, TorchServe
@@ -96,7 +96,8 @@ def up(
         page: whether the Gradio page runs too.
         mcp: whether the page serves its API by the Model Context Protocol too.
         also: more models to serve beside ``model``, each under its own name; the page shows the first.
-        engine: what computes the networks: one of :data:`pointrend.engines.NAMES`.
+        engine: what computes the networks: one of :data:`pointrend.engines.NAMES`, or ``auto``, for what
+            :func:`pointrend.engines.resolve` chooses.
 
     Raises:
         ConfigError: there is no such engine, its package is not installed, or it has no such network.
@@ -106,7 +107,8 @@ def up(
     from handler.archive import ARCHIVE_NAME, build
 
     console = Console()
-    require(engine)
+    if engine != AUTO:
+        require(engine)
     _check_machine(ports, page=page)
     folders = {ARCHIVE_NAME: _obtain(model, console)}
     for each in also:
@@ -114,16 +116,16 @@ def up(
         if folder.info.name in folders:
             raise LaunchError(f"{folder.info.name} is to be served twice; models are served under names of their own.")
         folders[folder.info.name] = folder
-    for folder in folders.values():
-        require_fit(engine, folder.network)
+    engines = {name: resolve(engine, folder.network) for name, folder in folders.items()}
     started = time.monotonic()
     with StopSignals():
         for name, folder in folders.items():
-            if engine == OPENVINO_INT8:
+            if engines[name] == OPENVINO_INT8:
                 _quantised(folder, console)
             with console.status("Building the archive"):
                 archive = build(folder.path, STORE, name, engine=engine)
-            console.print(f"Built {archive.name} ({archive.stat().st_size / 2**20:.1f} MiB) with {folder.info.name}.")
+            size = f"{archive.stat().st_size / 2**20:.1f} MiB"
+            console.print(f"Built {archive.name} ({size}) with {folder.info.name}, for the engine {engines[name]}.")
         with TorchServe(STORE, ports, models=tuple(folders)) as server:
             with console.status("Starting TorchServe and waiting for a first prediction"):
                 server.wait_ready()

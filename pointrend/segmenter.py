@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pointrend.config import ModelConfig
-from pointrend.engines import DETECTRON2, EAGER, require
+from pointrend.engines import DETECTRON2, EAGER, OPENVINO_INT8, resolve
 from pointrend.engines.network import device_of, open_network
 from pointrend.errors import InvalidOption
 from pointrend.instance_segmenter import Found, InstanceSegmenter, keep, to_photo
@@ -127,7 +127,8 @@ def load(model: str | Path = "demo", *, threads: int | None = None, engine: str 
         model: ``demo`` (comes with the package), a published model that was pulled (``pointrend weights pull``), or a
             model folder: weights, configuration and ``model.json``.
         threads: CPU threads that torch uses in this process; None leaves torch's own choice.
-        engine: what computes the network: one of :data:`pointrend.engines.NAMES`.
+        engine: what computes the network: one of :data:`pointrend.engines.NAMES`, or ``auto``, for what
+            :func:`pointrend.engines.resolve` chooses.
 
     Raises:
         ConfigError: the folder or its configuration cannot be used, or the engine is unknown, or not installed.
@@ -135,8 +136,8 @@ def load(model: str | Path = "demo", *, threads: int | None = None, engine: str 
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    require(engine)
     folder = ModelFolder.open(model)
+    engine = resolve(engine, folder.network, quantised=(folder.path / OPENVINO_INT8).is_dir())
     if engine == DETECTRON2:
         from pointrend.engines import detectron2
 

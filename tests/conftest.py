@@ -21,6 +21,14 @@ def threads_left_as_they_were() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache folder of the tests' own: what one of them quantises, the others find there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POINTREND_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TorchServe]:
     """A TorchServe that has answered a prediction; stopped at the end with everything that it started."""

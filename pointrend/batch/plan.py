@@ -41,6 +41,7 @@ class Settings:
         input: a folder, local or by any URL that fsspec reads (``s3://bucket/photos``).
         model: the model's name, or its folder, which every machine must have.
         version: the model's version.
+        engine: what computes the model; never ``auto``, which may mean another one on another machine.
         options: what is asked of it, as :class:`~pointrend.options.Options` spells it.
         form: ``parquet`` or ``jsonl``.
         shard_size: photos in a shard: what a failure may cost to do again.
@@ -49,6 +50,7 @@ class Settings:
     input: str
     model: str
     version: str
+    engine: str
     options: dict[str, Any]
     form: str
     shard_size: int

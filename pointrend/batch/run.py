@@ -10,6 +10,7 @@ from typing import Any
 
 from pointrend.batch.plan import BatchError, Plan, Settings
 from pointrend.batch.worker import Worker
+from pointrend.engines import OPENVINO_INT8, resolve
 from pointrend.options import Options
 from pointrend.weights.folder import ModelFolder
 
@@ -36,18 +37,20 @@ class Outcome:
     seconds: float
 
 
-def settings_for(source: str, model: str, options: dict[str, Any], form: str, shard_size: int) -> Settings:
-    """Check what a batch is asked for, and find the model's version.
+def settings_for(source: str, model: str, engine: str, options: dict[str, Any], form: str, shard_size: int) -> Settings:
+    """Check what a batch is asked for, and find the model's version and the engine that ``auto`` stands for here.
 
     Raises:
         BatchError: an option is of no use here.
+        ConfigError: the engine is unknown, not installed, or has no such network.
         InvalidOption: an option is out of range.
         CheckpointError: there is no such model.
     """
     parsed = Options.parse(options)
     if parsed.format != "json" or parsed.masks != "rle" or parsed.points:
         raise BatchError("A batch writes masks as RLE: `format`, `masks` and `points` cannot be chosen.")
-    return Settings(source, model, ModelFolder.open(model).info.version, options, form, shard_size)
+    folder = ModelFolder.open(model)
+    return Settings(source, model, folder.info.version, resolve(engine, folder.network), options, form, shard_size)
 
 
 def run(plan: Plan, workers: int, threads: int, address: str | None = None) -> Outcome:
@@ -72,6 +75,10 @@ def run(plan: Plan, workers: int, threads: int, address: str | None = None) -> O
     kept = len(plan.photos) - sum(len(shard.photos) for shard in left)
     if not left:
         return Outcome(0, 0, kept, time.monotonic() - started)
+    if plan.settings.engine == OPENVINO_INT8:
+        from pointrend.engines.quantise import prepare
+
+        prepare(ModelFolder.open(plan.settings.model))  # once, here, and not by all workers of this machine at a time
     if not ray.is_initialized():
         ray.init(address=address, include_dashboard=False, log_to_driver=False)
     context = DataContext.get_current()

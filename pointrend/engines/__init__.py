@@ -13,6 +13,7 @@ OPENVINO_INT8 = "openvino-int8"  # the dense parts in int8 on a CPU
 BF16 = "bf16"  # the dense parts in bfloat16 with PyTorch on a CPU
 CUDA = "cuda"  # the dense parts in float16 with PyTorch on a GPU, the others beside them
 DETECTRON2 = "detectron2"
+AUTO = "auto"  # whichever resolve() chooses
 
 # The package that an engine needs, and how to install it.
 _PACKAGES = {
@@ -45,6 +46,29 @@ def require(engine: str) -> None:
         raise ConfigError(
             f"engine: {engine} needs the Python package {package}, which is not installed. Install it {install}"
         )
+
+
+def resolve(engine: str, network: NetworkConfig, *, quantised: bool = False) -> str:
+    """The engine that a name stands for; ``auto`` is the fastest on a CPU of those that lose hardly anything.
+
+    That is openvino-int8 (docs/engines.md tells what each loses) where it is installed and the network is one for it,
+    and otherwise eager.
+
+    Args:
+        engine: one of :data:`NAMES`, or ``auto``.
+        network: that is to be run.
+        quantised: whether the network's quantised files are there, so that nothing is needed to make them.
+
+    Raises:
+        ConfigError: there is no such engine, its package is not installed, or it has no such network.
+    """
+    if engine != AUTO:
+        require(engine)
+        require_fit(engine, network)
+        return engine
+    needed = ("openvino",) if quantised else ("openvino", "nncf")
+    here = all(find_spec(package) is not None for package in needed)
+    return OPENVINO_INT8 if here and not isinstance(network, SemanticConfig) else EAGER
 
 
 def require_fit(engine: str, network: NetworkConfig) -> None:

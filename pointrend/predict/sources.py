@@ -85,15 +85,15 @@ class ServerSource:
         return in_order(one, photos, self._concurrency)
 
 
-def local_source(model: str, threads: int | None) -> LocalSource:
-    """Load a model, by its name or folder; only then torch is imported.
+def local_source(model: str, threads: int | None, engine: str) -> LocalSource:
+    """Load a model, by its name or folder, for an engine; only then torch is imported.
 
     Raises:
         ConfigError, CheckpointError: as :func:`pointrend.load`.
     """
     from pointrend.segmenter import load
 
-    return LocalSource(load(model, threads=threads))
+    return LocalSource(load(model, threads=threads, engine=engine))
 
 
 def server_source(url: str, token: str | None, concurrency: int) -> ServerSource:

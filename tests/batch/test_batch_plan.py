@@ -22,7 +22,7 @@ DEMO = Path(__file__).parents[1] / "demo"
 
 
 def settings(source: Path | str, form: str = "jsonl", shard_size: int = 2) -> Settings:
-    return settings_for(str(source), "demo", {"score_threshold": 0.5}, form, shard_size)
+    return settings_for(str(source), "demo", "eager", {"score_threshold": 0.5}, form, shard_size)
 
 
 @pytest.fixture
@@ -64,9 +64,17 @@ def test_what_is_refused(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(BatchError, match="holds no photo"):
         Plan.open(settings(tmp_path / "empty"), str(tmp_path / "out"))
     with pytest.raises(BatchError, match="masks as RLE"):
-        settings_for(str(photos), "demo", {"masks": "polygon"}, "jsonl", 2)
+        settings_for(str(photos), "demo", "eager", {"masks": "polygon"}, "jsonl", 2)
     with pytest.raises(InvalidOption):
-        settings_for(str(photos), "demo", {"score_threshold": 2}, "jsonl", 2)
+        settings_for(str(photos), "demo", "eager", {"score_threshold": 2}, "jsonl", 2)
+
+
+def test_the_plan_says_which_engine_auto_stood_for(photos: Path, tmp_path: Path) -> None:
+    chosen = settings_for(str(photos), "demo", "auto", {}, "jsonl", 2)
+    assert chosen.engine == "openvino-int8"
+    Plan.open(chosen, str(tmp_path / "out"))
+    with pytest.raises(BatchError, match="holds a batch with engine 'openvino-int8'; 'eager' needs a folder"):
+        Plan.open(settings_for(str(photos), "demo", "eager", {}, "jsonl", 2), str(tmp_path / "out"))
 
 
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])

@@ -16,7 +16,7 @@ from handler.description import describe
 from handler.pointrend_handler import PointRendHandler
 from pointrend.cli import app
 from pointrend.config import config_from_dict, read_config
-from pointrend.engines import NAMES, require, require_fit
+from pointrend.engines import AUTO, NAMES, require, require_fit, resolve
 from pointrend.errors import ConfigError
 from pointrend.image import ImageLimits
 from pointrend.weights import zoo
@@ -61,6 +61,56 @@ def test_a_network_that_the_engine_has_not_is_refused() -> None:
         require_fit("detectron2", demo)
 
 
+@pytest.mark.parametrize(
+    ("installed", "quantised", "chosen"),
+    [
+        (("openvino", "nncf"), False, "openvino-int8"),
+        (("openvino",), True, "openvino-int8"),
+        (("openvino",), False, "eager"),
+        (("nncf",), True, "eager"),
+        ((), False, "eager"),
+    ],
+)
+def test_auto_is_int8_where_that_can_be_had(
+    installed: tuple[str, ...], quantised: bool, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pointrend.engines.find_spec", lambda name: name if name in installed else None)
+    assert resolve(AUTO, ModelFolder.open("demo").network, quantised=quantised) == chosen
+
+
+def test_auto_is_eager_for_a_semantic_network() -> None:
+    semantic = read_config(GOLDEN / "semantic_cityscapes19_landscape" / "config.yaml")
+    assert resolve(AUTO, semantic, quantised=True) == "eager"
+
+
+def test_an_engine_that_is_named_is_that_one_or_an_error() -> None:
+    demo = ModelFolder.open("demo").network
+    assert resolve("bf16", demo) == "bf16"
+    with pytest.raises(ConfigError, match="There is no engine 'fastest'"):
+        resolve("fastest", demo)
+
+
+def test_an_archive_for_auto_runs_with_openvino_and_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = build(ModelFolder.open("demo").path, tmp_path, engine=AUTO)
+    with zipfile.ZipFile(archive) as content:
+        content.extractall(tmp_path / "unpacked")
+    settings = yaml.safe_load((tmp_path / "unpacked" / "model-config.yaml").read_text())
+    assert settings["handler"]["engine"] == AUTO
+    model = tmp_path / "unpacked" / "model"
+    assert pointrend.load(model, engine=AUTO).engine == "openvino-int8"
+    monkeypatch.setattr("pointrend.engines.find_spec", lambda _: None)
+    assert pointrend.load(model, engine=AUTO).engine == "eager"
+
+
+def test_an_archive_for_auto_is_a_plain_one_where_nothing_can_be_quantised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pointrend.engines.find_spec", lambda _: None)
+    with zipfile.ZipFile(build(ModelFolder.open("demo").path, tmp_path, engine=AUTO)) as content:
+        assert "engine" not in yaml.safe_load(content.read("model-config.yaml"))["handler"]
+        assert not any("openvino" in name for name in content.namelist() if name.startswith("model/"))
+
+
 @pytest.mark.parametrize("engine", NAMES)
 def test_an_archive_says_its_engine(engine: str, tmp_path: Path) -> None:
     archive = build(ModelFolder.open("demo").path, tmp_path, engine=engine)
@@ -72,7 +122,7 @@ def test_an_archive_says_its_engine(engine: str, tmp_path: Path) -> None:
     assert config_from_dict(model) == ModelFolder.open("demo").network
 
 
-@pytest.mark.parametrize("command", ["up", "archive", "eval --data nowhere"])
+@pytest.mark.parametrize("command", ["up", "archive", "eval --data nowhere", "predict .", "batch . out"])
 def test_the_command_line_refuses_what_is_no_engine(command: str) -> None:
     refused = CliRunner().invoke(app, [*command.split(), "--engine", "detectron"])
     assert isinstance(refused.exception, ConfigError)

@@ -71,7 +71,7 @@ def test_a_published_model_is_pulled_and_served(tmp_path: Path) -> None:
         zoo.find("coco-mask-rcnn-r50-3x").info,
     )
     command += ["up", "--model", "coco-r50-3x", "--also", "demo", "--also", str(mask_rcnn.path)]
-    command += ["--no-page", "--server-port", str(port)]
+    command += ["--no-page", "--server-port", str(port), "--engine", "eager"]
     log = tmp_path / "out"
     with log.open("w") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
