@@ -23,6 +23,7 @@ from pointrend.weights import zoo
 from pointrend.weights.folder import ModelFolder
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+DEMO = Path(__file__).parents[1] / "demo"
 
 
 def test_plain_pytorch_is_the_engine_of_old() -> None:
@@ -122,7 +123,9 @@ def test_an_archive_says_its_engine(engine: str, tmp_path: Path) -> None:
     assert config_from_dict(model) == ModelFolder.open("demo").network
 
 
-@pytest.mark.parametrize("command", ["up", "archive", "eval --data nowhere", "predict .", "batch . out"])
+@pytest.mark.parametrize(
+    "command", ["up", "archive", "eval --data nowhere", f"predict {DEMO} --out nowhere", "batch nowhere nowhere"]
+)
 def test_the_command_line_refuses_what_is_no_engine(command: str) -> None:
     refused = CliRunner().invoke(app, [*command.split(), "--engine", "detectron"])
     assert isinstance(refused.exception, ConfigError)
