@@ -1,7 +1,8 @@
-"""What this machine is, in words: for figures, which mean nothing without it."""
+"""What this machine is: its processor in words, for figures mean nothing without it, and what a container may use."""
 
 from __future__ import annotations
 
+import math
 import platform
 from pathlib import Path
 
@@ -14,3 +15,25 @@ def processor() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def core_quota(control_groups: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Cores that a container's share of time comes to, rounded up; None where no limit is set or told.
+
+    A process under such a limit (``docker run --cpus 2``, a Pod's ``limits``) still sees every core of its machine.
+    With a thread for each of them it would be stopped for most of the time.
+
+    Args:
+        control_groups: where Linux tells it, in its second version's file or its first's.
+    """
+    try:
+        quota, period = (control_groups / "cpu.max").read_text(encoding="ascii").split()
+    except (OSError, ValueError):
+        try:
+            files = (control_groups / "cpu" / f"cpu.cfs_{name}_us" for name in ("quota", "period"))
+            quota, period = (file.read_text(encoding="ascii").strip() for file in files)
+        except OSError:
+            return None
+    if not quota.isdigit():  # "max", or -1
+        return None
+    return max(1, math.ceil(int(quota) / int(period)))

@@ -5,6 +5,7 @@ Shapes: R detections, S side of a mask in cells. Boxes are (x0, y0, x1, y1) in p
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pointrend.engines import DETECTRON2, EAGER, OPENVINO_INT8, resolve
 from pointrend.engines.network import device_of, open_network
 from pointrend.errors import InvalidOption
 from pointrend.instance_segmenter import Found, InstanceSegmenter, keep, to_photo
+from pointrend.machine import core_quota
 from pointrend.mask_heads import no_conv_head
 from pointrend.modeling.point_rend import subdivision_plan
 from pointrend.modeling.rcnn import RCNN, Detections
@@ -126,7 +128,8 @@ def load(model: str | Path = "demo", *, threads: int | None = None, engine: str 
     Args:
         model: ``demo`` (comes with the package), a published model that was pulled (``pointrend weights pull``), or a
             model folder: weights, configuration and ``model.json``.
-        threads: CPU threads that torch uses in this process; None leaves torch's own choice.
+        threads: CPU threads that torch uses in this process; None leaves torch's own choice, one for each core, or
+            takes fewer where this process's container may use fewer.
         engine: what computes the network: one of :data:`pointrend.engines.NAMES`, or ``auto``, for what
             :func:`pointrend.engines.resolve` chooses.
 
@@ -134,8 +137,7 @@ def load(model: str | Path = "demo", *, threads: int | None = None, engine: str 
         ConfigError: the folder or its configuration cannot be used, or the engine is unknown, or not installed.
         CheckpointError: the weights cannot be read or do not fit.
     """
-    if threads is not None:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads or min(torch.get_num_threads(), core_quota() or sys.maxsize))
     folder = ModelFolder.open(model)
     engine = resolve(engine, folder.network, quantised=(folder.path / OPENVINO_INT8).is_dir())
     if engine == DETECTRON2:

@@ -37,7 +37,7 @@ class Records:
 
     Attributes:
         out: the folder of all results.
-        model: name and version of the model that predicts.
+        model: name, version and engine of the model that predicts.
         options: what it is asked, as :class:`~pointrend.options.Options` spells it.
     """
 
@@ -46,7 +46,7 @@ class Records:
     options: dict[str, Any]
 
     def find(self, photo: PhotoFile) -> Record | None:
-        """The record of a photo that is done: the same file, model and options; else None."""
+        """The record of a photo that is done: the same file, model, engine and options; else None."""
         try:
             record = json.loads(self._path(photo).read_text())
             if record["made_from"] == self._made_from(photo):

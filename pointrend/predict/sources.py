@@ -37,7 +37,8 @@ class LocalSource:
 
     def __init__(self, segmenter: AnySegmenter) -> None:
         self._segmenter = segmenter
-        self.model = {"name": segmenter.info.name, "version": segmenter.info.version}
+        info = segmenter.info
+        self.model = {"name": info.name, "version": info.version, "engine": segmenter.engine}
         self.categories = [{"id": each.id, "name": each.name} for each in segmenter.info.categories]
 
     def predict(self, photos: Iterable[PhotoFile], options: Options) -> Iterator[Prediction | RequestError]:
@@ -67,7 +68,7 @@ class ServerSource:
         self._client = client
         self._concurrency = concurrency
         described = client.describe()
-        self.model = {"name": described["name"], "version": described["version"]}
+        self.model = {key: described[key] for key in ("name", "version", "engine")}
         self.categories = described["categories"]
 
     def predict(self, photos: Iterable[PhotoFile], options: Options) -> Iterator[Prediction | RequestError]:

@@ -152,6 +152,12 @@ def test_what_has_changed_is_done_again(photos, tmp_path, source):
     assert source.asked == ["astronaut.jpg"]
 
 
+def test_another_engine_is_asked_anew(photos, tmp_path, source, monkeypatch):
+    run(job(photos, tmp_path / "out", ("coco",)), source)
+    monkeypatch.setattr(source, "model", {**source.model, "engine": "bf16"})
+    assert run(job(photos, tmp_path / "out", ("coco",)), source).predicted == 3
+
+
 def test_a_run_that_is_killed_goes_on(photos, tmp_path):
     out = tmp_path / "out"
     for number in range(12):
@@ -225,7 +231,8 @@ def test_a_server_gives_the_same_files(served, photos, tmp_path, transport):
     here, there = tmp_path / "here", tmp_path / "there"
     arguments = ["predict", str(photos), "--save", ",".join(ALL)]
     # In a process of its own, with as many threads as the server's: another number sums in another order.
-    subprocess.run([sys.executable, "-m", "pointrend", *arguments, "--out", str(here)], check=False, timeout=300)
+    command = [sys.executable, "-m", "pointrend", *arguments, "--out", str(here), "--engine", "eager"]
+    subprocess.run(command, check=False, timeout=300)
     result = RUN.invoke(app, [*arguments, "--out", str(there), "--server", getattr(served, transport)])
     assert result.exit_code == 1
     assert "3 predicted, 0 done before, 1 failed" in result.output
