@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from pointrend.errors import ConfigError
 from pointrend.image import decode
 from pointrend.modeling.network import build_network
 from pointrend.modeling.rcnn import RCNN
-from pointrend.modeling.resnet import BottleneckBlock
+from pointrend.modeling.resnet import BottleneckBlock, Stem
 from pointrend.preprocess import resize, to_input
 from pointrend.training.initialise import randomise
 from pointrend.weights import zoo
@@ -27,7 +27,8 @@ from pointrend.weights.convert import convert
 from pointrend.weights.folder import ModelFolder
 
 SMALLEST_BOX = 224  # pixels: no mask of this size stops refining early
-_LOGITS = 3.0  # deviation of the random network's class logits: about a hundred boxes come out of it
+_LOGITS = 3.0  # deviation of the random network's logits: of a thousand proposals about a hundred boxes remain
+_OFFSETS = 0.3  # and of its proposals' offsets
 
 
 def picture(height: int, width: int) -> bytes:
@@ -79,23 +80,33 @@ def open_model(name: str, scratch: Path) -> ModelFolder:
     if not isinstance(network, RCNN):
         raise ConfigError(f"{published} finds no single objects: its stages are others.")
     randomise(network)
-    for module in network.modules():
-        if isinstance(module, BottleneckBlock):  # what is added up stays as large as it was
-            module.conv3.weight.data *= 0.2
     with torch.inference_mode():
-        _spread_classes(network)
+        _spread(network)
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "model.safetensors"
         save_safetensors(network.state_dict(), weights)
         return convert(weights, model.config, place, model.info)
 
 
-def _spread_classes(network: RCNN) -> None:
-    """Scale the class logits, which small random weights leave alike, until some classes stand out."""
+def _spread(network: RCNN) -> None:
+    """Scale random layers until what they give is as large as a trained network's, and undecided in no place.
+
+    Biases too are random: a layer whose biases are all zero is another one to a compiler.
+    """
     images, size = to_input(resize(decode(picture(480, 640)), network.config), network.config)
+    for name, tensor in network.state_dict().items():
+        if name.endswith("bias"):
+            tensor.normal_(std=0.05)
+    for module in network.modules():
+        if isinstance(module, BottleneckBlock):  # what is added up stays as large as it was
+            module.conv3.weight *= 0.2
+        elif isinstance(module, Stem):
+            module.conv1.weight /= images.std()
+    head = network.proposal_generator.rpn_head
+    classify = network.roi_heads.box_predictor.cls_score
+    _, logits, offsets = network.trunk(images)
+    head.objectness_logits.weight *= _LOGITS / torch.cat([each.flatten() for each in logits]).std()
+    head.anchor_deltas.weight *= _OFFSETS / torch.cat([each.flatten() for each in offsets]).std()
     features, logits, offsets = network.trunk(images)
-    proposals = network.proposal_generator.propose(logits, offsets, size).boxes
-    classes, _ = network.roi_heads(features, proposals)
-    predictor = network.roi_heads.box_predictor.cls_score
-    assert isinstance(predictor, nn.Linear)
-    predictor.weight.data *= _LOGITS / classes.std()
+    classes, _ = network.roi_heads(features, network.proposal_generator.propose(logits, offsets, size).boxes)
+    classify.weight *= _LOGITS / classes.std()

@@ -187,6 +187,7 @@ class Points(Part):
         head = network.roi_heads.mask_head
         assert isinstance(head, PointRendMaskHead)  # else there would be no such part
         head.point_head.layers = lambda fine, coarse: run(fine, coarse)[0]
+        head.point_head.project = None
 
 
 class ConvMask(Part):

@@ -7,6 +7,7 @@ network's input.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -78,6 +79,9 @@ class PointRendMaskHead(nn.Module):
         doublings = min(refinement - 1, self.doublings)
         side = self.first_side * 2**doublings
         point_classes = torch.zeros_like(classes) if self.class_agnostic else classes
+        points = len(boxes) * (self.first_side**2 + doublings * self.point_head.config.subdivision_points)
+        if self.point_head.project is not None and points > len(fine.rows):
+            fine = replace(fine, rows=self.point_head.project(fine.rows), projected=True)
         masks = coarse.new_empty(len(boxes), side, side)
         count = REGIONS_IN_CACHE if boxes.device.type == "cpu" else REGIONS_AT_ONCE
         for start in range(0, len(boxes), count):

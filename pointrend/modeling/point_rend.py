@@ -28,13 +28,15 @@ def regular_points(side: int) -> Tensor:
 class FeatureMap:
     """One image's feature map as rows (see :func:`pointrend.modeling.sampling.feature_rows`).
 
-    ``height`` and ``width`` count its cells, padding included; ``stride`` is a cell's size in pixels.
+    ``height`` and ``width`` count its cells, padding included; ``stride`` is a cell's size in pixels; ``projected``
+    tells that the rows are what :attr:`PointHead.project` made of them.
     """
 
     rows: Tensor
     height: int
     width: int
     stride: int
+    projected: bool = False
 
     @classmethod
     def of(cls, features: Tensor, stride: int) -> FeatureMap:
@@ -87,6 +89,10 @@ class PointHead(nn.Module):
     Its layers are stored as 1-wide convolutions, as in published checkpoints, and applied as matrix products.
     ``layers`` maps fine features and coarse logits to what the predictor sees, (R, P, F); an engine may put its own
     there.
+
+    The first layer is linear before its bias, as reading a map between its cells is. So it does not matter which comes
+    first, and where points are more than cells it costs less to ``project`` the map, once. An engine whose layers begin
+    with the features themselves puts None there.
     """
 
     def __init__(self, channels: int, num_classes: int, num_mask_classes: int, config: PointHeadConfig) -> None:
@@ -98,26 +104,51 @@ class PointHead(nn.Module):
             inputs = config.fc_dim + (num_classes if config.coarse_pred_each_layer else 0)
         self.predictor = nn.Conv1d(inputs, num_mask_classes, 1)
         self.layers: Callable[[Tensor, Tensor], Tensor] = self._layers
+        self.project: Callable[[Tensor], Tensor] | None = self._project
 
     def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
         """Map fine features (R, P, C) and coarse logits (R, P, K) to logits of all classes (R, P, K)."""
         return F.linear(self.layers(fine, coarse), self.predictor.weight[:, :, 0], self.predictor.bias)
 
-    def predict(self, fine: Tensor, coarse: Tensor, classes: Tensor) -> Tensor:
-        """Logits (R, P) of one class (R,) each; nothing else is computed. Inputs as in :meth:`forward`."""
-        hidden = self.layers(fine, coarse)
+    def predict(self, fine: Tensor, coarse: Tensor, classes: Tensor, *, projected: bool = False) -> Tensor:
+        """Logits (R, P) of one class (R,) each; nothing else is computed.
+
+        Inputs as in :meth:`forward`; with ``projected``, ``fine`` is what ``project`` made of the features.
+        """
+        hidden = self._after_projection(fine, coarse) if projected else self.layers(fine, coarse)
         assert self.predictor.bias is not None  # nn.Conv1d has one unless told otherwise
         logits = torch.bmm(hidden, self.predictor.weight[classes])[:, :, 0]
         return logits + self.predictor.bias[classes][:, None]
 
     def _layers(self, fine: Tensor, coarse: Tensor) -> Tensor:
-        hidden = torch.cat([fine, coarse], dim=2)
+        return self._after_projection(self._project(fine), coarse)
+
+    def _project(self, features: Tensor) -> Tensor:
+        weight, _ = self._layer(1)
+        return F.linear(features, weight[:, : features.shape[-1]])
+
+    def _after_projection(self, projected: Tensor, coarse: Tensor) -> Tensor:
+        """All but the first layer's product with the features; products are added up instead of inputs put together."""
+        seen = coarse.flatten(0, 1)
+        hidden = projected.flatten(0, 1)
         for index in range(1, self.config.num_fc + 1):
-            layer = cast(nn.Conv1d, self.get_submodule(f"fc{index}"))
-            hidden = F.relu(F.linear(hidden, layer.weight[:, :, 0], layer.bias), inplace=True)
-            if self.config.coarse_pred_each_layer:
-                hidden = torch.cat([hidden, coarse], dim=2)
-        return hidden
+            weight, bias = self._layer(index)
+            if index == 1:
+                hidden = torch.addmm(hidden + bias, seen, weight[:, -seen.shape[1] :].t())
+            elif self.config.coarse_pred_each_layer:
+                hidden = F.linear(hidden, weight[:, : self.config.fc_dim], bias)
+                hidden = torch.addmm(hidden, seen, weight[:, self.config.fc_dim :].t())
+            else:
+                hidden = F.linear(hidden, weight, bias)
+            hidden = F.relu(hidden, inplace=True)
+        if self.config.coarse_pred_each_layer:
+            hidden = torch.cat([hidden, seen], dim=1)
+        return hidden.view(*coarse.shape[:2], -1)
+
+    def _layer(self, index: int) -> tuple[Tensor, Tensor]:
+        layer = cast(nn.Conv1d, self.get_submodule(f"fc{index}"))
+        assert layer.bias is not None  # nn.Conv1d has one unless told otherwise
+        return layer.weight[:, :, 0], layer.bias
 
 
 def subdivision_plan(coarse_side: int, config: PointHeadConfig) -> tuple[int, int]:
@@ -176,4 +207,5 @@ def double(head: PointHead, fine: FeatureMap, boxes: Tensor, classes: Tensor, co
 def _predict(
     head: PointHead, fine: FeatureMap, boxes: Tensor, classes: Tensor, coarse: Tensor, points: Tensor
 ) -> Tensor:
-    return head.predict(sample_in_boxes(fine, boxes, points), sample_masks(coarse, points), classes)
+    sampled = sample_in_boxes(fine, boxes, points)
+    return head.predict(sampled, sample_masks(coarse, points), classes, projected=fine.projected)

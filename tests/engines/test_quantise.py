@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -19,7 +20,9 @@ from handler.archive import build
 from handler.pointrend_handler import PointRendHandler
 from pointrend.cli import app
 from pointrend.engines import OPENVINO_INT8, calibration, network, quantise, store
+from pointrend.engines.parts import Part, Run
 from pointrend.errors import ConfigError
+from pointrend.modeling.rcnn import RCNN
 from pointrend.options import Options
 from pointrend.weights.folder import WEIGHTS, ModelFolder
 
@@ -199,3 +202,24 @@ def test_a_gpu_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)  # also where there is one
     with pytest.raises(ConfigError, match=r"engine: cuda needs a GPU .* sees none here\. Choose the engine eager or"):
         network.open_network(ModelFolder.open("demo"), "cuda")
+
+
+class Double(Part):
+    name = "double"
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (inputs[0], 2 * inputs[0])
+
+    def shapes(self, *inputs: tuple[int, ...]) -> list[tuple[int, ...]]:
+        return [inputs[0], inputs[0]]
+
+    def install(self, network: RCNN, run: Run) -> None:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(("factor", "off"), [(0.9, "55%"), (4.0, "100%"), (float("nan"), "nan%")])
+def test_what_comes_out_wrong_is_not_kept(factor: float, off: str) -> None:
+    inputs = (torch.rand(4, 5, generator=torch.Generator().manual_seed(0)),)
+    quantise.check(Double(), lambda each: (1.05 * each, 1.9 * each), inputs)
+    with pytest.raises(ConfigError, match=f"output 1 of its part double would be {off} off, and 50% is the limit"):
+        quantise.check(Double(), lambda each: (each, factor * each), inputs)
