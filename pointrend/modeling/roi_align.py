@@ -4,7 +4,7 @@ Every region is divided into S x S bins; a bin is the mean over a grid of biline
 an axis. Bilinear sampling is separable, so a bin is a small weighted sum of cells whose weights are the product of
 one axis's weights with the other's: those are found first, without touching the features.
 
-Shapes: R regions, C channels, S bins an axis, G samples a bin and axis at most, L levels.
+Shapes: R regions, C channels, S bins an axis, G samples a bin and axis at most, L levels; H, W cells of a map.
 """
 
 from __future__ import annotations
@@ -42,40 +42,46 @@ def pool_regions(features: Sequence[Tensor], strides: Sequence[int], boxes: Tens
         (R, C, S, S).
     """
     levels = assign_levels(boxes, len(features))
-    rows = torch.cat([feature_rows(level) for level in features]) if len(features) > 1 else feature_rows(features[0])
-    sizes = torch.tensor([level.shape[2:] for level in features], device=boxes.device)
-    first_row = sizes.prod(dim=1).cumsum(0) - sizes.prod(dim=1)
-    heights, widths = sizes[levels].unbind(1)
-    # Pixel centres lie half a pixel inside: a cell's centre has integer coordinates here ("aligned").
-    scaled = boxes.float() / torch.tensor(strides, device=boxes.device)[levels][:, None] - 0.5
-    x_first, x_weights, x_counts = _axis(scaled[:, 0], scaled[:, 2], widths, bins)
-    y_first, y_weights, y_counts = _axis(scaled[:, 1], scaled[:, 3], heights, bins)
+    pooled = features[0].new_empty(len(boxes), features[0].shape[1], bins, bins)
+    for index, (level, stride) in enumerate(zip(features, strides, strict=True)):
+        members = (levels == index).nonzero().flatten()
+        if len(members):
+            # Pixel centres lie half a pixel inside: a cell's centre has integer coordinates here ("aligned").
+            pooled[members] = _pool(level, boxes[members].float() / stride - 0.5, bins)
+    return pooled
+
+
+def _pool(features: Tensor, boxes: Tensor, bins: int) -> Tensor:
+    """Pool regions (R, 4), given in cells, from one map (1, C, H, W): (R, C, S, S)."""
+    height, width = features.shape[2:]
+    x_first, x_weights, x_counts = _axis(boxes[:, 0], boxes[:, 2], width, bins)
+    y_first, y_weights, y_counts = _axis(boxes[:, 1], boxes[:, 3], height, bins)
 
     # All terms of all bins in one flat list: bins of a region have y_count * x_count terms each.
-    terms = y_counts * x_counts
-    per_bin = terms[:, None].expand(-1, bins * bins).reshape(-1)
+    per_bin = (y_counts * x_counts)[:, None].expand(-1, bins * bins).reshape(-1)
     offsets = per_bin.cumsum(0) - per_bin
     bin_of_term = torch.repeat_interleave(per_bin)
     region = bin_of_term // (bins * bins)
     place = torch.arange(len(bin_of_term), device=boxes.device) - offsets[bin_of_term]
-    dy = place // x_counts[region]
-    dx = place - dy * x_counts[region]
+    x_count = x_counts[region]
+    dy = place // x_count
+    dx = place - dy * x_count
     y_bin = bin_of_term // bins  # = region * S + the bin's row
     x_bin = region * bins + bin_of_term % bins
     # A weight beyond the edge is zero, but its index must still be one of the map's.
-    y = torch.minimum(y_first.flatten()[y_bin] + dy, heights[region] - 1)
-    x = torch.minimum(x_first.flatten()[x_bin] + dx, widths[region] - 1)
+    y = (y_first.flatten()[y_bin] + dy).clamp(max=height - 1)
+    x = (x_first.flatten()[x_bin] + dx).clamp(max=width - 1)
     weights = y_weights.flatten(0, 1)[y_bin, dy] * x_weights.flatten(0, 1)[x_bin, dx]
-    pooled = weighted_rows(rows, first_row[levels][region] + y * widths[region] + x, weights, offsets)
-    return pooled.view(len(boxes), bins, bins, rows.shape[1]).permute(0, 3, 1, 2).contiguous()
+    pooled = weighted_rows(feature_rows(features), y * width + x, weights, offsets)
+    return pooled.view(len(boxes), bins, bins, features.shape[1]).permute(0, 3, 1, 2)
 
 
-def _axis(start: Tensor, end: Tensor, length: Tensor, bins: int) -> tuple[Tensor, Tensor, Tensor]:
+def _axis(start: Tensor, end: Tensor, length: int, bins: int) -> tuple[Tensor, Tensor, Tensor]:
     """Weights of cells along one axis.
 
     Args:
         start, end: (R,) region edges in cells.
-        length: (R,) int64 cells of the map along the axis.
+        length: cells of the map along the axis.
 
     Returns:
         first cell (R, S) of each bin, weights (R, S, G + 1) of the cells from there on, and how many of them (R,) can
@@ -89,10 +95,9 @@ def _axis(start: Tensor, end: Tensor, length: Tensor, bins: int) -> tuple[Tensor
     divisor = samples.clamp(min=1)[:, None, None]
     bin_start = start[:, None] + torch.arange(bins, device=start.device) * bin_size[:, None]
     place = bin_start[:, :, None] + (sample + 0.5) * bin_size[:, None, None] / divisor
-    limit = length[:, None, None]
-    counted = (sample < samples[:, None, None]) & (place >= -1) & (place <= limit)
+    counted = (sample < samples[:, None, None]) & (place >= -1) & (place <= length)
     # Within a cell of the edge the edge's own value counts; further out there is nothing.
-    place = torch.minimum(place.clamp(min=0), (limit - 1).to(place.dtype))
+    place = place.clamp(0, length - 1)
     low = place.floor()
     fraction = place - low
     low = low.long()
