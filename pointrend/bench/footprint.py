@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -25,13 +24,13 @@ class Footprint:
     Attributes:
         load_seconds: imports and loading.
         first_seconds: the first prediction.
-        peak_mib: the most memory it held until then.
-        mask_mib: what drawing :data:`INSTANCES` large masks took beyond; None where the system does not tell.
+        peak_mib: the most memory it held until then; None where the system does not tell.
+        mask_mib: what drawing :data:`INSTANCES` large masks took beyond; None as well.
     """
 
     load_seconds: float
     first_seconds: float
-    peak_mib: float
+    peak_mib: float | None
     mask_mib: float | None
 
 
@@ -65,7 +64,7 @@ def measure(model: str, engine: str, side: int, threads: int) -> Footprint:
     began = time.perf_counter()
     segmenter(image)
     first = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = _status("VmHWM")  # not getrusage(): that begins with what the process had that started this one
     with torch.inference_mode():
         network = segmenter.model
         images, size = to_input(resize(image, network.config), network.config)
@@ -74,8 +73,9 @@ def measure(model: str, engine: str, side: int, threads: int) -> Footprint:
         classes = torch.zeros(INSTANCES, dtype=torch.int64, device=segmenter.device)
         before = _start_of_peak()
         network.mask_logits(features, regions, classes)
-        used = None if before is None else (_status("VmHWM") - before) * 1024 / MIB
-    return Footprint(loaded - started, first, peak * 1024 / MIB, used)
+        most = _status("VmHWM")
+    used = None if before is None or most is None else most - before
+    return Footprint(loaded - started, first, _mib(peak), _mib(used))
 
 
 def _start_of_peak() -> int | None:
@@ -92,11 +92,17 @@ def _start_of_peak() -> int | None:
     return _status("VmRSS")
 
 
-def _status(name: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1])
-    raise ValueError(f"/proc/self/status has no {name}")
+def _status(name: str) -> int | None:
+    """A line of Linux's account of this process, in KiB; None where there is none."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), None)
+
+
+def _mib(kib: int | None) -> float | None:
+    return None if kib is None else kib * 1024 / MIB
 
 
 if __name__ == "__main__":

@@ -117,12 +117,12 @@ def _processes(group: Sequence[Measured], peaks: dict[str, float]) -> list[str]:
     for each in group:
         taken = each.footprint
         assert taken is not None  # others are not in this table
-        masks = "-" if taken.mask_mib is None else f"{taken.mask_mib:.0f}"
+        peak_memory, masks = ("-" if mib is None else f"{mib:.0f}" for mib in (taken.peak_mib, taken.mask_mib))
         peak = peaks.get(FORMATS.get(each.engine, ""))
         reached = each.trunk_operations / _median(each, _stage("trunk")).wall
         share = "-" if peak is None or not each.trunk_operations else f"{100 * reached / peak:.0f}%"
         times = (f"{taken.load_seconds:.1f}", f"{taken.first_seconds:.2f}")
-        rows.append((each.engine, *times, f"{taken.peak_mib:.0f}", masks, share))
+        rows.append((each.engine, *times, peak_memory, masks, share))
     header = (
         "engine",
         "loaded after, s",

@@ -12,16 +12,18 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from pointrend.bench import report
+from pointrend.bench.footprint import footprint
 from pointrend.bench.peak import SIDE, peaks
 from pointrend.bench.run import ENGINES, Settings, run
 from pointrend.bench.stages import DENSE, Cost, total
-from pointrend.bench.subjects import SMALLEST_BOX, boxes, picture
+from pointrend.bench.subjects import SMALLEST_BOX, boxes, open_model, picture
 from pointrend.cli import app
 from pointrend.engines import BF16, CUDA, DETECTRON2, EAGER, NAMES
 from pointrend.errors import ConfigError
 from pointrend.image import decode
 from pointrend.preprocess import resize, to_input
 from pointrend.segmenter import load
+from pointrend.weights.folder import ModelFolder
 
 COUNTS = 1, 3
 
@@ -73,6 +75,26 @@ def test_the_footprint_is_of_a_process_with_the_model(results):
         assert each.footprint.load_seconds > 0 < each.footprint.first_seconds
         if sys.platform == "linux":  # a hundred masks of 224 x 224 float32 are 19 MiB
             assert each.footprint.mask_mib is None or each.footprint.mask_mib > 19
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell how much a process holds")
+def test_the_memory_is_not_that_of_the_process_that_asks():
+    held = np.ones(200_000_000)
+    taken = footprint(ModelFolder.open("demo").path, EAGER, 96, 1)
+    assert 100 < taken.peak_mib < held.nbytes / 2**20
+
+
+@pytest.mark.slow
+def test_a_random_network_gives_as_much_to_do_as_a_trained_one(tmp_path):
+    model = load(open_model("random:coco-r50-3x", tmp_path).path).model
+    images, size = to_input(resize(decode(picture(480, 640)), model.config), model.config)
+    with torch.inference_mode():
+        features, logits, offsets = model.trunk(images)
+        proposals = model.proposal_generator.propose(logits, offsets, size).boxes
+        _, found = model.detect(images, size)
+    assert all(0.1 < float(each.std()) < 10 for each in (*features.values(), *logits, *offsets))
+    assert len(proposals) == 1000
+    assert len(found) == 100
 
 
 def test_the_trunks_operations_are_those_of_the_convolutions(results):
