@@ -39,7 +39,7 @@ from pointrend.torchserve import Ports, TorchServe
 from pointrend.weights.folder import ModelFolder
 
 CONCURRENCIES = (1, 2, 4, 8, 16)  # as many as the server's queue holds
-WARM_UP = 100  # Java compiles what is asked often
+WARM_UP = 300  # Java compiles what is asked often
 AIM_OVERHEAD_MS, AIM_WORKER_GB = 5.0, 1.5
 WORKER = "model_service_worker.py"  # in a worker's command line
 TIMEOUT = 300.0

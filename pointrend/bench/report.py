@@ -61,7 +61,7 @@ def plot(results: Results, file: Path, count: int) -> None:
             "bench: the picture is drawn with matplotlib, which is not installed. Install the project's extra train."
         ) from error
     models = results.settings.models
-    figure = Figure(figsize=(5.6 * len(models), 4.4), layout="constrained")
+    figure = Figure(figsize=(5.6 * len(models) + 1, 4.4), layout="constrained")
     for model, panel in zip(models, figure.subplots(1, len(models), squeeze=False)[0], strict=True):
         group = [each for each in results.measured if each.model == model]
         names = [f"{each.engine}\n{each.side} px" for each in group]
@@ -74,7 +74,7 @@ def plot(results: Results, file: Path, count: int) -> None:
         panel.set_title(f"{model}, {count} instance{'s' * (count > 1)}")
         panel.set_ylabel("seconds a photo")
         panel.tick_params(axis="x", labelsize=7)
-        panel.legend(fontsize=8)
+    figure.legend(*panel.get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     figure.savefig(file, dpi=100)
 
 
