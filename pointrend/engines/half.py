@@ -2,7 +2,7 @@
 
 Weights are converted once, with normalisations folded in before, in float32. Inputs and outputs stay float32, so that
 proposals, RoIAlign and masks are computed as ever; and so do the layers that give scores, offsets and mask logits,
-which cost little and where a rounding is an error of the result.
+where a rounding is an error of the result, and a few tender ones: both cost little.
 """
 
 from __future__ import annotations
@@ -31,24 +31,33 @@ def install(network: RCNN, parts: Sequence[Part], dtype: torch.dtype) -> None:
 
 
 def converted(part: Part, dtype: torch.dtype) -> Part:
-    """A copy of a part with weights of another precision, in channels-last order; its answers stay float32."""
+    """A copy of a part with weights of another precision, in channels-last order.
+
+    Layers that give its answers, and tender ones, stay float32.
+    """
     own = copy.deepcopy(part)
     for module in own.modules():
         if isinstance(module, ConvNorm):
             fold(module)
-    precise: set[nn.Parameter] = set()
-    for name in own.answers:
-        layer = own.get_submodule(name)
-        layer.register_forward_pre_hook(lambda _, inputs: tuple(each.float() for each in inputs))
-        precise.update(layer.parameters())
-    for parameter in own.parameters():
-        if parameter in precise:
+    for name, module in own.named_modules():
+        if not list(module.parameters(recurse=False)):
             continue
-        spatial = parameter.dim() == 4
-        parameter.data = parameter.data.to(
-            dtype, memory_format=torch.channels_last if spatial else torch.preserve_format
-        )
+        if name not in own.answers and not name.startswith(own.tender):
+            _convert(module, dtype)
+        module.register_forward_pre_hook(_in_its_precision)
     return own
+
+
+def _convert(module: nn.Module, dtype: torch.dtype) -> None:
+    for parameter in module.parameters(recurse=False):
+        order = torch.channels_last if parameter.dim() == 4 else torch.preserve_format
+        parameter.data = parameter.data.to(dtype, memory_format=order)
+
+
+def _in_its_precision(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """Neighbours of a layer may have been computed in another precision."""
+    dtype = next(module.parameters(recurse=False)).dtype
+    return tuple(each.to(dtype) for each in inputs)
 
 
 def fold(convolution: ConvNorm) -> None:
@@ -63,8 +72,11 @@ def fold(convolution: ConvNorm) -> None:
 
 def _run(part: Part, dtype: torch.dtype) -> Run:
     def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+        # A photo that a tender layer sees first is not rounded before it.
+        first = torch.float32 if part.tender else dtype
         given = [
-            each.to(dtype, memory_format=torch.channels_last) if each.dim() == 4 else each.to(dtype) for each in inputs
+            each.to(first, memory_format=torch.channels_last if each.dim() == 4 else torch.preserve_format)
+            for each in inputs
         ]
         return tuple(each.float() for each in part(*given))
 

@@ -33,7 +33,7 @@ class Part(nn.Module, ABC):
         name: of the part.
         inputs: the shape of each input; -1 where it differs from photo to photo.
         answers: names of those modules whose outputs are the network's answers; they stay float32.
-        tender: names of other modules that stay float32 where the rest becomes integers.
+        tender: beginnings of the names of other modules that stay float32.
     """
 
     name: ClassVar[str]

@@ -18,13 +18,13 @@ def demo() -> RCNN:
     return network
 
 
-def test_all_but_the_answers_layers_are_rounded() -> None:
+def test_all_but_answers_and_tender_layers_are_rounded() -> None:
     for part in parts(demo()):
         before = {name: value.clone() for name, value in part.state_dict().items()}
         own = half.converted(part, torch.bfloat16)
         for name, value in own.named_parameters():
-            answers = any(name.startswith(f"{module}.") for module in part.answers)
-            assert value.dtype == (torch.float32 if answers else torch.bfloat16), name
+            kept = name.startswith((*(f"{module}." for module in part.answers), *part.tender))
+            assert value.dtype == (torch.float32 if kept else torch.bfloat16), name
         assert any(value.dtype == torch.bfloat16 for value in own.parameters())
         assert {name: value.dtype for name, value in part.state_dict().items()} == dict.fromkeys(before, torch.float32)
 
