@@ -229,8 +229,8 @@ def test_health_runs_the_model(served):
     assert answer.json()["inference_ms"] > 0
 
 
-def test_mixed_batches_keep_every_answer_with_its_request(ask):
-    """Sizes, formats, options and bad items at once: TorchServe hands them over four at a time."""
+def test_many_at_once_keep_every_answer_with_its_request(ask):
+    """Sizes, formats, options and bad items at once."""
 
     def photo(width, height):
         file = io.BytesIO()
