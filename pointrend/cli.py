@@ -1,4 +1,4 @@
-"""The command line: ``pointrend up | archive | weights | eval``."""
+"""The command line: ``pointrend up | predict | batch | archive | weights | train | eval | bench``."""
 
 from __future__ import annotations
 

@@ -52,6 +52,8 @@ def prepare(folder: ModelFolder) -> Path:
     if ready is not None:
         logger.info("%s was quantised before: %s", folder.info.name, ready)
         return ready
+    # Said where nobody has set up logging too: whoever waits for a first prediction wants to know for what.
+    logger.warning("Quantising %s, once: half a minute for a small model, minutes for a large one.", folder.info.name)
     started = time.monotonic()
     with store.scratch() as scratch:
         whole = Path(scratch) / "whole"

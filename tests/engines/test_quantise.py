@@ -54,6 +54,21 @@ def test_a_part_is_one_file_and_its_weights(quantised: Path) -> None:
     assert "FakeQuantize" in trunk
 
 
+def test_whoever_waits_is_told_for_what(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def quick(folder: ModelFolder, destination: Path) -> None:
+        destination.mkdir()
+        store.stamp(destination, folder, photos=1)
+
+    monkeypatch.setenv("POINTREND_HOME", str(tmp_path))
+    monkeypatch.setattr(quantise, "quantise", quick)
+    for said in (["Quantising pointrend-demo, once: half a minute for a small model, minutes for a large one."], []):
+        caplog.clear()
+        quantise.prepare(ModelFolder.open("demo"))
+        assert [record.message for record in caplog.records if record.levelname == "WARNING"] == said
+
+
 def test_what_was_quantised_before_is_taken_from_the_cache(
     quantised: Path, never: None, caplog: pytest.LogCaptureFixture
 ) -> None:
