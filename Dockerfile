@@ -5,7 +5,7 @@ ARG BASE=docker.io/library/debian:bookworm-slim
 
 # ---- The virtual environment, from locked dependencies and the project's wheel ----
 FROM ${BASE} AS build
-# cpu or cuda: which of requirements/torch-*.txt
+# cpu or cuda: which of the requirements
 ARG TORCH=cpu
 # Where pip finds PyTorch's CPU build beside the registry; empty where pip is told otherwise. The hash decides.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
@@ -17,18 +17,20 @@ ENV PATH=/opt/pointrend/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHE
 WORKDIR /src
 COPY requirements requirements
 RUN pip install --require-hashes ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
-      -r requirements/image.txt -r "requirements/torch-$TORCH.txt"
+      -r requirements/image.txt -r "requirements/$TORCH.txt" \
+    # What only quantising the demo model needs stays in this stage.
+    && pip install --require-hashes --no-deps --target /opt/quantise -r requirements/quantise.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY pointrend pointrend
 COPY handler handler
 COPY gradio_app gradio_app
 COPY front front
 COPY scripts/sbom.py scripts/sbom.py
-# The wheel, so that the image shows that it is complete; the demo model's archive, so that the start is quick; and
-# what is in here. pip goes: nothing is installed later.
+# The wheel, so that the image shows that it is complete, and the demo model's archive, so that the start is quick:
+# quantised as well, where OpenVINO is there to run it. pip goes: nothing is installed later.
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
     && pip install --no-deps --no-index dist/*.whl \
-    && pointrend archive --destination /opt/pointrend/store \
+    && PYTHONPATH=/opt/quantise pointrend archive --destination /opt/pointrend/store \
     && python -m pip uninstall --yes pip
 
 # ---- What runs ----

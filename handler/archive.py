@@ -25,7 +25,7 @@ from pathlib import Path
 
 import handler
 import pointrend
-from pointrend.engines import AUTO, EAGER, OPENVINO_INT8, resolve
+from pointrend.engines import AUTO, EAGER, OPENVINO_INT8, can_quantise
 from pointrend.errors import ConfigError, PointRendError
 from pointrend.weights.folder import ModelFolder
 
@@ -57,8 +57,8 @@ def build(
         destination: the model store, a folder; made where it is missing.
         name: under which it is served: letters, digits, ``_``, ``-`` and ``.``, a letter or digit first.
         engine: what computes the network there: one of :data:`pointrend.engines.NAMES`. What openvino-int8 needs is
-            made, where it is not in the cache yet, and goes into the archive. So it is with ``auto`` where that stands
-            for openvino-int8 here; a server without OpenVINO then runs the same archive with eager.
+            made, where it is not in the cache yet, and goes into the archive. So it is with ``auto`` where it can be
+            made here; a server on which ``auto`` stands for eager then runs the same archive with that.
         calibrate: a folder of photos that openvino-int8 is calibrated with, rather than those that come with
             scikit-image.
 
@@ -87,10 +87,12 @@ def build(
         # a fixed name inside TMPDIR, so that two builds at once would mix without one of their own.
         with tempfile.TemporaryDirectory(dir=destination, prefix=".building-") as scratch:
             files = {Path(path.name): path for path in _model_files(model_folder)}
-            chosen = resolve(AUTO, ModelFolder.open(model_folder).network) if engine == AUTO else engine
-            files |= _engine_files(model_folder, chosen, calibrate, Path(scratch) / "quantised")
+            if engine == AUTO and not can_quantise(ModelFolder.open(model_folder).network):
+                engine = EAGER
+            brings = OPENVINO_INT8 if engine == AUTO else engine
+            files |= _engine_files(model_folder, brings, calibrate, Path(scratch) / "quantised")
             _check_room(files.values(), destination)
-            staged = _stage(files, Path(scratch) / "staged", EAGER if chosen == EAGER else engine)
+            staged = _stage(files, Path(scratch) / "staged", engine)
             archive = _run_archiver(staged, Path(scratch), name, _version(model_folder))
             final = destination / archive.name
             os.replace(archive, final)

@@ -21,7 +21,7 @@ Engine = Annotated[
     str,
     typer.Option(
         help="What computes the network: eager (plain PyTorch), openvino-int8, bf16, cuda or detectron2; auto takes "
-        "openvino-int8 where it is installed, and otherwise eager."
+        "openvino-int8 where it is installed and the processor has VNNI, and otherwise eager."
     ),
 ]
 Model = Annotated[str, typer.Option(help="demo, a published model (`pointrend weights list`), or a model's folder.")]

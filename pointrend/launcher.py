@@ -123,7 +123,7 @@ def up(
             if engines[name] == OPENVINO_INT8:
                 _quantised(folder, console)
             with console.status("Building the archive"):
-                archive = build(folder.path, STORE, name, engine=engine)
+                archive = build(folder.path, STORE, name, engine=engines[name])
             size = f"{archive.stat().st_size / 2**20:.1f} MiB"
             console.print(f"Built {archive.name} ({size}) with {folder.info.name}, for the engine {engines[name]}.")
         with TorchServe(STORE, ports, models=tuple(folders)) as server:

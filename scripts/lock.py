@@ -1,8 +1,8 @@
 """Write the image's locked dependencies: ``python scripts/lock.py``. Needs uv and the registry.
 
-``requirements/image.txt`` holds all but PyTorch, ``torch-cpu.txt`` and ``torch-cuda.txt`` PyTorch with what it alone
-needs; each with the hashes of the files that may be installed. POINTREND_TORCH_WHEELS names the folder or the page with
-PyTorch's CPU build.
+``requirements/image.txt`` holds what both images have, ``cpu.txt`` and ``cuda.txt`` PyTorch and what else only one of
+them has, and ``quantise.txt`` what the CPU's needs besides while it is built; each with the hashes of the files that
+may be installed. POINTREND_TORCH_WHEELS names the folder or the page with PyTorch's CPU build.
 """
 
 from __future__ import annotations
@@ -12,33 +12,42 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "requirements"
 TORCH = "2.13.0"
 CPU_WHEELS = os.environ.get("POINTREND_TORCH_WHEELS", "https://download.pytorch.org/whl/cpu/torch/")
+SERVED = ["serve", "page"]
 HEADER = "# Written by scripts/lock.py for CPython 3.11 on x86-64 Linux; installed with pip --require-hashes.\n"
 _ENTRY = re.compile(r"^(?=[a-zA-Z0-9])", re.MULTILINE)
 
 
 def main() -> None:
-    """Resolve both builds, and write what they share once."""
-    cpu, cuda = compiled(f"torch=={TORCH}+cpu", "--find-links", CPU_WHEELS), compiled(f"torch=={TORCH}")
+    """Resolve everything at once, so that all files agree, and then each image from those versions."""
+    cpu_torch = (f"torch=={TORCH}+cpu", "--find-links", CPU_WHEELS)
+    everything = compiled([*SERVED, "openvino"], *cpu_torch)
+    versions = "".join(entry.split(maxsplit=1)[0] + "\n" for name, entry in everything.items() if name != "torch")
+    cpu = compiled([*SERVED, "openvino-runtime"], *cpu_torch, versions=versions)
+    cuda = compiled(SERVED, f"torch=={TORCH}", versions=versions)
     shared = {name: entry for name, entry in cpu.items() if cuda.get(name) == entry}
     write("image.txt", shared)
-    write("torch-cpu.txt", {name: entry for name, entry in cpu.items() if name not in shared})
-    write("torch-cuda.txt", {name: entry for name, entry in cuda.items() if name not in shared})
+    write("cpu.txt", {name: entry for name, entry in cpu.items() if name not in shared})
+    write("cuda.txt", {name: entry for name, entry in cuda.items() if name not in shared})
+    write("quantise.txt", {name: entry for name, entry in everything.items() if name not in cpu})
 
 
-def compiled(torch: str, *options: str) -> dict[str, str]:
-    """The locked requirements with one build of PyTorch, by name."""
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as override:
-        override.write(torch)
-        override.flush()
-        command = ["uv", "pip", "compile", "pyproject.toml", "--extra", "serve", "--extra", "page", "--generate-hashes"]
-        command += ["--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28", "--no-annotate"]
-        command += ["--no-header", "--quiet", "--override", override.name, *options]
+def compiled(extras: Sequence[str], torch: str, *options: str, versions: str = "") -> dict[str, str]:
+    """The locked requirements of some extras with one build of PyTorch, by name; ``versions`` are held to."""
+    with tempfile.TemporaryDirectory() as scratch:
+        override, constraint = Path(scratch) / "override.txt", Path(scratch) / "constraint.txt"
+        override.write_text(torch)
+        constraint.write_text(versions)
+        command = ["uv", "pip", "compile", "pyproject.toml", "--generate-hashes", "--no-annotate", "--no-header"]
+        command += [word for extra in extras for word in ("--extra", extra)]
+        command += ["--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28", "--quiet"]
+        command += ["--override", str(override), "--constraint", str(constraint), *options]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"lock: uv failed with status {done.returncode}.")

@@ -1,4 +1,4 @@
-"""What a container may use of its machine."""
+"""What the processor can do, and what a container may use of its machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import pointrend
-from pointrend.machine import core_quota
+from pointrend.machine import core_quota, has_int8_products
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,21 @@ def test_a_model_takes_no_more_threads_than_its_container_has_cores(monkeypatch:
     assert torch.get_num_threads() == 1
     pointrend.load("demo", threads=2)
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "has"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512_vnni\n\nprocessor\t: 1\n", True),
+        ("flags\t\t: fpu avx2 avx_vnni\n", True),
+        ("flags\t\t: fpu avx2 avx512f\n", False),
+        ("model name\t: avx512_vnni\nflags\t\t: fpu\n", False),
+        ("Features\t: fp asimd i8mm\n", False),
+        (None, False),
+    ],
+)
+def test_instructions_for_int8_are_read(cpuinfo: str | None, has: bool, tmp_path: Path) -> None:
+    file = tmp_path / "cpuinfo"
+    if cpuinfo is not None:
+        file.write_text(cpuinfo)
+    assert has_int8_products(file) == has

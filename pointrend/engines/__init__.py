@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 from pointrend.config import EfficientNetConfig, NetworkConfig, SemanticConfig
 from pointrend.errors import ConfigError
+from pointrend.machine import has_int8_products
 
 EAGER = "eager"  # plain PyTorch in float32: what every model runs on, and what the others are judged by
 OPENVINO_INT8 = "openvino-int8"  # the dense parts in int8 on a CPU
@@ -49,10 +50,10 @@ def require(engine: str) -> None:
 
 
 def resolve(engine: str, network: NetworkConfig, *, quantised: bool = False) -> str:
-    """The engine that a name stands for; ``auto`` is the fastest on a CPU of those that lose hardly anything.
+    """The engine that a name stands for; ``auto`` is the fastest on this CPU of those that lose hardly anything.
 
-    That is openvino-int8 (docs/engines.md tells what each loses) where it is installed and the network is one for it,
-    and otherwise eager.
+    That is openvino-int8 (docs/engines.md tells what each loses) where it is installed, the network is one for it and
+    the processor has instructions for it, and otherwise eager.
 
     Args:
         engine: one of :data:`NAMES`, or ``auto``.
@@ -66,9 +67,15 @@ def resolve(engine: str, network: NetworkConfig, *, quantised: bool = False) -> 
         require(engine)
         require_fit(engine, network)
         return engine
-    needed = ("openvino",) if quantised else ("openvino", "nncf")
-    here = all(find_spec(package) is not None for package in needed)
-    return OPENVINO_INT8 if here and not isinstance(network, SemanticConfig) else EAGER
+    there = find_spec("openvino") is not None if quantised else can_quantise(network)
+    fits = there and not isinstance(network, SemanticConfig) and has_int8_products()
+    return OPENVINO_INT8 if fits else EAGER
+
+
+def can_quantise(network: NetworkConfig) -> bool:
+    """Whether the network is one for openvino-int8, and what turns it into int8 is installed."""
+    here = all(find_spec(package) is not None for package in ("openvino", "nncf"))
+    return here and not isinstance(network, SemanticConfig)
 
 
 def require_fit(engine: str, network: NetworkConfig) -> None:

@@ -69,7 +69,10 @@ def test_what_is_refused(photos: Path, tmp_path: Path) -> None:
         settings_for(str(photos), "demo", "eager", {"score_threshold": 2}, "jsonl", 2)
 
 
-def test_the_plan_says_which_engine_auto_stood_for(photos: Path, tmp_path: Path) -> None:
+def test_the_plan_says_which_engine_auto_stood_for(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pointrend.engines.has_int8_products", lambda: True)
     chosen = settings_for(str(photos), "demo", "auto", {}, "jsonl", 2)
     assert chosen.engine == "openvino-int8"
     Plan.open(chosen, str(tmp_path / "out"))

@@ -19,9 +19,12 @@ from gradio_client import Client as PageClient
 from gradio_client import handle_file
 from workshop import HARDENED, LIMITS, PHOTO, PODMAN, ROOT, SECRET, Container, call, missing, running
 
+from handler.archive import build
 from pointrend.client import Client
 from pointrend.errors import RequestError
+from pointrend.machine import has_int8_products
 from pointrend.processes import free_ports
+from pointrend.weights.folder import ModelFolder
 
 reason = missing()
 pytestmark = [
@@ -93,6 +96,12 @@ def test_grpc_with_the_secret_a_wrong_one_and_none(container: Container) -> None
         assert caught.value.code == "invalid_token"
 
 
+def test_the_fastest_engine_computes(container: Container) -> None:
+    with Client(container.url, token=SECRET) as client:
+        assert client.describe()["engine"] == ("openvino-int8" if has_int8_products() else "eager")
+    assert container.execute("python", "-c", "import nncf").returncode != 0  # it was needed for the build alone
+
+
 def test_the_page(container: Container, tmp_path: Path) -> None:
     page = PageClient(container.url, verbose=False, download_files=str(tmp_path))
     answer = page.predict(photo=handle_file(str(PHOTO)), score_threshold=0.5, api_name="/segment")
@@ -115,7 +124,7 @@ def test_the_secret_shows_nowhere(container: Container) -> None:
 def test_the_bill_of_materials_lists_what_is_installed(container: Container) -> None:
     document = json.loads(container.execute("cat", "/usr/share/pointrend/sbom.json").stdout)
     listed = {component["purl"].split("?")[0]: component for component in document["components"]}
-    locked = "".join((ROOT / "requirements" / name).read_text() for name in ("image.txt", "torch-cpu.txt"))
+    locked = "".join((ROOT / "requirements" / name).read_text() for name in ("image.txt", "cpu.txt"))
     for name, version in re.findall(r"^([a-z0-9-]+)==(\S+)", locked, re.MULTILINE):
         assert f"pkg:pypi/{name}@{version}" in listed
     assert any(purl.startswith("pkg:deb/debian/nginx") for purl in listed)
@@ -199,6 +208,17 @@ def test_the_wheel_alone_brings_pointrend_up(image: str) -> None:
             assert client.segment(PHOTO).instances
     finally:
         call(*PODMAN, "rm", "--force", "--time", "30", name)
+
+
+def test_an_archive_that_was_built_elsewhere(image: str, tmp_path: Path) -> None:
+    build(ModelFolder.open("demo").path, tmp_path, engine="bf16")
+    tmp_path.chmod(0o755)
+    options = (*HARDENED, f"--volume={tmp_path}:/store:ro")
+    with running(image, {"POINTREND_STORE": "/store", "POINTREND_TOKEN": SECRET}, options) as container:
+        container.wait_ready()
+        with Client(container.url, token=SECRET) as client:
+            assert client.describe()["engine"] == "bf16"
+            assert client.segment(PHOTO).instances
 
 
 def test_server_and_page_apart_under_a_user_that_the_platform_chose(image: str) -> None:

@@ -76,12 +76,20 @@ def test_auto_is_int8_where_that_can_be_had(
     installed: tuple[str, ...], quantised: bool, chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pointrend.engines.find_spec", lambda name: name if name in installed else None)
+    monkeypatch.setattr("pointrend.engines.has_int8_products", lambda: True)
     assert resolve(AUTO, ModelFolder.open("demo").network, quantised=quantised) == chosen
+
+
+def test_auto_is_eager_on_a_processor_where_int8_is_less_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pointrend.engines.has_int8_products", lambda: False)
+    demo = ModelFolder.open("demo").network
+    assert resolve(AUTO, demo, quantised=True) == "eager"
+    assert resolve("openvino-int8", demo) == "openvino-int8"
 
 
 def test_auto_is_eager_for_a_semantic_network() -> None:
     semantic = read_config(GOLDEN / "semantic_cityscapes19_landscape" / "config.yaml")
-    assert resolve(AUTO, semantic, quantised=True) == "eager"
+    assert resolve(AUTO, semantic) == resolve(AUTO, semantic, quantised=True) == "eager"
 
 
 def test_an_engine_that_is_named_is_that_one_or_an_error() -> None:
@@ -92,12 +100,16 @@ def test_an_engine_that_is_named_is_that_one_or_an_error() -> None:
 
 
 def test_an_archive_for_auto_runs_with_openvino_and_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What builds an archive need not be what runs it.
+    monkeypatch.setattr("pointrend.engines.has_int8_products", lambda: False)
     archive = build(ModelFolder.open("demo").path, tmp_path, engine=AUTO)
     with zipfile.ZipFile(archive) as content:
         content.extractall(tmp_path / "unpacked")
     settings = yaml.safe_load((tmp_path / "unpacked" / "model-config.yaml").read_text())
     assert settings["handler"]["engine"] == AUTO
     model = tmp_path / "unpacked" / "model"
+    assert pointrend.load(model, engine=AUTO).engine == "eager"
+    monkeypatch.setattr("pointrend.engines.has_int8_products", lambda: True)
     assert pointrend.load(model, engine=AUTO).engine == "openvino-int8"
     monkeypatch.setattr("pointrend.engines.find_spec", lambda _: None)
     assert pointrend.load(model, engine=AUTO).engine == "eager"
