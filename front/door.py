@@ -123,6 +123,9 @@ def refusals(limits: Limits, settings: Settings) -> dict[str, RequestError]:
             code="rate_limited",
             status=429,
         ),
+        "worker_died": RequestError(
+            "The process of the model ended on this request; it is restarting.", code="worker_died", status=500
+        ),
         "overloaded": RequestError(
             "The server is overloaded or still starting; try again in a moment.", code="overloaded", status=503
         ),

@@ -16,6 +16,7 @@ class ErrorCode:
     Attributes:
         code: as ``error.code`` spells it.
         status: the HTTP status.
+        also: another status that TorchServe gives to the same.
         origin: who finds it: :data:`MODEL` answers with our JSON; of :data:`SERVER`'s bare answers the client makes the
             same; :data:`CLIENT` finds it where nothing that makes sense has answered.
         meaning: one sentence.
@@ -25,6 +26,7 @@ class ErrorCode:
     status: int
     origin: str
     meaning: str
+    also: int | None = None
 
 
 ERROR_CODES = (
@@ -48,7 +50,14 @@ ERROR_CODES = (
     ErrorCode("invalid_token", 400, SERVER, "400 `InvalidKeyException`: the token is missing, wrong or has expired"),
     ErrorCode("model_not_found", 404, SERVER, "404 `ModelNotFoundException`: no model of that name is served"),
     ErrorCode("request_too_large", 413, SERVER, "413 with an empty body: over `max_request_size`; gRPC: CANCELLED"),
-    ErrorCode("worker_died", 500, SERVER, "500 `Worker died.`: the worker ended on this batch and is restarted"),
+    ErrorCode(
+        "worker_died",
+        500,
+        SERVER,
+        "500 `Worker died.`, or 507 where it was killed, as for want of memory: the worker ended on this batch and is "
+        "restarted",
+        also=507,
+    ),
     ErrorCode("overloaded", 503, SERVER, "503: the queue is full, or no worker runs yet; try again"),
     ErrorCode("unreadable_photo", 400, CLIENT, "of many photos, this one's file or array cannot be read"),
     ErrorCode("bad_key_file", 400, CLIENT, "the key file that was named is missing, or none of TorchServe's"),

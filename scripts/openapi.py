@@ -99,8 +99,9 @@ def _success() -> Tree:
 def _failures() -> Tree:
     """One response a status. What TorchServe answers by itself has another body, or none."""
     failures: Tree = {}
-    for status in sorted({entry.status for entry in ERROR_CODES if entry.origin != CLIENT}):
-        codes = [entry for entry in ERROR_CODES if entry.status == status and entry.origin != CLIENT]
+    answered = [entry for entry in ERROR_CODES if entry.origin != CLIENT]
+    for status in sorted({status for entry in answered for status in (entry.status, entry.also) if status}):
+        codes = [entry for entry in answered if status in (entry.status, entry.also)]
         said = "; ".join(f"{entry.code}: {entry.meaning}" for entry in codes)
         failures[str(status)] = {"description": f"{HTTPStatus(status).phrase}. {said}."}
         if any(entry.origin == MODEL for entry in codes):

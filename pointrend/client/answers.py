@@ -10,7 +10,7 @@ REST                                          gRPC                        error 
 404 ``ModelNotFoundException``                INTERNAL, the same          RequestError    404     model_not_found
 413, empty                                    CANCELLED,                  ImageTooLarge   413     request_too_large
                                               RESOURCE_EXHAUSTED
-500 ``Worker died.``                          RESOURCE_EXHAUSTED, same    ServerError     500     worker_died
+500, 507 ``Worker died.``                     RESOURCE_EXHAUSTED, same    ServerError     500     worker_died
 503 (queue full, no worker)                   INTERNAL, the same          ServerError     503     overloaded
 no answer in time                             DEADLINE_EXCEEDED           ServerError     504     timeout
 no connection                                 UNAVAILABLE                 ServerError     503     server_down

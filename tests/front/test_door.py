@@ -246,13 +246,13 @@ def test_grpc_that_is_too_large(make_door: MakeDoor) -> None:
 
 
 class _Slow(BaseHTTPRequestHandler):
-    """Answers after two seconds; with 503, or 500 as TorchServe says it, where the path asks so."""
+    """Answers after two seconds, or with 503 or 507, where the path asks so."""
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         if self.path.endswith("/slow"):
             time.sleep(2)
-        status = 503 if self.path.endswith("/full") else 200
+        status = {"/full": 503, "/killed": 507}.get(self.path.removeprefix("/predictions"), 200)
         self.send_response(status)
         self.end_headers()
         self.wfile.write(b"authorization: " + self.headers.get("Authorization", "none").encode())
@@ -276,9 +276,10 @@ def slow() -> Iterator[int]:
     server.server_close()
 
 
-def test_a_full_queue_is_put_into_words_and_secrets_stay_outside(slow: int, make_door: MakeDoor) -> None:
+def test_what_torchserve_says_is_put_into_our_words_and_secrets_stay_outside(slow: int, make_door: MakeDoor) -> None:
     door = make_door(Upstreams(slow, *free_ports(2)))
     refusal(httpx.post(f"{door.url}/predictions/full", content=b"x", headers=BEARER), 503, "overloaded")
+    refusal(httpx.post(f"{door.url}/predictions/killed", content=b"x", headers=BEARER), 500, "worker_died")
     answer = httpx.post(f"{door.url}/predictions/any", content=b"x", headers=BEARER)
     assert answer.text == "authorization: none"
 

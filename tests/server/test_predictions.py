@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from pointrend.client import Client
 pytestmark = pytest.mark.server
 
 PHOTO = (Path(__file__).parents[1] / "demo" / "astronaut.png").read_bytes()
+OPENAPI = Path(__file__).parents[2] / "docs" / "openapi.json"
 RAW = {"Content-Type": "application/octet-stream"}
 
 
@@ -176,22 +178,42 @@ def test_a_request_over_torchserves_own_limit_is_413(ask, served):
     assert status == 413
 
 
-def test_a_killed_worker_comes_back(served):
+def worker_of(server):
     workers = [
         process
-        for process in psutil.Process(served.pid).children(recursive=True)
+        for process in psutil.Process(server.pid).children(recursive=True)
         if any("model_service_worker" in part for part in process.cmdline())
     ]
     assert len(workers) == 1
+    return workers[0]
 
-    workers[0].kill()
 
-    client = Client(served.url)
+def comes_back(server):
+    client = Client(server.url)
     deadline = time.monotonic() + 60
     while not client.ready():
         assert time.monotonic() < deadline
         time.sleep(0.2)
     assert client.segment(PHOTO).instances[0].category == "person"
+
+
+def test_a_worker_that_is_killed_amid_a_request_is_told_as_documented(ask, served):
+    worker = worker_of(served)
+    worker.suspend()
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, data=PHOTO, headers=RAW)
+        time.sleep(1)  # by now the request is with the worker
+        worker.kill()
+        status, body = asked.result()
+    assert (status, body["message"]) == (507, "Worker died.")
+    responses = json.loads(OPENAPI.read_text())["paths"]["/predictions/pointrend"]["post"]["responses"]
+    assert "worker_died" in responses[str(status)]["description"]
+    comes_back(served)
+
+
+def test_a_killed_worker_comes_back(served):
+    worker_of(served).kill()
+    comes_back(served)
 
 
 def test_models_cannot_be_registered_while_it_runs(served):
