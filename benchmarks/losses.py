@@ -10,11 +10,12 @@ and PyTorch compute as on a processor that has no more than that: without instru
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import torch
 import typer
 from pycocotools import mask as coco_mask
@@ -26,12 +27,14 @@ from pointrend.evaluation.bootstrap import Interval, Resampled, difference, resa
 from pointrend.evaluation.detections import REFINED, run
 from pointrend.evaluation.figures import percent
 from pointrend.evaluation.ground_truth import GroundTruth
+from pointrend.evaluation.matches import Weights
 from pointrend.evaluation.matching import Judge
-from pointrend.evaluation.tables import Table
+from pointrend.evaluation.tables import Table, share
 from pointrend.machine import processor
-from pointrend.prediction import Prediction
+from pointrend.prediction import Instance, Prediction
 from pointrend.weights.folder import ModelFolder
 
+HEADER = ("engine", "mask AP", "lost", "boundary AP", "lost", "found again")
 ISA = "ONEDNN_MAX_CPU_ISA"  # read by OpenVINO's and PyTorch's copies of oneDNN
 SURE, STILL_FOUND, SAME_MASK = 0.5, 0.4, 0.8  # eager's score, the other's score, mask IoU
 
@@ -45,85 +48,56 @@ class Judged:
     boundary: Resampled
 
 
-@dataclass(frozen=True, slots=True)
-class Losses:
-    """Of an engine against eager.
-
-    Attributes:
-        mask_ap, boundary_ap: eager's figure less the engine's, in points of AP.
-        sure: how many detections eager has above :data:`SURE`.
-        again: how many of them the engine has too, above :data:`STILL_FOUND`, in the same category and with a mask
-            that overlaps by :data:`SAME_MASK`.
-    """
-
-    mask_ap: Interval
-    boundary_ap: Interval
-    sure: int
-    again: int
+def matched(expected: Sequence[Instance], answered: Sequence[Instance]) -> list[bool]:
+    """Of each instance expected, whether one of its category overlaps its mask by :data:`SAME_MASK`."""
+    again = []
+    for each in expected:
+        others = [other.segmentation for other in answered if other.category_id == each.category_id]
+        overlaps = coco_mask.iou([each.segmentation], others, [0] * len(others)) if others else np.zeros(1)
+        again.append(bool(overlaps.max() >= SAME_MASK))
+    return again
 
 
 def found_again(expected: Mapping[int, Prediction], answered: Mapping[int, Prediction]) -> tuple[int, int]:
     """How many detections are sure in ``expected``, and how many of those are in ``answered`` too, by photo id."""
-    sure = again = 0
+    again = []
     for photo, prediction in expected.items():
-        for instance in prediction.instances:
-            if instance.score <= SURE:
-                continue
-            sure += 1
-            others = [
-                other.segmentation
-                for other in answered[photo].instances
-                if other.category_id == instance.category_id and other.score > STILL_FOUND
-            ]
-            overlaps = coco_mask.iou([instance.segmentation], others, [0] * len(others)) if others else None
-            again += overlaps is not None and bool(overlaps.max() >= SAME_MASK)
-    return sure, again
+        sure = [each for each in prediction.instances if each.score > SURE]
+        again += matched(sure, [other for other in answered[photo].instances if other.score > STILL_FOUND])
+    return len(again), sum(again)
 
 
-def judge(folder: ModelFolder, truth: GroundTruth, engine: str, draws: int, console: Console) -> Judged:
+def judge(folder: ModelFolder, engine: str, judging: Judge, weights: Weights, console: Console) -> Judged:
     """Run an engine over all photos.
 
     Args:
         folder: of the model.
-        truth: photos and what is on them.
         engine: its name.
-        draws: bootstrap resamples; the same ones for every engine.
+        judging: knows the photos, and what is on them.
+        weights: of the bootstrap's resamples; the same ones for every engine.
         console: shows the progress.
     """
-    photos = track(truth.photos, engine, console=console, transient=True)
+    photos = track(judging.truth.photos, engine, console=console, transient=True)
     predictions = run([folder], photos, [REFINED], engine).by_head[REFINED]
-    found, weights = Judge(truth).masks(predictions), resamples(len(truth.photos), draws)
+    found = judging.masks(predictions)
     return Judged(predictions, Resampled.of(found.mask, weights), Resampled.of(found.boundary, weights))
 
 
-def losses(eager: Judged, other: Judged) -> Losses:
-    """Compare on the same photos and resamples."""
-    mask, boundary = difference(eager.mask, other.mask), difference(eager.boundary, other.boundary)
-    return Losses(mask, boundary, *found_again(eager.predictions, other.predictions))
-
-
-def table(judged: Mapping[str, Judged], title: str) -> Table:
-    """A row an engine, eager first."""
-    rows = []
-    for engine, each in judged.items():
-        lost = losses(judged[EAGER], each)
-        compared = engine != EAGER
-        rows.append(
-            (
-                engine,
-                _figure(each.mask),
-                _interval(lost.mask_ap) if compared else "",
-                _figure(each.boundary),
-                _interval(lost.boundary_ap) if compared else "",
-                f"{lost.again} of {lost.sure}, {lost.again / max(lost.sure, 1):.1%}" if compared else "",
-            )
-        )
-    return Table(title, ("engine", "mask AP", "lost", "boundary AP", "lost", "found again"), tuple(rows))
+def row(engine: str, eager: Judged, other: Judged) -> tuple[str, ...]:
+    """What an engine reaches, and what it loses against eager: its figure is taken from eager's."""
+    sure, again = found_again(eager.predictions, other.predictions)
+    return (
+        engine,
+        _figure(other.mask),
+        _interval(difference(eager.mask, other.mask)),
+        _figure(other.boundary),
+        _interval(difference(eager.boundary, other.boundary)),
+        f"{again} of {sure}, {again / max(sure, 1):.1%}",
+    )
 
 
 def _figure(resampled: Resampled) -> str:
-    value = percent(float(resampled.mean_ap()[0]))
-    return "-" if value is None else f"{value:.1f}"
+    return share(percent(float(resampled.mean_ap()[0])))
 
 
 def _interval(interval: Interval) -> str:
@@ -144,13 +118,15 @@ def main(
     console = Console(width=None if Console().is_terminal else 160)
     folder = ModelFolder.open(model)
     truth = GroundTruth.read(data, split, folder.info.categories).limited(limit)
-    engines = [EAGER, *(engine or [OPENVINO_INT8])]
-    judged = {name: judge(folder, truth, name, draws, console) for name in engines}
+    judging, weights = Judge(truth), resamples(len(truth.photos), draws)
+    eager = judge(folder, EAGER, judging, weights, console)
+    rows: list[tuple[str, ...]] = [(EAGER, _figure(eager.mask), "", _figure(eager.boundary), "", "")]
+    for name in engine or [OPENVINO_INT8]:
+        rows.append(row(name, eager, judge(folder, name, judging, weights, console)))
     isa = os.environ.get(ISA)
     machine = f"{processor()}, {f'as if of {isa}, ' if isa else ''}{torch.get_num_threads()} threads"
-    console.print(
-        table(judged, f"{folder.info.name} {folder.info.version}, {len(truth.photos)} photos; {machine}").to_markdown()
-    )
+    title = f"{folder.info.name} {folder.info.version}, {len(truth.photos)} photos; {machine}"
+    console.print(Table(title, HEADER, tuple(rows)).to_markdown())
 
 
 if __name__ == "__main__":

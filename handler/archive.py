@@ -25,7 +25,7 @@ from pathlib import Path
 
 import handler
 import pointrend
-from pointrend.engines import AUTO, EAGER, OPENVINO_INT8, can_quantise
+from pointrend.engines import AUTO, EAGER, OPENVINO_INT8, int8_is_here
 from pointrend.errors import ConfigError, PointRendError
 from pointrend.weights.folder import ModelFolder
 
@@ -87,7 +87,7 @@ def build(
         # a fixed name inside TMPDIR, so that two builds at once would mix without one of their own.
         with tempfile.TemporaryDirectory(dir=destination, prefix=".building-") as scratch:
             files = {Path(path.name): path for path in _model_files(model_folder)}
-            if engine == AUTO and not can_quantise(ModelFolder.open(model_folder).network):
+            if engine == AUTO and not int8_is_here(ModelFolder.open(model_folder).network):
                 engine = EAGER
             brings = OPENVINO_INT8 if engine == AUTO else engine
             files |= _engine_files(model_folder, brings, calibrate, Path(scratch) / "quantised")

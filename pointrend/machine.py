@@ -6,20 +6,16 @@ import math
 import platform
 from pathlib import Path
 
+_CPUINFO = Path("/proc/cpuinfo")
 _VNNI = {"avx512_vnni", "avx_vnni"}
 
 
 def processor() -> str:
     """The processor's name, where the system tells it, or else its architecture."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    return _told("model name", _CPUINFO) or platform.processor() or platform.machine()
 
 
-def has_int8_products(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+def has_int8_products(cpuinfo: Path = _CPUINFO) -> bool:
     """Whether Linux says that the processor has instructions for sums of 8-bit products (VNNI).
 
     Without them such sums are made in 16 bits and may overflow: what was quantised answers less exactly, and gains
@@ -28,12 +24,16 @@ def has_int8_products(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     Args:
         cpuinfo: where Linux tells it.
     """
+    return not _VNNI.isdisjoint(_told("flags", cpuinfo).split())
+
+
+def _told(field: str, cpuinfo: Path) -> str:
+    """What Linux tells of the first processor; nothing where it does not."""
     try:
         lines = cpuinfo.read_text(encoding="utf-8").splitlines()
     except OSError:
-        return False
-    flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
-    return not _VNNI.isdisjoint(flags)
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(field)), "")
 
 
 def core_quota(control_groups: Path = Path("/sys/fs/cgroup")) -> int | None:

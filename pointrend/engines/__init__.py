@@ -67,15 +67,18 @@ def resolve(engine: str, network: NetworkConfig, *, quantised: bool = False) -> 
         require(engine)
         require_fit(engine, network)
         return engine
-    there = find_spec("openvino") is not None if quantised else can_quantise(network)
-    fits = there and not isinstance(network, SemanticConfig) and has_int8_products()
-    return OPENVINO_INT8 if fits else EAGER
+    return OPENVINO_INT8 if int8_is_here(network, quantised=quantised) and has_int8_products() else EAGER
 
 
-def can_quantise(network: NetworkConfig) -> bool:
-    """Whether the network is one for openvino-int8, and what turns it into int8 is installed."""
-    here = all(find_spec(package) is not None for package in ("openvino", "nncf"))
-    return here and not isinstance(network, SemanticConfig)
+def int8_is_here(network: NetworkConfig, *, quantised: bool = False) -> bool:
+    """Whether the network is one for openvino-int8 and what that needs is installed, on whatever processor.
+
+    Args:
+        network: that is to be run, here or elsewhere.
+        quantised: whether its quantised files are there; else what makes them is needed too.
+    """
+    needed = ("openvino",) if quantised else ("openvino", "nncf")
+    return not isinstance(network, SemanticConfig) and all(find_spec(package) is not None for package in needed)
 
 
 def require_fit(engine: str, network: NetworkConfig) -> None:

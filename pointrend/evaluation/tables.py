@@ -77,7 +77,7 @@ def _overall(report: Report) -> Table:
     for name, kind in kinds:
         of = kind.everything.overall
         shares = (of.ap, of.ap50, of.ap75, of.small, of.medium, of.large, of.recall)
-        rows.append((name, *map(_share, shares)))
+        rows.append((name, *map(share, shares)))
     header = ("all categories", "AP", "AP50", "AP75", "small", "medium", "large", "AR@100")
     return Table(f"{report.photos} photos, {report.objects} objects", header, tuple(rows))
 
@@ -116,17 +116,18 @@ _COLUMNS = ("photos", "objects", "box AP", "mask AP", "boundary AP", "mask AP50"
 
 
 def _row(box: Figures, mask: Figures, boundary: Figures) -> Iterable[str]:
-    return str(box.photos), str(box.objects), *map(_share, (box.ap, mask.ap, boundary.ap, mask.ap50))
+    return str(box.photos), str(box.objects), *map(share, (box.ap, mask.ap, boundary.ap, mask.ap50))
 
 
-def _share(value: float | None) -> str:
+def share(value: float | None) -> str:
+    """A figure in percent, as text."""
     return "-" if value is None else f"{value:.1f}"
 
 
 def _signed(interval: Interval) -> tuple[str, str]:
     """A difference and its bounds, as text."""
     if interval.value is None or interval.low is None or interval.high is None:
-        return _share(interval.value), "-"
+        return share(interval.value), "-"
     return f"{interval.value:+.1f}", f"{interval.low:+.1f} to {interval.high:+.1f}"
 
 

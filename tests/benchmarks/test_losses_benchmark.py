@@ -1,23 +1,19 @@
 """The benchmark of an engine's losses counts as it says it does."""
 
-import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from labelled import label
 
-import pointrend
 from benchmarks.losses import found_again
-from pointrend.image import decode
 from pointrend.prediction import Instance, Prediction
 from pointrend.rle import encode_crop
 
 ROOT = Path(__file__).parents[2]
-PHOTO = ROOT / "tests" / "demo" / "astronaut.png"
 
 
 def found(width: int, score: float, category: int = 1) -> Instance:
@@ -44,18 +40,7 @@ def test_found_again_is_the_same_thing_with_about_the_same_mask(other: list[Inst
 
 
 def test_an_engine_is_put_beside_eager(tmp_path: Path) -> None:
-    (tmp_path / "images").mkdir()
-    shutil.copy(PHOTO, tmp_path / "images")
-    segmenter = pointrend.load("demo")
-    one = segmenter(decode(PHOTO.read_bytes()))
-    image = {"id": 1, "file_name": PHOTO.name, "width": one.width, "height": one.height}
-    things = [
-        {"id": number, "image_id": 1, "category_id": each.category_id, "segmentation": each.segmentation}
-        for number, each in enumerate(one.instances)
-    ]
-    categories = [{"id": each.id, "name": each.name} for each in segmenter.info.categories]
-    tree = {"images": [image], "annotations": things, "categories": categories}
-    (tmp_path / "instances_val.json").write_text(json.dumps(tree))
+    label(tmp_path, ["astronaut"])
     command = [sys.executable, "benchmarks/losses.py", "--data", str(tmp_path), "--engine", "bf16", "--resamples", "10"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr

@@ -6,14 +6,12 @@ import http.server
 import json
 import re
 import threading
-import time
 import zipfile
 
-import psutil
 import pytest
+from workers import wait_for_answer, workers_of
 
 from handler.archive import build
-from pointrend.client import Client
 from pointrend.processes import free_ports
 from pointrend.torchserve import Ports, TorchServe
 from pointrend.weights.folder import ModelFolder
@@ -103,20 +101,8 @@ def guarded(tmp_path_factory):
 def worker(guarded):
     """The process that runs the guarded server's model; awake and answering again when the test ends."""
     wait_for_answer(guarded)
-    [process] = [
-        child
-        for child in psutil.Process(guarded.pid).children(recursive=True)
-        if any("model_service_worker" in part for part in child.cmdline())
-    ]
+    [process] = workers_of(guarded)
     yield process
     if process.is_running():
         process.resume()
     wait_for_answer(guarded)
-
-
-def wait_for_answer(server):
-    client = Client(server.url)
-    deadline = time.monotonic() + 60
-    while not client.ready():
-        assert time.monotonic() < deadline, server.log()
-        time.sleep(0.2)

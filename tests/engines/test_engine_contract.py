@@ -10,14 +10,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from pycocotools import mask as coco_mask
 
 import pointrend
+from benchmarks.losses import matched
 from pointrend.engines import BF16, EAGER, OPENVINO_INT8
 from pointrend.instance_segmenter import InstanceSegmenter
 from pointrend.modeling.rcnn import RCNN
 from pointrend.options import Options
-from pointrend.prediction import Prediction
 from pointrend.weights.convert import convert
 from pointrend.weights.folder import Category, ModelInfo
 
@@ -40,23 +39,13 @@ def photo(name: str) -> NDArray[np.uint8]:
     return np.asarray(Image.open(TESTS / "demo" / f"{name}.png").convert("RGB"))
 
 
-def found_again(expected: Prediction, answered: Prediction) -> list[bool]:
-    """Of each instance expected, whether one of its category has nearly its mask."""
-    again = []
-    for each in expected.instances:
-        others = [other.segmentation for other in answered.instances if other.category_id == each.category_id]
-        overlaps = coco_mask.iou([each.segmentation], others, [0] * len(others)) if others else np.zeros(1)
-        again.append(bool(overlaps.max() >= 0.8))
-    return again
-
-
 @pytest.mark.parametrize("engine", FAST)
 def test_what_eager_finds_is_found_again(engine: str) -> None:
     again = []
     for name in PHOTOS:
         expected = demo(EAGER)(photo(name), Options(score_threshold=0.5))
         answered = demo(engine)(photo(name), Options(score_threshold=0.4))
-        again += found_again(expected, answered)
+        again += matched(expected.instances, answered.instances)
     assert sum(again) >= FOUND_AGAIN[engine] * len(again)
     assert again
 
@@ -88,7 +77,11 @@ def test_every_option_is_answered_in_eagers_form(engine: str, options: Options) 
         assert cats[0].score == pytest.approx(expected_cat.score, abs=0.15)
         assert cats[0].bbox == pytest.approx(expected_cat.bbox, abs=0.05 * max(photo("chelsea").shape))
         assert set(cats[0].to_dict()) == set(expected_cat.to_dict())
-        assert options.masks != "rle" or options.task == "detection" or all(found_again(expected, answered)[:1])
+        assert (
+            options.masks != "rle"
+            or options.task == "detection"
+            or all(matched(expected.instances, answered.instances)[:1])
+        )
 
 
 @pytest.mark.parametrize("engine", FAST)
@@ -144,7 +137,8 @@ def test_a_resnet_runs_too(engine: str) -> None:
     again = []
     for name in PHOTOS:
         expected = pointrend.load(model)(photo(name), Options(score_threshold=0.5))
-        again += found_again(expected, pointrend.load(model, engine=engine)(photo(name), Options(score_threshold=0.4)))
+        answered = pointrend.load(model, engine=engine)(photo(name), Options(score_threshold=0.4))
+        again += matched(expected.instances, answered.instances)
     assert sum(again) >= len(again) - 1  # the best of two boxes of nearly one score may be the other one
     assert len(again) > 5
 

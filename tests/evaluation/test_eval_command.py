@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from labelled import DEMO, EVERYTHING, label
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -18,12 +19,9 @@ from pointrend.evaluation.detections import choose_heads, run
 from pointrend.evaluation.ground_truth import GroundTruth, Photo
 from pointrend.folds import fold_of
 from pointrend.image import decode
-from pointrend.options import Options
 from pointrend.weights.checkpoint import read_checkpoint, save_safetensors
 from pointrend.weights.folder import ModelFolder
 
-DEMO = Path(__file__).parents[1] / "demo"
-EVERYTHING = Options(score_threshold=0.05, categories=("all",), exact=True)
 PHOTOS = ("astronaut", "chelsea", "coffee")
 
 
@@ -35,20 +33,7 @@ def invoke(*arguments):
 def data(tmp_path_factory):
     """The test photos with what the demo model finds in them as the truth."""
     folder = tmp_path_factory.mktemp("data")
-    (folder / "images").mkdir()
-    segmenter = pointrend.load("demo")
-    images, annotations = [], []
-    for number, name in enumerate(PHOTOS):
-        path = shutil.copy(DEMO / f"{name}.png", folder / "images")
-        found = segmenter(decode(Path(path).read_bytes()), EVERYTHING)
-        images.append({"id": number, "file_name": f"{name}.png", "width": found.width, "height": found.height})
-        images[-1]["source"] = "faces" if name != "coffee" else "things"
-        for instance in found.instances:
-            part = {"category_id": instance.category_id, "bbox": instance.bbox, "segmentation": instance.segmentation}
-            annotations.append({"id": len(annotations), "image_id": number, "area": instance.area, **part})
-    categories = [{"id": category.id, "name": category.name} for category in segmenter.info.categories]
-    tree = {"images": images, "annotations": annotations, "categories": categories}
-    (folder / "instances_val.json").write_text(json.dumps(tree))
+    label(folder, PHOTOS)
     return folder
 
 

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
-import psutil
 import pytest
 import requests
+from workers import workers_of
 
 from pointrend.grpc_stubs import SERVICE, InferenceStub, PredictionResponse, PredictionsRequest
 
@@ -32,11 +32,7 @@ def predict(stub, **fields):
 
 
 def workers(served):
-    return {
-        process.pid
-        for process in psutil.Process(served.pid).children(recursive=True)
-        if any("model_service_worker" in part for part in process.cmdline())
-    }
+    return {process.pid for process in workers_of(served)}
 
 
 def test_predictions_are_those_of_rest(served, stub):

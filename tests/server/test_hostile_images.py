@@ -6,11 +6,11 @@ import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
-import psutil
 import pytest
 import requests
 from hostile import corpus
 from PIL import Image
+from workers import workers_of
 
 from pointrend.errors import RequestError
 from pointrend.image import decode
@@ -114,11 +114,7 @@ def test_hostile_headers(served):
 def _workers(served):
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
-        found = {
-            process.pid
-            for process in psutil.Process(served.pid).children(recursive=True)
-            if any("model_service_worker" in part for part in process.cmdline())
-        }
+        found = {process.pid for process in workers_of(served)}
         if found:
             return found
         time.sleep(0.2)

@@ -12,11 +12,11 @@ from pathlib import Path
 from struct import pack
 
 import numpy as np
-import psutil
 import pytest
 import requests
 from PIL import Image
 from pycocotools import mask as coco_mask
+from workers import wait_for_answer, workers_of
 
 from pointrend.client import Client
 
@@ -178,27 +178,8 @@ def test_a_request_over_torchserves_own_limit_is_413(ask, served):
     assert status == 413
 
 
-def worker_of(server):
-    workers = [
-        process
-        for process in psutil.Process(server.pid).children(recursive=True)
-        if any("model_service_worker" in part for part in process.cmdline())
-    ]
-    assert len(workers) == 1
-    return workers[0]
-
-
-def comes_back(server):
-    client = Client(server.url)
-    deadline = time.monotonic() + 60
-    while not client.ready():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    assert client.segment(PHOTO).instances[0].category == "person"
-
-
 def test_a_worker_that_is_killed_amid_a_request_is_told_as_documented(ask, served):
-    worker = worker_of(served)
+    [worker] = workers_of(served)
     worker.suspend()
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(ask, data=PHOTO, headers=RAW)
@@ -208,12 +189,15 @@ def test_a_worker_that_is_killed_amid_a_request_is_told_as_documented(ask, serve
     assert (status, body["message"]) == (507, "Worker died.")
     responses = json.loads(OPENAPI.read_text())["paths"]["/predictions/pointrend"]["post"]["responses"]
     assert "worker_died" in responses[str(status)]["description"]
-    comes_back(served)
+    wait_for_answer(served)
+    assert Client(served.url).segment(PHOTO).instances[0].category == "person"
 
 
 def test_a_killed_worker_comes_back(served):
-    worker_of(served).kill()
-    comes_back(served)
+    [worker] = workers_of(served)
+    worker.kill()
+    wait_for_answer(served)
+    assert Client(served.url).segment(PHOTO).instances[0].category == "person"
 
 
 def test_models_cannot_be_registered_while_it_runs(served):
