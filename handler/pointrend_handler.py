@@ -27,6 +27,7 @@ from handler.metrics import Metrics  # noqa: E402
 from pointrend.engines import EAGER  # noqa: E402
 from pointrend.errors import RequestError, ServerError  # noqa: E402
 from pointrend.image import ImageLimits, decode  # noqa: E402
+from pointrend.memory import Reserve  # noqa: E402
 from pointrend.options import Options  # noqa: E402
 
 logger = logging.getLogger(__name__)
@@ -57,12 +58,15 @@ class PointRendHandler:
         )
         self._max_response_bytes = int(settings.get("max_response_bytes", 6_000_000))
         folder = Path(context.system_properties["model_dir"]) / MODEL_FOLDER
+        self._memory = Reserve()
         self._segmenter = pointrend.load(folder, threads=settings.get("threads"), engine=settings.get("engine", EAGER))
         self._metrics = Metrics(context.metrics, context.model_name)
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:
         """Answer a batch: one body a request, always, so that a bad one costs its neighbours nothing."""
-        return [self._handle_one(item, context, index) for index, item in enumerate(data)]
+        bodies = [self._handle_one(item, context, index) for index, item in enumerate(data)]
+        self._memory.settle()
+        return bodies
 
     def _handle_one(self, item: Mapping[str, Any], context: Any, index: int) -> bytes:
         started = time.perf_counter()

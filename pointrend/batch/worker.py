@@ -12,6 +12,7 @@ from pointrend import segmenter
 from pointrend.batch.plan import Settings, Shard, put
 from pointrend.errors import RequestError
 from pointrend.image import ImageLimits, check_bytes, decode
+from pointrend.memory import Reserve
 from pointrend.options import Options
 
 Row = dict[str, Any]
@@ -30,6 +31,7 @@ class Worker:
         self._settings = settings
         self._output = output
         self._options = Options.parse(settings.options)
+        self._memory = Reserve()
         self._segment = segmenter.load(settings.model, threads=threads, engine=settings.engine)
         self._files, self._folder = url_to_fs(settings.input)
 
@@ -51,6 +53,7 @@ class Worker:
                 failures.append({"file_name": photo, "code": "unreadable_photo", "message": str(error)})
             except Exception as error:  # one photo in millions must not end the batch; it is told by name
                 failures.append({"file_name": photo, "code": "internal_error", "message": repr(error)})
+            self._memory.settle()
         if failures:
             put(self._output, shard.failures, _lines(failures))
         form = self._settings.form

@@ -5,7 +5,6 @@ python -m pointrend.bench.footprint MODEL ENGINE SHORT_EDGE THREADS
 
 from __future__ import annotations
 
-import ctypes
 import json
 import subprocess
 import sys
@@ -13,7 +12,6 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-MIB = 2**20
 INSTANCES = 100
 
 
@@ -30,8 +28,8 @@ class Footprint:
 
     load_seconds: float
     first_seconds: float
-    peak_mib: float | None
-    mask_mib: float | None
+    peak_mib: int | None
+    mask_mib: int | None
 
 
 def footprint(model: Path, engine: str, side: int, threads: int) -> Footprint:
@@ -54,9 +52,11 @@ def measure(model: str, engine: str, side: int, threads: int) -> Footprint:
 
     from pointrend.bench.subjects import boxes, picture
     from pointrend.image import decode
+    from pointrend.memory import Reserve, told
     from pointrend.preprocess import resize, to_input
     from pointrend.segmenter import Segmenter, load
 
+    Reserve()  # as in every process of ours that predicts
     segmenter = load(model, engine=engine, threads=threads)
     assert isinstance(segmenter, Segmenter)  # others are not measured
     loaded = time.perf_counter()
@@ -64,7 +64,7 @@ def measure(model: str, engine: str, side: int, threads: int) -> Footprint:
     began = time.perf_counter()
     segmenter(image)
     first = time.perf_counter() - began
-    peak = _status("VmHWM")  # not getrusage(): that begins with what the process had that started this one
+    peak = told("VmHWM")  # not getrusage(): that begins with what the process had that started this one
     with torch.inference_mode():
         network = segmenter.model
         images, size = to_input(resize(image, network.config), network.config)
@@ -73,36 +73,23 @@ def measure(model: str, engine: str, side: int, threads: int) -> Footprint:
         classes = torch.zeros(INSTANCES, dtype=torch.int64, device=segmenter.device)
         before = _start_of_peak()
         network.mask_logits(features, regions, classes)
-        most = _status("VmHWM")
+        most = told("VmHWM")
     used = None if before is None or most is None else most - before
-    return Footprint(loaded - started, first, _mib(peak), _mib(used))
+    return Footprint(loaded - started, first, peak, used)
 
 
 def _start_of_peak() -> int | None:
-    """Let the system forget the most memory so far, and tell what is held now, in KiB; None where it cannot."""
+    """Let the system forget the most memory so far, and tell what is held now, in MiB; None where it cannot."""
+    from pointrend.memory import give_back, told
+
     # What the process has freed but holds goes back first: taken again, it would not be seen.
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is None:
+    if not give_back():
         return None
-    trim(0)
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         return None
-    return _status("VmRSS")
-
-
-def _status(name: str) -> int | None:
-    """A line of Linux's account of this process, in KiB; None where there is none."""
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), None)
-
-
-def _mib(kib: int | None) -> float | None:
-    return None if kib is None else kib * 1024 / MIB
+    return told("VmRSS")
 
 
 if __name__ == "__main__":

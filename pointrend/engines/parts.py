@@ -14,7 +14,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from pointrend.config import EfficientNetConfig
 from pointrend.modeling.fpn import LEVELS, STRIDES
@@ -162,25 +164,32 @@ class Coarse(Part):
 
 
 class Points(Part):
-    """Fine features (R, P, C) and coarse logits (R, P, K) of points to what their predictor sees, (R, P, F)."""
+    """Fine features (R, P, C) and coarse logits (R, P, K) of points to the point head's last features (R, P, F).
+
+    Inputs of a layer are put together, and multiplied once: as 8-bit integers they are quickly copied, and a product
+    more is a rounding and a pass more. In float32 PyTorch does better with two products (:class:`PointHead`).
+    """
 
     name = "points"
-    inputs: tuple[Shape, ...]
 
     def __init__(self, head: PointRendMaskHead, channels: int) -> None:
         super().__init__()
         self.head = head.point_head
-        self.features = head.point_head.predictor.in_channels
         self.inputs = ((-1, -1, channels), (-1, -1, head.coarse_head.num_classes))
 
     def forward(self, fine: Tensor, coarse: Tensor) -> tuple[Tensor, ...]:
         """Run all but the predictor, which computes one class a region only."""
-        return (self.head.layers(fine, coarse),)
+        hidden = fine
+        for index in range(1, self.head.config.num_fc + 1):
+            if index == 1 or self.head.config.coarse_pred_each_layer:
+                hidden = torch.cat([hidden, coarse], dim=2)
+            hidden = F.relu(F.linear(hidden, *self.head.layer(index)))
+        return (hidden,)
 
     def shapes(self, *inputs: Shape) -> list[Shape]:
         """See :meth:`Part.shapes`."""
         regions, points, _ = inputs[0]
-        return [(regions, points, self.features)]
+        return [(regions, points, self.head.config.fc_dim)]
 
     def install(self, network: RCNN, run: Run) -> None:
         """See :meth:`Part.install`."""

@@ -13,7 +13,7 @@ from pointrend.weights import cache
 from pointrend.weights.folder import ModelFolder
 
 STAMP = "engine.json"
-VERSION = 3  # of the parts and the way they are quantised; files of another are not used
+VERSION = 4  # of the parts and the way they are quantised; files of another are not used
 
 
 def find(folder: ModelFolder) -> Path | None:

@@ -19,6 +19,7 @@ from pointrend.errors import DataError, InvalidOption, RequestError
 from pointrend.evaluation.ground_truth import Photo
 from pointrend.folds import fold_of
 from pointrend.image import decode
+from pointrend.memory import Reserve
 from pointrend.modeling.rcnn import RCNN, Detections
 from pointrend.options import FULL_REFINEMENT, Options
 from pointrend.prediction import Prediction
@@ -89,6 +90,7 @@ def run(folders: Sequence[ModelFolder], photos: Iterable[Photo], heads: Sequence
         CheckpointError: the weights cannot be read or do not fit.
         ConfigError: the engine is unknown, not installed, or has no such network.
     """
+    memory = Reserve()
     segmenters = [_segmenter(folder, engine) for folder in folders]
     options = {head: _options(head, folders[0].config) for head in heads}
     by_head: dict[str, dict[int, Prediction]] = {head: {} for head in heads}
@@ -101,6 +103,7 @@ def run(folders: Sequence[ModelFolder], photos: Iterable[Photo], heads: Sequence
             by_head[head][photo.id] = segmenter(image, options[head])
             if index == 0:
                 seconds += time.perf_counter() - started
+        memory.settle()
     return Answers(by_head, seconds)
 
 

@@ -118,10 +118,16 @@ def _overlaps(first: NDArray[np.float32], second: NDArray[np.float32], threshold
     """Which pairs have an intersection over union above the threshold; two empty boxes have none."""
     x0, y0, x1, y1 = first.T[:, :, None]
     other_x0, other_y0, other_x1, other_y1 = second.T[:, None, :]
-    width = np.minimum(x1, other_x1) - np.maximum(x0, other_x0)
-    height = np.minimum(y1, other_y1) - np.maximum(y0, other_y0)
-    intersection = np.maximum(width, 0) * np.maximum(height, 0)
-    union = (x1 - x0) * (y1 - y0) + (other_x1 - other_x0) * (other_y1 - other_y0) - intersection
+    # In place, for fresh memory costs more than the sums.
+    width = np.minimum(x1, other_x1)
+    width -= np.maximum(x0, other_x0)
+    height = np.minimum(y1, other_y1)
+    height -= np.maximum(y0, other_y0)
+    intersection = np.maximum(width, 0, out=width)
+    intersection *= np.maximum(height, 0, out=height)
+    union = (x1 - x0) * (y1 - y0) + (other_x1 - other_x0) * (other_y1 - other_y0)
+    union -= intersection
     with np.errstate(divide="ignore", invalid="ignore"):
-        result: NDArray[np.bool_] = intersection / union > np.float32(threshold)
+        intersection /= union
+    result: NDArray[np.bool_] = intersection > np.float32(threshold)
     return result

@@ -47,33 +47,29 @@ def pool_regions(features: Sequence[Tensor], strides: Sequence[int], boxes: Tens
         members = (levels == index).nonzero().flatten()
         if len(members):
             # Pixel centres lie half a pixel inside: a cell's centre has integer coordinates here ("aligned").
-            pooled[members] = _pool(level, boxes[members].float() / stride - 0.5, bins)
+            _pool(level, boxes[members].float() / stride - 0.5, bins, pooled, members)
     return pooled
 
 
-def _pool(features: Tensor, boxes: Tensor, bins: int) -> Tensor:
-    """Pool regions (R, 4), given in cells, from one map (1, C, H, W): (R, C, S, S)."""
+def _pool(features: Tensor, boxes: Tensor, bins: int, pooled: Tensor, members: Tensor) -> None:
+    """Pool regions (R, 4), given in cells, from one map (1, C, H, W) into the rows ``members`` (R,) of ``pooled``."""
     height, width = features.shape[2:]
+    rows = feature_rows(features)
     x_first, x_weights, x_counts = _axis(boxes[:, 0], boxes[:, 2], width, bins)
     y_first, y_weights, y_counts = _axis(boxes[:, 1], boxes[:, 3], height, bins)
-
-    # All terms of all bins in one flat list: bins of a region have y_count * x_count terms each.
-    per_bin = (y_counts * x_counts)[:, None].expand(-1, bins * bins).reshape(-1)
-    offsets = per_bin.cumsum(0) - per_bin
-    bin_of_term = torch.repeat_interleave(per_bin)
-    region = bin_of_term // (bins * bins)
-    place = torch.arange(len(bin_of_term), device=boxes.device) - offsets[bin_of_term]
-    x_count = x_counts[region]
-    dy = place // x_count
-    dx = place - dy * x_count
-    y_bin = bin_of_term // bins  # = region * S + the bin's row
-    x_bin = region * bins + bin_of_term % bins
-    # A weight beyond the edge is zero, but its index must still be one of the map's.
-    y = (y_first.flatten()[y_bin] + dy).clamp(max=height - 1)
-    x = (x_first.flatten()[x_bin] + dx).clamp(max=width - 1)
-    weights = y_weights.flatten(0, 1)[y_bin, dy] * x_weights.flatten(0, 1)[x_bin, dx]
-    pooled = weighted_rows(feature_rows(features), y * width + x, weights, offsets)
-    return pooled.view(len(boxes), bins, bins, features.shape[1]).permute(0, 3, 1, 2)
+    # Regions whose bins have equally many terms go together: their terms are one axis's with the other's, broadcast.
+    stretch = x_weights.shape[2] + 1
+    kinds, kind_of = torch.unique(y_counts * stretch + x_counts, return_inverse=True)
+    for number, kind in enumerate(kinds.tolist()):
+        alike = (kind_of == number).nonzero().flatten()
+        y_count, x_count = divmod(kind, stretch)
+        # A weight beyond the edge is zero, but its index must still be one of the map's.
+        y = (y_first[alike][:, :, None] + torch.arange(y_count, device=boxes.device)).clamp(max=height - 1)
+        x = (x_first[alike][:, :, None] + torch.arange(x_count, device=boxes.device)).clamp(max=width - 1)
+        terms = (y * width)[:, :, None, :, None] + x[:, None, :, None, :]
+        weights = y_weights[alike][:, :, None, :y_count, None] * x_weights[alike][:, None, :, None, :x_count]
+        sums = weighted_rows(rows, terms.flatten(0, 2).flatten(1), weights.flatten(0, 2).flatten(1))
+        pooled[members[alike]] = sums.view(len(alike), bins, bins, -1).permute(0, 3, 1, 2)
 
 
 def _axis(start: Tensor, end: Tensor, length: int, bins: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -84,8 +80,8 @@ def _axis(start: Tensor, end: Tensor, length: int, bins: int) -> tuple[Tensor, T
         length: cells of the map along the axis.
 
     Returns:
-        first cell (R, S) of each bin, weights (R, S, G + 1) of the cells from there on, and how many of them (R,) can
-        be other than zero.
+        first cell (R, S) of each bin, weights (R, S, G + 2) of the cells from there on, and how many of them (R,) to
+        add up: all that can be other than zero; beyond 3 an even number, for fewer kinds of regions.
     """
     size = end - start
     bin_size = size / bins
@@ -103,8 +99,9 @@ def _axis(start: Tensor, end: Tensor, length: int, bins: int) -> tuple[Tensor, T
     low = low.long()
     first = low[:, :, 0]
     share = counted / divisor
-    weights = place.new_zeros(*place.shape[:2], most + 1 if most else 2)
+    weights = place.new_zeros(*place.shape[:2], most + 2)
     relative = (low - first[:, :, None]).clamp(max=weights.shape[2] - 2)
     weights.scatter_add_(2, relative, (1 - fraction) * share)
     weights.scatter_add_(2, relative + 1, fraction * share)
-    return first, weights, samples + 1
+    counts = samples + 1
+    return first, weights, counts + (counts % 2) * (counts > 3)

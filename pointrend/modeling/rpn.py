@@ -78,8 +78,8 @@ class RPN(nn.Module):
             flat_logits = level_logits[0].permute(1, 2, 0).flatten()
             flat_offsets = level_offsets[0].permute(1, 2, 0).reshape(-1, 4)
             best, anchor = flat_logits.topk(min(self.config.pre_nms_topk, len(flat_logits)))
-            anchors = self.level_anchors(index, (level_logits.shape[2], level_logits.shape[3])).to(anchor.device)
-            boxes.append(decode_boxes(anchors[anchor], flat_offsets[anchor], OFFSET_WEIGHTS))
+            anchors = self.anchors(index, level_logits.shape[3], anchor)
+            boxes.append(decode_boxes(anchors, flat_offsets[anchor], OFFSET_WEIGHTS))
             scores.append(best)
             levels.append(torch.full_like(anchor, index))
         all_boxes = clip_boxes(torch.cat(boxes), *image_size)
@@ -92,11 +92,21 @@ class RPN(nn.Module):
 
     def level_anchors(self, level: int, map_size: tuple[int, int]) -> Tensor:
         """All anchors (H * W * A, 4) of a level, 0 for p2, in the order of the map's cells."""
-        stride = STRIDES[LEVELS[level]]
-        y = torch.arange(map_size[0]) * stride
-        x = torch.arange(map_size[1]) * stride
-        shifts = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=2).repeat(1, 1, 2).reshape(-1, 1, 4)
-        return (shifts + cell_anchors(self.config.anchor_sizes[level], self.config.aspect_ratios)).reshape(-1, 4)
+        height, width = map_size
+        return self.anchors(level, width, torch.arange(height * width * self.rpn_head.objectness_logits.out_channels))
+
+    def anchors(self, level: int, width: int, indices: Tensor) -> Tensor:
+        """Those anchors (R, 4) of a level whose indices (R,) are given, counted as by :meth:`level_anchors`.
+
+        Args:
+            level: 0 for p2.
+            width: W of its map.
+            indices: int64.
+        """
+        shapes = cell_anchors(self.config.anchor_sizes[level], self.config.aspect_ratios).to(indices.device)
+        cells = indices // len(shapes)
+        corners = torch.stack([cells % width, cells // width], dim=1) * STRIDES[LEVELS[level]]
+        return corners.repeat(1, 2) + shapes[indices % len(shapes)]
 
 
 def cell_anchors(sizes: Sequence[float], aspect_ratios: Sequence[float]) -> Tensor:

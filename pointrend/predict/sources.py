@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pointrend.client.many import in_order
 from pointrend.errors import InvalidOption, InvalidRequest, RequestError
+from pointrend.memory import Reserve
 from pointrend.photo import pixels
 from pointrend.predict.photos import PhotoFile
 from pointrend.prediction import Prediction
@@ -37,6 +38,7 @@ class LocalSource:
 
     def __init__(self, segmenter: AnySegmenter) -> None:
         self._segmenter = segmenter
+        self._memory = Reserve()
         info = segmenter.info
         self.model = {"name": info.name, "version": info.version, "engine": segmenter.engine}
         self.categories = [{"id": each.id, "name": each.name} for each in segmenter.info.categories]
@@ -51,6 +53,7 @@ class LocalSource:
                 yield error
             except OSError as error:
                 yield _unreadable(error)
+            self._memory.settle()
 
 
 class ServerSource:

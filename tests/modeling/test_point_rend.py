@@ -38,6 +38,14 @@ def test_most_uncertain_points() -> None:
     assert found == {6: [0.625, 0.375], 12: [0.125, 0.875]}
 
 
+@pytest.mark.parametrize("count", [1, 60, 100])
+def test_most_uncertain_points_of_every_region(count: int) -> None:
+    logits = torch.randn(3, 10, 10, generator=torch.Generator().manual_seed(0))
+    indices, _ = most_uncertain_points(logits, count)
+    expected = logits.flatten(1).abs().argsort(dim=1)[:, :count]
+    assert torch.equal(indices.sort(dim=1).values, expected.sort(dim=1).values)
+
+
 def test_sampling_equals_grid_sample() -> None:
     generator = torch.Generator().manual_seed(0)
     features = torch.rand(1, 3, 10, 12, generator=generator)

@@ -22,6 +22,7 @@ from pointrend.modeling.box_head import BoxHead, select_detections
 from pointrend.modeling.layers import BatchNorm, ConvNorm
 from pointrend.modeling.rcnn import RCNN
 from pointrend.modeling.resnet import ResNet
+from pointrend.modeling.rpn import cell_anchors
 
 KEYS = Path(__file__).parents[1] / "golden" / "keys"
 PUBLISHED = sorted(
@@ -160,6 +161,17 @@ def test_detections_by_hand() -> None:
         probabilities.log(), torch.zeros(3, 8), proposals, (40, 45), BoxHeadConfig(max_detections=1)
     )
     assert best.classes.tolist() == [1]
+
+
+def test_anchors_are_counted_cell_by_cell_and_row_by_row() -> None:
+    generator = RCNN(TINY).proposal_generator
+    shapes = cell_anchors(TINY.rpn.anchor_sizes[1], TINY.rpn.aspect_ratios)
+    every = generator.level_anchors(1, (2, 5))
+    assert every.shape == (2 * 5 * len(shapes), 4)
+    assert torch.equal(every[: len(shapes)], shapes)
+    last = generator.anchors(1, 5, torch.tensor([len(every) - 1]))
+    assert last.tolist() == (shapes[-1:] + torch.tensor([32.0, 8.0, 32.0, 8.0])).tolist()  # p3: 8 pixels a cell
+    assert torch.equal(last, every[-1:])
 
 
 def test_every_part_can_be_trained() -> None:
