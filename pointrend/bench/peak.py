@@ -41,6 +41,11 @@ def peaks(device: str = "cpu") -> dict[str, float]:
     return reached
 
 
+def best(first: dict[str, float], second: dict[str, float]) -> dict[str, float]:
+    """The better of two measurements of each format: what disturbed one may have been gone at the other."""
+    return {name: max(reached, second[name]) for name, reached in first.items()}
+
+
 def _seconds(product: Callable[[], Tensor], device: str) -> float:
     started = time.perf_counter()
     product()

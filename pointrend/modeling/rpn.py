@@ -93,7 +93,8 @@ class RPN(nn.Module):
     def level_anchors(self, level: int, map_size: tuple[int, int]) -> Tensor:
         """All anchors (H * W * A, 4) of a level, 0 for p2, in the order of the map's cells."""
         height, width = map_size
-        return self.anchors(level, width, torch.arange(height * width * self.rpn_head.objectness_logits.out_channels))
+        shapes = len(self.config.anchor_sizes[level]) * len(self.config.aspect_ratios)
+        return self.anchors(level, width, torch.arange(height * width * shapes))
 
     def anchors(self, level: int, width: int, indices: Tensor) -> Tensor:
         """Those anchors (R, 4) of a level whose indices (R,) are given, counted as by :meth:`level_anchors`.

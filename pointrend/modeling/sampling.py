@@ -19,17 +19,17 @@ def feature_rows(features: Tensor) -> Tensor:
     return features[0].permute(1, 2, 0).flatten(0, 1).contiguous()
 
 
-def weighted_rows(rows: Tensor, indices: Tensor, weights: Tensor, offsets: Tensor | None = None) -> Tensor:
+def weighted_rows(rows: Tensor, indices: Tensor, weights: Tensor) -> Tensor:
     """Sums of weighted rows.
 
     Args:
         rows: (cells, C).
-        indices, weights: (M, T); or (all terms,) where ``offsets`` (M,) tells at which term each place begins.
+        indices, weights: (M, T).
 
     Returns:
         (M, C).
     """
-    return F.embedding_bag(indices, rows, offsets, mode="sum", per_sample_weights=weights.to(rows.dtype))
+    return F.embedding_bag(indices, rows, mode="sum", per_sample_weights=weights.to(rows.dtype))
 
 
 def bilinear_terms(x: Tensor, y: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:

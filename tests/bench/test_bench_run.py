@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from pointrend.bench import report
 from pointrend.bench.footprint import footprint
-from pointrend.bench.peak import SIDE, peaks
+from pointrend.bench.peak import SIDE, best, peaks
 from pointrend.bench.run import ENGINES, Settings, run
 from pointrend.bench.stages import DENSE, Cost, total
 from pointrend.bench.subjects import SMALLEST_BOX, boxes, open_model, picture
@@ -116,6 +116,10 @@ def test_the_trunks_operations_are_those_of_the_convolutions(results):
     for handle in handles:
         handle.remove()
     assert results.measured[0].trunk_operations == sum(counted)
+
+
+def test_of_two_peaks_the_better_one_counts():
+    assert best({"f32": 3.0, "int8": 5.0}, {"f32": 4.0, "int8": 1.0}) == {"f32": 4.0, "int8": 5.0}
 
 
 def test_the_peak_is_in_operations_a_second(monkeypatch):
