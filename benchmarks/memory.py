@@ -2,9 +2,9 @@
 
     python benchmarks/memory.py [--model random:coco-r50-3x] [--engine eager ...] [--photos 48]
 
-Each engine runs in a process of its own for each way: freed memory is kept up to the limit (``pointrend.memory``), kept
-without one, or left to the C library. First come photos of one size, 1066x800, then as many of random sizes. Rounds of
-the ways are not interleaved, as one process cannot have both: repeat it on a quiet machine.
+Each engine runs in a process of its own for either way: freed memory is kept up to the limit (``pointrend.memory``), or
+left to the C library. First come photos of one size, 1066x800, then as many of random sizes. The ways are not
+interleaved, as one process cannot have both: repeat it on a quiet machine.
 """
 
 from __future__ import annotations
@@ -30,8 +30,7 @@ from pointrend.machine import processor
 from pointrend.memory import LIMIT_MIB, Reserve, told
 from pointrend.segmenter import load
 
-LIMITED, UNLIMITED, DEFAULT = f"kept up to {LIMIT_MIB} MiB", "kept", "the C library's way"
-LIMITS = {LIMITED: LIMIT_MIB, UNLIMITED: 2**31, DEFAULT: None}
+KEPT, DEFAULT = f"kept up to {LIMIT_MIB} MiB", "the C library's way"
 HEADER = ("engine", "freed memory", "one size: seconds", "MiB", "random sizes: seconds", "MiB", "peak")
 SIZE, SHORTEST, LONGEST = (800, 1066), 200, 1600  # pixels
 
@@ -55,8 +54,7 @@ class Held:
 
 def measure(folder: str, engine: str, way: str, photos: int) -> Held:
     """Predict in this process, which has done nothing yet."""
-    limit = LIMITS[way]
-    memory = None if limit is None else Reserve(limit)
+    memory = Reserve() if way == KEPT else None
     segment = load(folder, engine=engine)
     photo = decode(picture(LONGEST, LONGEST))
     sizes = random.Random(0)
@@ -99,7 +97,7 @@ def main(
     with tempfile.TemporaryDirectory() as scratch:
         folder = str(open_model(model, Path(scratch)).path)
         for name in engine or ["eager", "openvino-int8"]:
-            for way in LIMITS:
+            for way in (KEPT, DEFAULT):
                 command = [sys.executable, __file__, "--model", folder, "--engine", name, "--photos", str(photos)]
                 with console.status(f"{name}, {way}"):
                     done = subprocess.run([*command, "--alone", way], stdout=subprocess.PIPE, check=True)

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-LIMIT_MIB = 1280  # above what a ResNet-50 takes for photos of one size, below the 1.5 GB that a worker may take
+LIMIT_MIB = 1400  # above what a ResNet-50 takes for photos of one size, below the 1.5 GB that a worker may take
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 _UNLIMITED = 2**31 - 1
