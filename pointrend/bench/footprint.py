@@ -52,11 +52,10 @@ def measure(model: str, engine: str, side: int, threads: int) -> Footprint:
 
     from pointrend.bench.subjects import boxes, picture
     from pointrend.image import decode
-    from pointrend.memory import Reserve, told
+    from pointrend.memory import told
     from pointrend.preprocess import resize, to_input
     from pointrend.segmenter import Segmenter, load
 
-    Reserve()  # as in every process of ours that predicts
     segmenter = load(model, engine=engine, threads=threads)
     assert isinstance(segmenter, Segmenter)  # others are not measured
     loaded = time.perf_counter()
