@@ -58,8 +58,8 @@ class PointRendHandler:
         )
         self._max_response_bytes = int(settings.get("max_response_bytes", 6_000_000))
         folder = Path(context.system_properties["model_dir"]) / MODEL_FOLDER
-        self._memory = Reserve()
         self._segmenter = pointrend.load(folder, threads=settings.get("threads"), engine=settings.get("engine", EAGER))
+        self._memory = Reserve()
         self._metrics = Metrics(context.metrics, context.model_name)
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:

@@ -31,8 +31,8 @@ class Worker:
         self._settings = settings
         self._output = output
         self._options = Options.parse(settings.options)
-        self._memory = Reserve()
         self._segment = segmenter.load(settings.model, threads=threads, engine=settings.engine)
+        self._memory = Reserve()
         self._files, self._folder = url_to_fs(settings.input)
 
     def __call__(self, batch: Row) -> Row:

@@ -52,11 +52,12 @@ def measure(model: str, engine: str, side: int, threads: int) -> Footprint:
 
     from pointrend.bench.subjects import boxes, picture
     from pointrend.image import decode
-    from pointrend.memory import told
+    from pointrend.memory import Reserve, told
     from pointrend.preprocess import resize, to_input
     from pointrend.segmenter import Segmenter, load
 
     segmenter = load(model, engine=engine, threads=threads)
+    Reserve()  # as in every process of ours that predicts
     assert isinstance(segmenter, Segmenter)  # others are not measured
     loaded = time.perf_counter()
     image = decode(picture(side, side * 4 // 3))

@@ -21,6 +21,7 @@ from pointrend.engines import DETECTRON2, EAGER, NAMES
 from pointrend.errors import ConfigError
 from pointrend.image import decode
 from pointrend.machine import processor
+from pointrend.memory import Reserve
 from pointrend.preprocess import resize, to_input
 from pointrend.segmenter import Segmenter, load
 
@@ -96,6 +97,7 @@ def run(settings: Settings, console: Console) -> Results:
         if engine not in ENGINES:
             raise ConfigError(f"engines: {engine!r} cannot be measured by stages. Known: {', '.join(ENGINES)}.")
     torch.set_num_threads(settings.threads)
+    Reserve()  # as in every process of ours that predicts
     left_out: dict[str, str] = {}
     measured: list[Measured] = []
     with tempfile.TemporaryDirectory() as scratch, console.status("Matrix products") as status:

@@ -90,8 +90,8 @@ def run(folders: Sequence[ModelFolder], photos: Iterable[Photo], heads: Sequence
         CheckpointError: the weights cannot be read or do not fit.
         ConfigError: the engine is unknown, not installed, or has no such network.
     """
-    memory = Reserve()
     segmenters = [_segmenter(folder, engine) for folder in folders]
+    memory = Reserve()
     options = {head: _options(head, folders[0].config) for head in heads}
     by_head: dict[str, dict[int, Prediction]] = {head: {} for head in heads}
     seconds = 0.0
