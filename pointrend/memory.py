@@ -35,7 +35,6 @@ class Reserve:
 
     def __init__(self, limit_mib: int | None = None) -> None:
         self._limit = self._least = limit_mib or min(LIMIT_MIB, TIMES_LOADED * (told("VmRSS") or LIMIT_MIB))
-        self._trim = _libc("malloc_trim")
         if (set_option := _libc("mallopt")) is not None:
             set_option(_MMAP_THRESHOLD, _ALWAYS_MAPPED)
             set_option(_TRIM_THRESHOLD, _UNLIMITED)
@@ -47,9 +46,8 @@ class Reserve:
         next one fetches, a quarter beyond that is kept in any case.
         """
         held = told("VmRSS")
-        if self._trim is None or held is None or held <= self._limit:
+        if held is None or held <= self._limit or not give_back():
             return
-        self._trim(0)
         self._limit = max(self._least, (told("VmRSS") or 0) * 5 // 4)
 
 
