@@ -12,7 +12,7 @@ _VNNI = {"avx512_vnni", "avx_vnni"}
 
 def processor() -> str:
     """The processor's name, where the system tells it, or else its architecture."""
-    return _told("model name", _CPUINFO) or platform.processor() or platform.machine()
+    return told("model name", _CPUINFO) or platform.processor() or platform.machine()
 
 
 def has_int8_products(cpuinfo: Path = _CPUINFO) -> bool:
@@ -24,13 +24,13 @@ def has_int8_products(cpuinfo: Path = _CPUINFO) -> bool:
     Args:
         cpuinfo: where Linux tells it.
     """
-    return not _VNNI.isdisjoint(_told("flags", cpuinfo).split())
+    return not _VNNI.isdisjoint(told("flags", cpuinfo).split())
 
 
-def _told(field: str, cpuinfo: Path) -> str:
-    """What Linux tells of the first processor; nothing where it does not."""
+def told(field: str, file: Path) -> str:
+    """What a file of Linux's with a field a line tells, where it first names the field; nothing where it does not."""
     try:
-        lines = cpuinfo.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8").splitlines()
     except OSError:
         return ""
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(field)), "")

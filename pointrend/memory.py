@@ -15,9 +15,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pointrend import machine
+
 LIMIT_MIB = 1400  # above what a ResNet-50 takes for photos of one size, below the 1.5 GB that a worker may take
 TIMES_LOADED = 3  # above what photos of all sizes take of a small model's worker, in a multiple of it at the start
 
+_ACCOUNT = Path("/proc/self/status")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
 _UNLIMITED = 2**31 - 1
 _ALWAYS_MAPPED = 2**30  # bytes of one piece from which on it is fetched and given back by itself, as ever
@@ -61,11 +64,8 @@ def give_back() -> bool:
 
 def told(name: str) -> int | None:
     """A line of Linux's account of this process, ``VmRSS`` or ``VmHWM``, in MiB; None where there is none."""
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) // 1024 for line in lines if line.startswith(f"{name}:")), None)
+    kib = machine.told(f"{name}:", _ACCOUNT).split()  # and its unit
+    return int(kib[0]) // 1024 if kib else None
 
 
 def _libc(function: str) -> Any | None:

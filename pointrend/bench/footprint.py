@@ -12,6 +12,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pointrend.memory import Reserve, give_back, told
+
 INSTANCES = 100
 
 
@@ -52,7 +54,6 @@ def measure(model: str, engine: str, side: int, threads: int) -> Footprint:
 
     from pointrend.bench.subjects import boxes, picture
     from pointrend.image import decode
-    from pointrend.memory import Reserve, told
     from pointrend.preprocess import resize, to_input
     from pointrend.segmenter import Segmenter, load
 
@@ -80,8 +81,6 @@ def measure(model: str, engine: str, side: int, threads: int) -> Footprint:
 
 def _start_of_peak() -> int | None:
     """Let the system forget the most memory so far, and tell what is held now, in MiB; None where it cannot."""
-    from pointrend.memory import give_back, told
-
     # What the process has freed but holds goes back first: taken again, it would not be seen.
     if not give_back():
         return None

@@ -79,15 +79,15 @@ def most_uncertain_points(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
         indices (R, P) into the flattened grid, and their coordinates (R, P, 2) at cell centres.
     """
     side = logits.shape[-1]
-    indices = _smallest(logits.detach().flatten(1).abs(), count)
+    indices = smallest(logits.flatten(1).abs(), count)
     columns, rows = indices % side, indices // side
     return indices, (torch.stack([columns, rows], dim=2) + 0.5) / side
 
 
-def _smallest(values: Tensor, count: int) -> Tensor:
+def smallest(values: Tensor, count: int) -> Tensor:
     """Where the smallest of each row (R, N) are, in no order: (R, count)."""
     if values.device.type == "cpu":  # there NumPy's selection takes a quarter to half of topk's time, on one core
-        return torch.from_numpy(np.argpartition(values.numpy(), count - 1, axis=1)[:, :count])
+        return torch.from_numpy(np.argpartition(values.detach().numpy(), count - 1, axis=1)[:, :count])
     return values.topk(count, dim=1, largest=False, sorted=False).indices
 
 

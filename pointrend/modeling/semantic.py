@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from pointrend.config import PointHeadConfig, SemanticConfig, SemanticHeadConfig
 from pointrend.config_semantic import GROUPS
 from pointrend.modeling.fpn import FPN, STRIDES
-from pointrend.modeling.point_rend import FeatureMap, PointHead, sample_in_boxes, sample_masks
+from pointrend.modeling.point_rend import FeatureMap, PointHead, sample_in_boxes, sample_masks, smallest
 
 LEVELS = ("p2", "p3", "p4", "p5")
 FINE_LEVEL = "p2"  # where points read their features; the coarse map has its stride too
@@ -160,7 +160,7 @@ class SemanticHead(nn.Module):
         bands = (logits.rows(start, min(start + rows, logits.height)) for start in range(0, logits.height, rows))
         leads = torch.cat([_lead(band).flatten() for band in bands])
         count = min(self.point_head.config.subdivision_points, len(leads))
-        return leads.topk(count, largest=False, sorted=False).indices
+        return smallest(leads[None], count)[0]
 
 
 class SemanticPointRend(nn.Module):
