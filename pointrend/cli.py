@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from pointrend.errors import PointRendError
 from pointrend.weights.commands import app as weights
+from pointrend.weights.commands import obtain
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_show_locals=False)
 
@@ -24,7 +25,13 @@ Engine = Annotated[
         "openvino-int8 where it is installed and the processor has VNNI, and otherwise eager."
     ),
 ]
-Model = Annotated[str, typer.Option(help="demo, a published model (`pointrend weights list`), or a model's folder.")]
+Model = Annotated[
+    str,
+    typer.Option(
+        help="demo, a published model (`pointrend weights list`), hf://OWNER/NAME[@REVISION], or a model's folder. "
+        "What is not here yet is pulled."
+    ),
+]
 Port = typer.Option(min=1024, max=65000)
 
 
@@ -63,9 +70,8 @@ def archive(
     """Build a self-contained TorchServe archive of a model."""
     from handler.archive import build
     from pointrend.engines import resolve
-    from pointrend.weights.folder import ModelFolder
 
-    folder = ModelFolder.open(model)
+    folder = obtain(model, Console(stderr=True))
     resolve(engine, folder.network)
     path = build(folder.path, destination, name, engine=engine, calibrate=calibrate)
     typer.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
@@ -77,9 +83,9 @@ def evaluate(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="demo, a published model, or a model's folder. Repeat it for cross-validation: the models that were "
-            "trained with --fold 1/N to N/N, in this order, each judge the photos that they did not learn from. "
-            "[default: demo]"
+            help="demo, a published model, hf://OWNER/NAME, or a model's folder. Repeat it for cross-validation: the "
+            "models that were trained with --fold 1/N to N/N, in this order, each judge the photos that they did not "
+            "learn from. [default: demo]"
         ),
     ] = None,
     split: Annotated[str, typer.Option(help="Which part of the data.")] = "val",
@@ -96,6 +102,8 @@ def evaluate(
     from pointrend.evaluation.run import Settings
     from pointrend.evaluation.run import evaluate as run
 
+    for each in model or []:
+        obtain(each, Console(stderr=True))
     names = None if heads is None else tuple(name.strip() for name in heads.split(","))
     run(Settings(tuple(model or ["demo"]), data, split, limit, names, out, bootstrap, sheet, engine), Console())
 
@@ -180,6 +188,8 @@ def predict(
     options = Options.parse(asked if categories is None else {**asked, "categories": categories})
     names = tuple(dict.fromkeys(name.strip() for name in save.split(",") if name.strip()))
     job = Job(find_photos(photos, outside=result_folders(out)), out, names, options)
+    if server is None:
+        obtain(model, Console(stderr=True))
     source = local_source(model, threads, engine) if server is None else server_source(server, token, concurrency)
     outcome = run(job, source)
 
@@ -213,6 +223,7 @@ def batch(
 
     if form not in FORMS:
         raise typer.BadParameter(f"{form!r} is not {' or '.join(FORMS)}.", param_hint="--form")
+    obtain(model, Console(stderr=True))
     asked = {"task": task, "score_threshold": score_threshold}
     options = asked if categories is None else {**asked, "categories": categories}
     plan = Plan.open(settings_for(source, model, engine, options, form, shard_size), output)
@@ -227,7 +238,10 @@ def batch(
 def bench(
     model: Annotated[
         list[str] | None,
-        typer.Option(help="demo, a published model, a folder, or random:NAME, that one's network with random weights."),
+        typer.Option(
+            help="demo, a published model, hf://OWNER/NAME, a folder, or random:NAME, that published network with "
+            "random weights."
+        ),
     ] = None,
     engine: Annotated[
         list[str] | None, typer.Option(help="Repeat it for several; without it, all that run here.")
@@ -248,6 +262,9 @@ def bench(
     from pointrend.bench import report
     from pointrend.bench.run import ENGINES, Settings, run
 
+    for each in model or []:
+        if not each.startswith("random:"):
+            obtain(each, Console(stderr=True))
     settings = Settings(
         models=tuple(model or ["demo", "random:coco-r50-3x"]),
         engines=tuple(engine or ENGINES),

@@ -13,6 +13,7 @@ PointRendError
 ├── TrainingError         a training that cannot go on
 ├── DownloadError         a published model that cannot be fetched
 │   └── Unreachable       because there is no connection
+├── UploadError           a model that cannot be published
 └── CheckpointError       weights that cannot be read, or that do not fit their configuration
 """
 
@@ -43,6 +44,10 @@ class DownloadError(PointRendError):
 
 class Unreachable(DownloadError):
     """A published model that cannot be fetched because there is no connection, or must be none."""
+
+
+class UploadError(PointRendError):
+    """A model that cannot be published: the server refuses, fails, or cannot be reached."""
 
 
 class CheckpointError(PointRendError):

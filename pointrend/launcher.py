@@ -91,7 +91,7 @@ def up(
     """Build the archives, serve them, open the page, and stay until Ctrl-C or SIGTERM.
 
     Args:
-        model: a model's name or folder.
+        model: a model's name, address on the Hub, or folder.
         ports: loopback ports.
         page: whether the Gradio page runs too.
         mcp: whether the page serves its API by the Model Context Protocol too.
@@ -142,21 +142,15 @@ def up(
 
 
 def _obtain(model: str | Path, console: Console) -> ModelFolder:
-    """Open a model; a published one that is not here yet is pulled first."""
-    from pointrend.weights.commands import pull_showing_progress
-    from pointrend.weights.folder import ModelFolder
-    from pointrend.weights.pull import is_missing
+    """Open a model, pulled where it is missing; without a connection, there is the demo."""
+    from pointrend.weights.commands import obtain
 
-    if not is_missing(model):
-        return ModelFolder.open(model)
     try:
-        folder = pull_showing_progress(str(model), console)
+        return obtain(model, console)
     except Unreachable as error:
         raise Unreachable(
             f"{error} The demo model comes with the package and needs no connection: pointrend up --model demo"
         ) from error
-    console.print(f"Pulled {folder.info.name} to {folder.path}.")
-    return folder
 
 
 def _quantised(folder: ModelFolder, console: Console) -> None:

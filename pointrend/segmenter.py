@@ -126,8 +126,9 @@ def load(model: str | Path = "demo", *, threads: int | None = None, engine: str 
     """Load a model for inference.
 
     Args:
-        model: ``demo`` (comes with the package), a published model that was pulled (``pointrend weights pull``), or a
-            model folder: weights, configuration and ``model.json``.
+        model: ``demo`` (comes with the package), a published model or one of the Hugging Face Hub
+            (``hf://OWNER/NAME[@REVISION]``) that was pulled (``pointrend weights pull``), or a model folder: weights,
+            configuration and ``model.json``.
         threads: CPU threads that torch uses in this process; None leaves torch's own choice, one for each core, or
             takes fewer where this process's container may use fewer.
         engine: what computes the network: one of :data:`pointrend.engines.NAMES`, or ``auto``, for what

@@ -13,6 +13,7 @@ from pointrend.batch.worker import Worker
 from pointrend.engines import OPENVINO_INT8, resolve
 from pointrend.options import Options
 from pointrend.weights.folder import ModelFolder
+from pointrend.weights.hub import store
 
 # Ray asks for these when it is imported: no word to its makers, and no progress bars in a log.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -50,7 +51,8 @@ def settings_for(source: str, model: str, engine: str, options: dict[str, Any], 
     if parsed.format != "json" or parsed.masks != "rle" or parsed.points:
         raise BatchError("A batch writes masks as RLE: `format`, `masks` and `points` cannot be chosen.")
     folder = ModelFolder.open(model)
-    return Settings(source, model, folder.info.version, resolve(engine, folder.network), options, form, shard_size)
+    engine = resolve(engine, folder.network)
+    return Settings(source, store.frozen(model), folder.info.version, engine, options, form, shard_size)
 
 
 def run(plan: Plan, workers: int, threads: int, address: str | None = None) -> Outcome:

@@ -24,6 +24,7 @@ from pointrend.training.trainer import SAVE_EVERY, Trainer
 from pointrend.weights import zoo
 from pointrend.weights.checkpoint import READERS, read_checkpoint, save_safetensors
 from pointrend.weights.folder import CONFIG, INFO, PACKAGED, WEIGHTS, Category, ModelFolder, ModelInfo
+from pointrend.weights.hub.address import is_address
 
 MODEL_FOLDER = "model"  # where --out receives the finished model
 RECIPES = Path(__file__).parent / "recipes"
@@ -136,7 +137,7 @@ def _recipe_path(recipe: str | Path) -> Path:
 def _initialise(model: RCNN, init: str, categories: tuple[Category, ...], console: Console) -> None:
     """Load what the recipe names: a model, a checkpoint, or a trunk in an installed package."""
     path = Path(init).expanduser()
-    if init in PACKAGED or init in zoo.names() or path.is_dir():
+    if init in PACKAGED or init in zoo.names() or is_address(init) or path.is_dir():
         folder = ModelFolder.open(init)
         loaded = load_fitting(model, read_checkpoint(folder.weights), categories, folder.info.categories)
     elif ":" in init and not path.exists():

@@ -9,17 +9,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pointrend.errors import CheckpointError
 
 MANIFEST = "manifest.json"
+GIT_BLOB = "git"  # the hash by which git knows a file's content: SHA-1 of its length and its bytes
 _CHUNK = 2**20
 
 
@@ -63,8 +66,13 @@ def sha256(path: Path) -> str:
 
 
 def digests(path: Path, kinds: Iterable[str]) -> dict[str, str]:
-    """Several hashes of a file, read once."""
-    hashes = {kind: hashlib.new(kind, usedforsecurity=kind != "md5") for kind in kinds}
+    """Several hashes of a file, read once: hashlib's by their names, and :data:`GIT_BLOB`."""
+    hashes = {
+        kind: hashlib.new("sha1" if kind == GIT_BLOB else kind, usedforsecurity=kind not in ("md5", GIT_BLOB))
+        for kind in kinds
+    }
+    if GIT_BLOB in hashes:
+        hashes[GIT_BLOB].update(b"blob %d\0" % path.stat().st_size)
     with path.open("rb") as file:
         while block := file.read(_CHUNK):
             for each in hashes.values():
@@ -79,19 +87,52 @@ def write_manifest(folder: Path, source: dict[str, Any]) -> None:
     (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
-def check_manifest(folder: Path) -> None:
-    """Check that the files of a pulled model are what they were when it was converted.
+def check_manifest(folder: Path, name: str) -> None:
+    """Check that the files of a pulled model are what they were when it was pulled.
+
+    Args:
+        folder: of the model.
+        name: by which it is pulled.
 
     Raises:
         CheckpointError: a file is missing, or another, or the manifest cannot be read.
     """
-    again = f"Pull the model again: pointrend weights pull {folder.name} --force"
+    again = f"Pull the model again: pointrend weights pull {name} --force"
     try:
         wanted = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["sha256"]
         for name, digest in wanted.items():
             if sha256(folder / name) != digest:
-                raise CheckpointError(f"{folder / name} has changed since it was converted. {again}")
+                raise CheckpointError(f"{folder / name} has changed since it was pulled. {again}")
     except OSError as error:
         raise CheckpointError(f"{error.filename} cannot be read: {error.strerror}. {again}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{folder / MANIFEST} cannot be understood: {error!r}. {again}") from error
+
+
+@contextlib.contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Keep other processes from installing into the same folder at the same time: they wait."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A path beside a folder; what is made there takes the folder's place once the block ends without an error.
+
+    So a folder in its place is always whole.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name[:40]}-") as scratch:
+        made = Path(scratch) / folder.name
+        yield made
+        if folder.exists():
+            folder.rename(Path(scratch) / "old")
+        made.rename(folder)

@@ -12,16 +12,21 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from pointrend.weights.folder import ModelFolder
+    from pointrend.weights.hub.address import HubAddress
 
-app = typer.Typer(help="Published models: what there is, getting one; and converting a checkpoint of your own.")
+app = typer.Typer(help="Published models: what there is, getting one; and converting or publishing one of your own.")
 
-Name = Annotated[str, typer.Argument(help="A published model, as `pointrend weights list` names it.")]
+Name = Annotated[
+    str,
+    typer.Argument(help="A published model, as `pointrend weights list` names it, or hf://OWNER/NAME[@REVISION]."),
+]
 
 
 @app.command("list")
 def list_models() -> None:
-    """Show the published models."""
+    """Show the published models, and those of the Hugging Face Hub that are kept here."""
     from pointrend.weights import cache, zoo
+    from pointrend.weights.hub import store
 
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "backbone", "as published", "download", "here"):
@@ -33,6 +38,15 @@ def list_models() -> None:
         table.add_row(model.name, model.backbone, figure, size, here)
     console = Console()
     console.print(table)
+    kept = store.kept_models()
+    if kept:
+        hub = Table(box=None, pad_edge=False)
+        for heading in ("of the Hugging Face Hub", "commit"):
+            hub.add_column(heading, overflow="fold")
+        for one in kept:
+            hub.add_row("\n".join(map(str, one.pinned_by)) or str(one.address), one.address.revision)
+        console.print()
+        console.print(hub)
     console.print(
         "\n`pointrend weights pull NAME` gets one, and `info NAME` tells more. `demo` comes with the package."
     )
@@ -40,9 +54,13 @@ def list_models() -> None:
 
 @app.command()
 def info(name: Name) -> None:
-    """Show everything that is known of a published model."""
+    """Show everything that is known of a published model, or of one of the Hugging Face Hub that is kept here."""
     from pointrend.weights import cache, zoo
+    from pointrend.weights.hub.address import HubAddress, is_address
 
+    if is_address(name):
+        _show(_hub_rows(HubAddress.parse(name)))
+        return
     model = zoo.find(name)
     rows = {
         "model": model.title,
@@ -56,18 +74,57 @@ def info(name: Name) -> None:
         "hash": f"begins with {model.hash_prefix}",
         "here": str(cache.model_path(name)) if cache.is_cached(name) else "no",
     }
-    for key, value in rows.items():
-        typer.echo(f"{key:<14}{value}")
+    _show(rows)
 
 
 @app.command()
 def pull(
     name: Name,
-    force: Annotated[bool, typer.Option(help="Download and convert it again.")] = False,
+    force: Annotated[
+        bool,
+        typer.Option(help="Download and convert it again; from the Hugging Face Hub, the revision's newest commit."),
+    ] = False,
 ) -> None:
-    """Download a published model, check it and convert it to a model folder."""
+    """Download a published model, check it and keep it as a model folder."""
     folder = pull_showing_progress(name, Console(), force=force)
     typer.echo(f"{folder.path}: {folder.info.name}, {len(folder.info.categories)} categories")
+
+
+@app.command()
+def push(
+    model: Annotated[str, typer.Argument(metavar="FOLDER", help="A model's folder, or a model's name.")],
+    to: Annotated[str, typer.Argument(metavar="ADDRESS", help="hf://OWNER/NAME, made where it is missing.")],
+    private: Annotated[bool, typer.Option("--private", help="Make it a private repository.")] = False,
+    revision: Annotated[str | None, typer.Option(help="A branch, made where it is missing. [default: main]")] = None,
+    message: Annotated[str | None, typer.Option(help="Of the commit. [default: the model's name and version]")] = None,
+) -> None:
+    """Publish a model folder on the Hugging Face Hub, as one commit: three files, and the card as README.md."""
+    from pointrend.errors import ConfigError
+    from pointrend.weights.hub.address import HubAddress
+    from pointrend.weights.hub.push import push as push_model
+
+    address = HubAddress.parse(to)
+    if revision is not None:
+        if address.revision not in (None, revision):
+            raise ConfigError(f"{address} names one branch, and --revision {revision!r} another.")
+        address = HubAddress.parse(f"{address.at(None)}@{revision}")
+    with Console(stderr=True).status(f"Checking the model, and uploading it to {address}"):
+        pushed = push_model(model, address, private=private, message=message)
+    kind = "private" if pushed.private else "public"
+    typer.echo(f"{pushed.url} ({kind})" if pushed.changed else f"Nothing has changed since {pushed.url} ({kind}).")
+    typer.echo(f"Use it: pointrend up --model {address}, or, always this commit, --model {pushed.address}")
+
+
+@app.command()
+def remove(
+    address: Annotated[str, typer.Argument(help="hf://OWNER/NAME[@REVISION], as `pointrend weights list` shows it.")],
+) -> None:
+    """Remove a model of the Hugging Face Hub from the cache: the commit that the address stands for."""
+    from pointrend.weights.hub import store
+    from pointrend.weights.hub.address import HubAddress
+
+    parsed = HubAddress.parse(address)
+    typer.echo(f"Removed {parsed.at(store.remove(parsed))} from the cache.")
 
 
 @app.command()
@@ -86,15 +143,78 @@ def convert(
     typer.echo(f"{folder.path}: {folder.info.name}, {len(folder.info.categories)} categories")
 
 
+def obtain(model: str | Path, console: Console) -> ModelFolder:
+    """Open a model; a published one that is not here yet is pulled first, and the console says so.
+
+    Raises:
+        Unreachable: it is not here, and cannot be downloaded now.
+        PointRendError: as :meth:`ModelFolder.open` and :func:`pointrend.weights.pull.pull` say.
+    """
+    from pointrend.weights.folder import ModelFolder
+    from pointrend.weights.pull import is_missing
+
+    if not is_missing(model):
+        return ModelFolder.open(model)
+    folder = pull_showing_progress(str(model), console)
+    console.print(f"Pulled {folder.info.name} to {folder.path}.")
+    return folder
+
+
 def pull_showing_progress(name: str, console: Console, *, force: bool = False) -> ModelFolder:
-    """:func:`pointrend.weights.pull.pull` with a bar, on a terminal that can show one."""
+    """:func:`pointrend.weights.pull.pull` with a bar, on a terminal that can show one; and what it pinned, in words."""
+    from pointrend.weights.hub import store
+    from pointrend.weights.hub.address import HubAddress, is_address
     from pointrend.weights.pull import pull as pull_model
 
-    columns = (TextColumn(name), BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+    address = HubAddress.parse(name) if is_address(name) else None
+    before = store.commit_of(address) if address else None
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(binary_units=True))
+    with Progress(*columns, TransferSpeedColumn(), TimeRemainingColumn(), console=console, transient=True) as progress:
         task = progress.add_task(name, total=None)
-        return pull_model(
+        folder = pull_model(
             name,
             progress=lambda here, total: progress.update(task, completed=here, total=total),
             force=force,
         )
+    if address:
+        console.print(_pinned(address, before, folder.path.name), markup=False, highlight=False, soft_wrap=True)
+    return folder
+
+
+def _pinned(address: HubAddress, before: str | None, commit: str) -> str:
+    """Which commit an address stands for after a pull, and since when."""
+    if commit == address.revision:
+        return f"{address} is that commit, and is kept."
+    if before is None:
+        return (
+            f"{address} is pinned to commit {commit}: it is used from now on, also offline. "
+            f"`pointrend weights pull {address} --force` updates it."
+        )
+    if before == commit:
+        return f"{address} is still at commit {commit}."
+    return f"{address} was at commit {before}, which is kept as {address.at(before)}, and is now at {commit}."
+
+
+def _hub_rows(address: HubAddress) -> dict[str, str]:
+    """What is known of a kept model of the Hub: its manifest and its model.json."""
+    import json
+
+    from pointrend.weights import cache
+    from pointrend.weights.folder import ModelFolder
+
+    folder = ModelFolder.open(str(address))
+    source = json.loads((folder.path / cache.MANIFEST).read_text(encoding="utf-8"))["source"]
+    return {
+        "model": f"{folder.info.name} {folder.info.version}",
+        "description": folder.info.description,
+        "categories": ", ".join(category.name for category in folder.info.categories),
+        "licence": folder.info.licence,
+        "address": f"{source['hub']}/{source['repository']}",
+        "commit": source["commit"],
+        "here": str(folder.path),
+    }
+
+
+def _show(rows: dict[str, str]) -> None:
+    for key, value in rows.items():
+        typer.echo(f"{key:<14}{value}")

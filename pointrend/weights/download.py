@@ -10,20 +10,23 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import requests
+from requests.auth import AuthBase
 
 from pointrend.errors import DownloadError, Unreachable
-from pointrend.weights.cache import digests
+from pointrend.weights.cache import GIT_BLOB, digests
 
 HASHES = ("md5", "sha256")  # what the digits in a zoo file's name may be of
+HASH_NAMES = {"md5": "MD5", "sha256": "SHA-256", GIT_BLOB: "git hash"}
 ATTEMPTS = 4  # in a row without receiving anything
 FIRST_PAUSE = 1.0  # seconds; doubled with every attempt in vain
 LONGEST_PAUSE = 30.0
 CONNECT_SECONDS = 10.0
+MIRROR_ADVICE = "If a mirror is set (POINTREND_MIRROR), check its address."
 STALL_SECONDS = 30.0  # without a byte
 _CHUNK = 2**16  # what is lost at most when a connection breaks off
 _TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
@@ -40,16 +43,34 @@ class Expected:
     Attributes:
         least_bytes: it has at least so many; a page that says "not found" politely has fewer.
         most_bytes: it has at most so many.
-        hash_prefix: the first digits of its MD5 or SHA-256.
+        hash_prefix: the first digits of its hash.
+        hashes: the kinds of hash that the digits may be of, as :func:`pointrend.weights.cache.digests` knows them.
     """
 
     least_bytes: int
     most_bytes: int
     hash_prefix: str
+    hashes: Sequence[str] = HASHES
+
+
+class Bearer(AuthBase):
+    """A token for the server that is asked, which neither follows a redirect to another nor gives way to ``.netrc``."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Sign a request; requests takes the header away again where a redirect leads to another server."""
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
 
 
 class _Transient(Exception):
-    """Worth another attempt; says what happened."""
+    """Worth another attempt, after ``wait`` seconds at least; says what happened."""
+
+    def __init__(self, message: str, wait: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait = wait
 
 
 def download(
@@ -60,6 +81,8 @@ def download(
     progress: Progress = lambda _here, _total: None,
     sleep: Callable[[float], None] = time.sleep,
     stall_seconds: float = STALL_SECONDS,
+    auth: AuthBase | None = None,
+    advice: str = MIRROR_ADVICE,
 ) -> dict[str, str]:
     """Fetch a file, or what of it is still missing.
 
@@ -70,35 +93,49 @@ def download(
         progress: told after each piece.
         sleep: waits between attempts, seconds.
         stall_seconds: how long the server may be silent.
+        auth: signs the requests.
+        advice: what to do where the server refuses.
 
     Returns:
-        its hashes in hexadecimal: ``md5`` and ``sha256``.
+        its hashes in hexadecimal, by ``expected.hashes``.
 
     Raises:
         Unreachable: no connection came about; what is here is kept, for the next call to go on with.
         DownloadError: the server refuses, goes on failing, or delivers something else; the message says what.
     """
-    if destination.is_file() and _fits(here := digests(destination, HASHES), expected):
+    source = _Source(url, expected, stall_seconds, auth, advice)
+    if destination.is_file() and _fits(here := digests(destination, expected.hashes), expected):
         return here  # fetched before, by a process that came no further
     destination.parent.mkdir(parents=True, exist_ok=True)
     part = _Part(destination)
     resumed = part.size > 0
-    _fetch(url, part, expected, progress, sleep, stall_seconds)
-    found = digests(part.path, HASHES)
+    _fetch(source, part, progress, sleep)
+    found = digests(part.path, expected.hashes)
     if resumed and not _fits(found, expected):
         # The earlier part may have been damaged while it waited: once more, from nothing.
         part.discard()
-        _fetch(url, part, expected, progress, sleep, stall_seconds)
-        found = digests(part.path, HASHES)
+        _fetch(source, part, progress, sleep)
+        found = digests(part.path, expected.hashes)
     if not _fits(found, expected):
         part.discard()
+        hashes = ", ".join(f"its {HASH_NAMES[kind]} is {digest}" for kind, digest in found.items())
         raise DownloadError(
-            f"{url} delivered another file than was published: its hash should begin with "
-            f"{expected.hash_prefix}, but its MD5 is {found['md5']} and its SHA-256 {found['sha256']}. "
-            "It was thrown away."
+            f"{url} delivered another file than was published: its hash should begin with {expected.hash_prefix}, "
+            f"but {hashes}. It was thrown away."
         )
     part.finish(destination)
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where a file comes from, and what is known of it."""
+
+    url: str
+    expected: Expected
+    stall_seconds: float
+    auth: AuthBase | None
+    advice: str
 
 
 def _fits(found: dict[str, str], expected: Expected) -> bool:
@@ -139,37 +176,32 @@ class _Part:
         self._note.unlink(missing_ok=True)
 
 
-def _fetch(
-    url: str,
-    part: _Part,
-    expected: Expected,
-    progress: Progress,
-    sleep: Callable[[float], None],
-    stall_seconds: float,
-) -> None:
+def _fetch(source: _Source, part: _Part, progress: Progress, sleep: Callable[[float], None]) -> None:
     """Receive until the part is whole; attempts in vain are counted anew after each that brought something."""
     in_vain = 0
     while True:
         before = part.size
         try:
-            _receive(url, part, expected, progress, stall_seconds)
+            _receive(source, part, progress)
             return
         except (_Transient, requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as e:
             in_vain = 0 if part.size > before else in_vain + 1
-            if in_vain >= ATTEMPTS:
-                raise _gave_up(url, part, e) from e
-            sleep(min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** max(in_vain - 1, 0)))
+            wait = e.wait if isinstance(e, _Transient) else 0.0
+            if in_vain >= ATTEMPTS or wait > LONGEST_PAUSE:
+                raise _gave_up(source.url, part, in_vain, e) from e
+            sleep(max(wait, min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** max(in_vain - 1, 0))))
         except requests.RequestException as error:
-            raise DownloadError(f"{url} cannot be fetched: {_reason(error)}.") from error
+            raise DownloadError(f"{source.url} cannot be fetched: {_reason(error)}.") from error
 
 
-def _gave_up(url: str, part: _Part, error: Exception) -> DownloadError:
+def _gave_up(url: str, part: _Part, attempts: int, error: Exception) -> DownloadError:
     kept = f" {part.size / 2**20:.1f} MiB are here and kept: run it again to go on." if part.size else ""
     kind = DownloadError if isinstance(error, _Transient) else Unreachable
-    return kind(f"{url} cannot be fetched, not in {ATTEMPTS} attempts: {_reason(error)}.{kept}")
+    tried = f", not in {attempts} attempts" if attempts > 1 else ""
+    return kind(f"{url} cannot be fetched{tried}: {_reason(error)}.{kept}")
 
 
-def _receive(url: str, part: _Part, expected: Expected, progress: Progress, stall_seconds: float) -> None:
+def _receive(source: _Source, part: _Part, progress: Progress) -> None:
     """One request, and its body appended to the part.
 
     Raises:
@@ -182,43 +214,52 @@ def _receive(url: str, part: _Part, expected: Expected, progress: Progress, stal
         headers["Range"] = f"bytes={offset}-"
         if part.version is not None:
             headers["If-Range"] = part.version
-    with requests.get(url, headers=headers, stream=True, timeout=(CONNECT_SECONDS, stall_seconds)) as response:
+    timeout = (CONNECT_SECONDS, source.stall_seconds)
+    with requests.get(source.url, headers=headers, auth=source.auth, stream=True, timeout=timeout) as response:
         if response.status_code == 416:  # what is here is as long as the file, or longer: it is of another version
             part.discard()
             raise _Transient("the server has no more to add to what is here, which is not the file")
         if response.status_code in _TRANSIENT:
-            raise _Transient(f"the server answers {response.status_code} {response.reason}")
+            raise _unready(response)
         if response.status_code not in (200, 206):
             raise DownloadError(
-                f"{url} cannot be fetched: the server answers {response.status_code} {response.reason}. "
-                "If a mirror is set (POINTREND_MIRROR), check its address."
+                f"{source.url} cannot be fetched: the server answers {response.status_code} {response.reason}. "
+                f"{source.advice}"
             )
-        total = _length(response, offset)
+        total = _length(source.url, response, offset)
         if response.status_code == 200:
             part.begin(_version(response))
-        _check_length(url, total, expected)
+        _check_length(source, total)
         _check_room(part, total)
-        _append(response, part, total, expected, progress)
+        _append(source, response, part, total, progress)
 
 
-def _append(
-    response: requests.Response, part: _Part, total: int | None, expected: Expected, progress: Progress
-) -> None:
+def _unready(response: requests.Response) -> _Transient:
+    """What a server that may do better later says, with the time to wait where it tells that in seconds."""
+    wait = response.headers.get("Retry-After", "")
+    says = f"the server answers {response.status_code} {response.reason}"
+    if not (wait.isascii() and wait.isdecimal()):
+        return _Transient(says)
+    return _Transient(f"{says}, and asks to wait {wait} seconds", float(wait))
+
+
+def _append(source: _Source, response: requests.Response, part: _Part, total: int | None, progress: Progress) -> None:
     here = part.size
+    most = source.expected.most_bytes if total is None else total
     progress(here, total)
     with part.path.open("ab") as file:
         for block in response.iter_content(_CHUNK):
             here += len(block)
-            if here > (expected.most_bytes if total is None else total):
-                raise DownloadError(f"{response.url} delivers more than {total or expected.most_bytes} bytes.")
+            if here > most:
+                raise DownloadError(f"{source.url} delivers more than {most} bytes.")
             file.write(block)
             progress(here, total)
     if total is not None and here < total:
         raise _Transient(f"the connection broke off after {here} of {total} bytes")
-    _check_length(response.url, here, expected)
+    _check_length(source, here)
 
 
-def _length(response: requests.Response, offset: int) -> int | None:
+def _length(url: str, response: requests.Response, offset: int) -> int | None:
     """Bytes of the whole file; None where the server does not say.
 
     Raises:
@@ -230,7 +271,7 @@ def _length(response: requests.Response, offset: int) -> int | None:
     match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if match is None or int(match[1]) != offset:
         raise DownloadError(
-            f"{response.url} answers a request for the bytes from {offset} with "
+            f"{url} answers a request for the bytes from {offset} with "
             f"{response.headers.get('Content-Range', 'no Content-Range')!r:.100}."
         )
     return int(match[2]) + 1 if match[3] == "*" else int(match[3])
@@ -242,10 +283,11 @@ def _version(response: requests.Response) -> str | None:
     return tag if tag.startswith('"') else response.headers.get("Last-Modified")
 
 
-def _check_length(url: str, length: int | None, expected: Expected) -> None:
+def _check_length(source: _Source, length: int | None) -> None:
+    expected = source.expected
     if length is not None and not expected.least_bytes <= length <= expected.most_bytes:
         raise DownloadError(
-            f"{url} has {length} bytes; the published file has {expected.least_bytes} to {expected.most_bytes}. "
+            f"{source.url} has {length} bytes; the published file has {expected.least_bytes} to {expected.most_bytes}. "
             "It is another file."
         )
 

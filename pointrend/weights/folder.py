@@ -19,6 +19,7 @@ PACKAGED = ("demo",)  # folders beside this file
 WEIGHTS = "model.safetensors"
 CONFIG = "config.yaml"
 INFO = "model.json"
+CARD = "MODEL_CARD.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ class ModelFolder:
 
     @classmethod
     def open(cls, name_or_path: str | Path) -> ModelFolder:
-        """Open a model that comes with the package or was pulled, by its name, or any other, by its folder.
+        """Open a model that comes with the package or was pulled, by its name or address, or any other, by its folder.
 
         Raises:
             ConfigError: there is no such model, or it has not been pulled, or ``model.json`` or ``config.yaml`` is
@@ -150,23 +151,28 @@ def check_categories(info: ModelInfo, config: NetworkConfig, where: Path) -> Non
 def _locate(name_or_path: str | Path) -> Path:
     if name_or_path in PACKAGED:
         return Path(__file__).parent / str(name_or_path)
+    # Modules that know this one.
+    from pointrend.weights import cache, zoo
+    from pointrend.weights.hub import store
+    from pointrend.weights.hub.address import FORM, HubAddress, is_address
+
+    name = str(name_or_path)
+    if is_address(name):
+        return store.locate(HubAddress.parse(name))
     path = Path(name_or_path).expanduser()
     if path.is_dir():
         return path.resolve()
-    # A name of the zoo; its module knows this one.
-    from pointrend.weights import cache, zoo
-
-    name = str(name_or_path)
     if name not in zoo.names():
         raise ConfigError(
             f"There is no model {name!r}: it is neither a folder, nor the name of a model that comes with the package "
-            f"({', '.join(PACKAGED)}), nor that of a published one ({', '.join(zoo.names())})."
+            f"({', '.join(PACKAGED)}), nor that of a published one ({', '.join(zoo.names())}), nor an address on the "
+            f"Hugging Face Hub ({FORM})."
         )
     if not cache.is_cached(name):
         raise ConfigError(
             f"The published model {name!r} is not in {cache.home()} yet. Get it with: pointrend weights pull {name}"
         )
-    cache.check_manifest(cache.model_path(name))
+    cache.check_manifest(cache.model_path(name), name)
     return cache.model_path(name)
 
 

@@ -1,26 +1,32 @@
-"""Pulling a published model: downloaded, converted once to a model folder in the cache, and checked ever after."""
+"""Pulling a published model: downloaded, converted once to a model folder in the cache, and checked ever after.
+
+A model of the Hugging Face Hub, by its address, is pulled by :mod:`pointrend.weights.hub.pull`.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from pointrend.errors import Unreachable
 from pointrend.weights import cache, zoo
 from pointrend.weights.download import Expected, Progress, download
-from pointrend.weights.folder import ModelFolder
+from pointrend.weights.folder import CARD, ModelFolder
+from pointrend.weights.hub import store
+from pointrend.weights.hub.address import HubAddress, is_address
 
 # Beside its tensors a checkpoint holds their names and, if old, a few constants.
 MOST_FACTOR, MOST_EXTRA = 1.05, 2**20
-CARD = "MODEL_CARD.md"
 
 
 def is_missing(model: str | Path) -> bool:
-    """Whether this is the name of a published model, and no folder, and the model has not been pulled."""
+    """Whether this is a published model's name or address, and no folder, and the model has not been pulled.
+
+    Raises:
+        ConfigError: an address on the Hub is malformed.
+    """
     name = str(model)
+    if is_address(name):
+        return store.commit_of(HubAddress.parse(name)) is None
     return name in zoo.names() and not Path(name).is_dir() and not cache.is_cached(name)
 
 
@@ -28,25 +34,29 @@ def pull(name: str, *, progress: Progress = lambda _here, _total: None, force: b
     """Get a published model, from the cache where it is there.
 
     Args:
-        name: as :func:`pointrend.weights.zoo.names` lists them.
+        name: as :func:`pointrend.weights.zoo.names` lists them, or ``hf://OWNER/NAME[@REVISION]``.
         progress: told of the download.
-        force: download and convert again.
+        force: download and convert again; on the Hub, find out anew which commit the revision stands for.
 
     Raises:
-        ConfigError: no published model has this name.
+        ConfigError: no published model has this name, or the address is malformed.
         Unreachable: it is not in the cache and cannot be downloaded now.
         DownloadError: the server delivers no such file, or another.
         CheckpointError: the file is not the model; or the cached model has changed.
     """
+    if is_address(name):
+        from pointrend.weights.hub.pull import pull as pull_from_hub
+
+        return pull_from_hub(HubAddress.parse(name), progress=progress, force=force)
     model = zoo.find(name)
     folder = cache.model_path(name)
     if force or not cache.is_cached(name):
         if cache.offline():
             raise Unreachable(f"{name} is not in {cache.home()}, and POINTREND_OFFLINE forbids to download it.")
-        with _exclusive(folder):
+        with cache.exclusive(folder):
             if force or not cache.is_cached(name):  # another process may have got it in the meantime
                 _install(model, folder, progress)
-    cache.check_manifest(folder)
+    cache.check_manifest(folder, name)
     return ModelFolder.open(folder)
 
 
@@ -58,30 +68,11 @@ def _install(model: zoo.ZooModel, folder: Path, progress: Progress) -> None:
     expected = Expected(model.weight_bytes, int(model.weight_bytes * MOST_FACTOR) + MOST_EXTRA, model.hash_prefix)
     url = model.url(cache.mirror())
     digests = download(url, checkpoint, expected, progress=progress)
-    # Made beside its place and renamed, so that a folder in its place is always whole.
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{model.name}-") as scratch:
-        made = Path(scratch) / model.name
+    with cache.replacing(folder) as made:
         convert(checkpoint, model.config, made, model.info)
         (made / CARD).write_text(card(model), encoding="utf-8")
         cache.write_manifest(made, {"url": url, **digests})
-        if folder.exists():
-            folder.rename(Path(scratch) / "old")
-        made.rename(folder)
     checkpoint.unlink()
-
-
-@contextlib.contextmanager
-def _exclusive(folder: Path) -> Iterator[None]:
-    """Keep other processes from installing the same model at the same time: they wait."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    if sys.platform == "win32":
-        yield
-        return
-    import fcntl
-
-    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def card(model: zoo.ZooModel) -> str:

@@ -1,7 +1,6 @@
 """``pointrend up`` as a person runs it: a process, Ctrl-C, and nothing left behind."""
 
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -11,6 +10,7 @@ import psutil
 import pytest
 import requests
 from PIL import Image
+from ports import free_server_port, is_free
 
 from pointrend.client import Client
 from pointrend.processes import free_ports
@@ -18,20 +18,6 @@ from pointrend.processes import free_ports
 pytestmark = pytest.mark.server
 
 COMMAND = [str(Path(sys.executable).with_name("pointrend")), "up"]
-
-
-def free_server_port() -> int:
-    """A port whose neighbours and gRPC companions are free too."""
-    for port in free_ports(50):
-        taken = [port, port + 1, port + 2, port - 1010, port - 1009]
-        if all(1024 < each < 65000 and _free(each) for each in taken):
-            return port
-    raise AssertionError("no run of free ports was found")
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def test_up_serves_and_ctrl_c_leaves_nothing(tmp_path):
@@ -62,8 +48,8 @@ def test_up_serves_and_ctrl_c_leaves_nothing(tmp_path):
         process.wait()
     assert log.read_text().rstrip().endswith("Stopped.")
     assert [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE] == []
-    assert _free(server_port)
-    assert _free(page_port)
+    assert is_free(server_port)
+    assert is_free(page_port)
 
 
 def test_a_port_in_use_is_said_clearly():

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from test_up import free_server_port
+from ports import free_server_port
 
 from pointrend.client import Client
 from pointrend.config import ModelConfig

@@ -1,0 +1,18 @@
+"""The small model that the tests of the Hugging Face Hub publish, and under which name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pointrend.weights.folder import Category, ModelFolder, ModelInfo
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "pointrend_3class_portrait"
+INFO = ModelInfo(
+    "shapes", "1.0", (Category(1, "square"), Category(2, "disc"), Category(7, "star")), (), "For tests.", "MIT"
+)
+OWN = "ada/shapes"
+
+
+def content(model: ModelFolder) -> dict[str, bytes]:
+    """The files of a model folder."""
+    return {path.name: path.read_bytes() for path in model.path.iterdir()}

@@ -1,0 +1,495 @@
+"""Models of the Hugging Face Hub, pulled from a local stand-in of its HTTP API; the real Hub was not asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from hub_cases import GOLDEN, OWN, content
+from hub_server import TOKEN, Fault, Repository, StandInHub
+from typer.testing import CliRunner
+
+import pointrend
+from pointrend.cli import app
+from pointrend.errors import CheckpointError, ConfigError, DownloadError, Unreachable
+from pointrend.weights import cache
+from pointrend.weights.checkpoint import read_checkpoint
+from pointrend.weights.folder import ModelFolder
+from pointrend.weights.hub import store
+from pointrend.weights.hub.address import HubAddress
+from pointrend.weights.hub.pull import MOST_BYTES
+from pointrend.weights.pull import is_missing, pull
+
+ADDRESS = f"hf://{OWN}"
+RUN = CliRunner()
+KEPT = {"model.safetensors", "config.yaml", "model.json", "MODEL_CARD.md", "manifest.json"}
+
+
+def home() -> Path:
+    return Path(os.environ["POINTREND_HOME"])
+
+
+def nothing_is_kept() -> bool:
+    return store.kept_models() == [] and is_missing(ADDRESS)
+
+
+def test_three_files_and_the_card_are_kept(hub: StandInHub, published: Repository, small_model: ModelFolder) -> None:
+    assert is_missing(ADDRESS)
+    folder = pull(ADDRESS)
+    commit = published.branches["main"]
+    assert folder.path == home() / "hub" / "ada" / "shapes" / commit
+    assert {path.name for path in folder.path.iterdir()} == KEPT
+    assert all(path.is_file() and not path.is_symlink() for path in folder.path.iterdir())
+    assert {**content(folder), "manifest.json": b""} == {**content(small_model), "manifest.json": b""}
+    assert not is_missing(ADDRESS)
+    before, after = (read_checkpoint(model.weights) for model in (small_model, folder))
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+    assert {seen.split("/")[-1] for seen in hub.asked if "resolve" in seen} <= KEPT  # and nothing else
+    assert not any("agent" in seen for seen in hub.asked)  # no telemetry
+    assert {path.name for path in home().iterdir()} == {"hub", "downloads"}
+    assert list((home() / "downloads").iterdir()) == []
+    source = json.loads((folder.path / cache.MANIFEST).read_text())["source"]
+    assert source == {"hub": hub.url, "repository": OWN, "revision": None, "commit": commit}
+
+
+def test_what_is_kept_needs_no_network(hub: StandInHub, published: Repository, tmp_path: Path) -> None:
+    path = pull(ADDRESS).path
+    hub.stop()
+    assert pull(ADDRESS).path == ModelFolder.open(ADDRESS).path == path
+    assert pointrend.load(ADDRESS).info.name == "shapes"
+    # Not even the Hub's library is loaded, nor torch.
+    program = (
+        "import sys; from pointrend.weights.folder import ModelFolder; from pointrend.weights.pull import is_missing;"
+        f"ModelFolder.open({ADDRESS!r}); is_missing({ADDRESS!r});"
+        "print([name for name in ('torch', 'huggingface_hub') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_branch_that_moves_is_followed_by_force_only(hub: StandInHub, published: Repository) -> None:
+    first = published.branches["main"]
+    pull(ADDRESS)
+    second = published.commit({**published.commits[first], "MODEL_CARD.md": b"# Newer\n"})
+    assert pull(ADDRESS).path.name == first
+    pulled = RUN.invoke(app, ["weights", "pull", ADDRESS, "--force"])
+    assert pulled.exit_code == 0, pulled.output
+    assert f"was at commit {first}, which is kept as {ADDRESS}@{first}, and is now at {second}" in pulled.output
+    hub.stop()
+    assert ModelFolder.open(ADDRESS).path.name == second
+    assert ModelFolder.open(f"{ADDRESS}@{first}").path.name == first  # to go back to
+
+
+@pytest.mark.parametrize("name", ["v1.0", "refs/pr/3", "feature/a-b_c"])
+def test_a_revision_is_pinned_at_its_first_pull(hub: StandInHub, published: Repository, name: str) -> None:
+    sha = published.branches["main"]
+    published.branches[name] = sha
+    published.commit({"README.md": b"nothing"})
+    pulled = RUN.invoke(app, ["weights", "pull", f"{ADDRESS}@{name}"])
+    assert pulled.exit_code == 0, pulled.output
+    assert f"is pinned to commit {sha}" in pulled.output
+    published.branches[name] = published.branches["main"]
+    assert pull(f"{ADDRESS}@{name}").path.name == sha
+    assert is_missing(ADDRESS)
+
+
+def test_a_commit_is_itself(hub: StandInHub, published: Repository) -> None:
+    sha = published.branches["main"]
+    published.commit({"README.md": b"nothing"})
+    assert pull(f"{ADDRESS}@{sha}").path.name == sha
+    assert pull(f"{ADDRESS}@{sha[:9]}").path.name == sha  # the Hub knows it by its first digits
+    hub.forget()
+    assert pull(f"{ADDRESS}@{sha}").path.name == sha
+    assert hub.asked == []
+
+
+def test_the_card_may_be_the_readme_or_none(hub: StandInHub, published: Repository) -> None:
+    files = dict(published.commits[published.branches["main"]])
+    del files["MODEL_CARD.md"]
+    published.commit(files)
+    assert not (pull(ADDRESS).path / "MODEL_CARD.md").exists()
+    published.commit({**files, "README.md": b"---\nlicense: mit\n---\n# Shapes\n"})
+    folder = pull(ADDRESS, force=True)
+    assert (folder.path / "MODEL_CARD.md").read_text().endswith("# Shapes\n")
+
+
+def test_everything_is_kept_at_the_commit_that_was_resolved_first(hub: StandInHub, published: Repository) -> None:
+    """The branch moves between the Hub's answers: no mixture of two commits comes about."""
+    first = published.branches["main"]
+
+    def move() -> None:
+        published.commit(dict.fromkeys(published.commits[first], b"other"))
+
+    hub.hub.faults = [Fault("HEAD .*safetensors", times=1, before=move)]
+    folder = pull(ADDRESS)
+    assert folder.path.name == first
+    assert (folder.path / "MODEL_CARD.md").read_bytes() == published.commits[first]["MODEL_CARD.md"]
+
+
+@pytest.mark.parametrize("where", ["HEAD .*config", "HEAD .*safetensors"])
+def test_a_file_of_another_commit_is_refused(hub: StandInHub, published: Repository, where: str) -> None:
+    hub.hub.faults = [Fault(where, headers={"X-Repo-Commit": "0" * 40})]
+    with pytest.raises(DownloadError, match=rf"{ADDRESS}: the Hub was asked for .* answers with '0{{40}}'"):
+        pull(ADDRESS)
+    assert nothing_is_kept()
+
+
+@pytest.mark.parametrize("sha", ["../../x", "", "main", "A" * 40, None])
+def test_what_is_no_commit_is_refused(hub: StandInHub, published: Repository, sha: Any) -> None:
+    body = json.dumps({"id": OWN, "sha": sha, "siblings": []}).encode()
+    hub.hub.faults = [Fault("GET /api/models", body=body)]
+    with pytest.raises(DownloadError, match="which is not its commit"):
+        pull(ADDRESS)
+    assert nothing_is_kept()
+
+
+def test_cut_connections_are_resumed(hub: StandInHub, published: Repository, small_model: ModelFolder) -> None:
+    size = small_model.weights.stat().st_size
+    hub.storage.faults = [Fault("GET", times=3, cut_after=size // 4)]
+    assert content(pull(ADDRESS))["model.safetensors"] == small_model.weights.read_bytes()
+    ranges = [seen.headers.get("range") for seen in hub.storage.requests]
+    assert ranges[0] is None
+    assert len(ranges) > 3
+    assert all(ranges[1:])
+
+
+def test_what_was_received_is_kept_for_the_next_run(
+    hub: StandInHub, published: Repository, small_model: ModelFolder
+) -> None:
+    half = small_model.weights.stat().st_size // 2
+    hub.storage.faults = [Fault("GET", times=1, cut_after=half), Fault("GET", status=503)]
+    with pytest.raises(DownloadError, match="are here and kept: run it again"):
+        pull(ADDRESS)
+    assert nothing_is_kept()
+    hub.storage.faults = []
+    hub.forget()
+    assert pull(ADDRESS).info.name == "shapes"
+    (resumed,) = hub.storage.requests
+    start = int(resumed.headers["range"].removeprefix("bytes=").removesuffix("-"))
+    assert half - 2**16 <= start <= half  # a piece that was cut counts as not received
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.yaml", "model.json"])
+def test_wrong_bytes_are_refused(hub: StandInHub, published: Repository, file: str) -> None:
+    right = published.commits[published.branches["main"]][file]
+    wrong = right[:-1] + bytes([right[-1] ^ 1])
+    server = hub.storage if file.endswith("safetensors") else hub.hub
+    server.faults = [Fault(f"GET .*({file}|/object/)", body=wrong)]
+    with pytest.raises(DownloadError, match="another file than was published: its hash should begin with"):
+        pull(ADDRESS)
+    assert nothing_is_kept()
+
+
+@pytest.mark.parametrize("size", [1, 2**20, 2**40])
+def test_another_length_than_was_told_is_refused(hub: StandInHub, published: Repository, size: int) -> None:
+    hub.storage.faults = [Fault("GET", headers={"Content-Length": str(size)}, cut_after=0)]
+    with pytest.raises(DownloadError, match=f"has {size} bytes; the published file has"):
+        pull(ADDRESS)
+    assert nothing_is_kept()
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.yaml", "model.json", "MODEL_CARD.md"])
+def test_a_file_that_is_too_large_is_not_fetched(hub: StandInHub, published: Repository, file: str) -> None:
+    size = MOST_BYTES[file] + 1
+    hub.hub.faults = [Fault(f"HEAD .*{file}", headers={"X-Linked-Size": str(size)})]
+    with pytest.raises(DownloadError, match=f"{file} has {size} bytes; it may have at most {MOST_BYTES[file]}"):
+        pull(ADDRESS)
+    assert not [seen for seen in hub.asked if seen.startswith("GET") and "/api/" not in seen]
+    assert nothing_is_kept()
+
+
+def test_a_body_without_an_end_is_bounded(hub: StandInHub, published: Repository, small_model: ModelFolder) -> None:
+    """Neither the metadata nor the content tells a size."""
+    endless = Fault("GET", body=bytes(small_model.weights.stat().st_size + 2**20), headers={"Content-Length": ""})
+    hub.storage.faults = [endless]
+    with pytest.raises(DownloadError, match="delivers more than"):
+        pull(ADDRESS)
+    assert nothing_is_kept()
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.yaml", "model.json"])
+def test_a_missing_file_is_named(hub: StandInHub, published: Repository, file: str) -> None:
+    files = dict(published.commits[published.branches["main"]])
+    del files[file]
+    published.commit(files)
+    with pytest.raises(
+        DownloadError, match=rf"lacks {file} at commit .* has 'pytorch_model.bin', but only safetensors"
+    ):
+        pull(ADDRESS)
+    assert nothing_is_kept()
+
+
+@pytest.mark.parametrize(
+    ("file", "body", "message"),
+    [
+        ("model.safetensors", b"\x80\x04cos\nsystem\n", "cannot be read safely as safetensors"),
+        ("config.yaml", b"MODEL: [", "config.yaml"),
+        ("model.json", b"[]", "model.json: it must hold an object"),
+        ("model.json", json.dumps({"name": "x", "version": "1", "categories": []}).encode(), "0 categories"),
+        ("model.json", b"", "model.json: is not JSON"),
+    ],
+)
+def test_files_that_are_no_model_are_not_kept(
+    hub: StandInHub, published: Repository, file: str, body: bytes, message: str
+) -> None:
+    commit = published.commit({**published.commits[published.branches["main"]], file: body})
+    with pytest.raises((CheckpointError, ConfigError), match=message) as caught:
+        pull(ADDRESS)
+    assert str(caught.value).startswith(f"{ADDRESS} at commit {commit}: ")
+    assert str(home()) not in str(caught.value)
+    assert nothing_is_kept()
+
+
+def test_weights_of_another_network_are_not_kept(hub: StandInHub, published: Repository) -> None:
+    other = GOLDEN.parent / "pointrend_coco80_landscape" / "config.yaml"
+    categories = [{"id": number, "name": str(number)} for number in range(80)]
+    info = json.dumps({"name": "x", "version": "1", "categories": categories}).encode()
+    files = published.commits[published.branches["main"]]
+    published.commit({**files, "config.yaml": other.read_bytes(), "model.json": info})
+    with pytest.raises(CheckpointError, match="does not fit the model's configuration"):
+        pull(ADDRESS)
+    assert nothing_is_kept()
+
+
+def test_a_kept_model_that_changed_is_refused_until_it_is_pulled_again(hub: StandInHub, published: Repository) -> None:
+    path = pull(ADDRESS).path / "config.yaml"
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(CheckpointError, match=rf"config.yaml has changed .* pointrend weights pull {ADDRESS} --force"):
+        ModelFolder.open(ADDRESS)
+    assert pull(ADDRESS, force=True).path == path.parent
+
+
+# What the Hub refuses.
+
+
+def test_no_such_repository_or_a_private_one(
+    hub: StandInHub, published: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published.private = True
+    for address in ("hf://ada/none", ADDRESS):
+        with pytest.raises(DownloadError, match=r"has no such repository, or it is private. No token is set here"):
+            pull(address)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    with pytest.raises(
+        DownloadError, match=r"has no such repository, or it is private. The token .* not have the right"
+    ):
+        pull("hf://ada/none")
+    assert pull(ADDRESS).info.name == "shapes"
+    monkeypatch.setenv("HF_TOKEN", "hf_another")
+    with pytest.raises(DownloadError, match="does not accept the token") as caught:
+        pull(ADDRESS, force=True)
+    assert "hf_another" not in str(caught.value)
+
+
+def test_the_token_goes_to_the_hub_only_and_is_not_kept(
+    hub: StandInHub, published: Repository, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(0)
+    published.private = True
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    pull(ADDRESS)
+    assert all(
+        seen.headers["authorization"] == f"Bearer {TOKEN}" for seen in hub.hub.requests if "resolve" in seen.path
+    )
+    assert hub.storage.requests
+    assert not any("authorization" in seen.headers for seen in hub.storage.requests)
+    assert TOKEN not in caplog.text
+    assert not [path for path in home().rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("where", ["GET /api/models", "HEAD .*model.json", "GET .*model.json"])
+def test_a_redirect_to_a_foreign_server_does_not_take_the_token_along(
+    hub: StandInHub, published: Repository, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    hub.hub.faults = [Fault(where, location=f"{hub.storage.url}/elsewhere")]
+    with pytest.raises(DownloadError):
+        pull(ADDRESS)
+    assert not any("authorization" in seen.headers for seen in hub.storage.requests)
+    assert nothing_is_kept()
+
+
+def test_a_netrc_does_not_replace_the_token(
+    hub: StandInHub, published: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login ada password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    published.private = True
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    assert pull(ADDRESS).info.name == "shapes"
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (Fault("GET /api/", status=429, headers={"Retry-After": "120"}), "limits how often .* in 120 seconds"),
+        (Fault("HEAD", status=429), "limits how often it is asked. Try again later"),
+        (Fault("GET .*resolve", status=429, headers={"Retry-After": "999"}), "429 .* asks to wait 999 seconds"),
+        (Fault("GET /api/", status=500), "answers 500 .* Try again later"),
+        (Fault("HEAD", status=504), "answers 504 .* Try again later"),
+        (Fault("GET .*resolve", status=503), "4 attempts: the server answers 503"),
+        (Fault("GET .*resolve", status=403), "403 Forbidden. The Hub told of the file a moment ago"),
+        (Fault("GET /api/", status=403), "forbids it: .* No token is set here"),
+        (Fault("GET /api/", status=418), "answers 418"),
+        (Fault("GET /api/", body=b"<html>"), "speaks the Hub's API"),
+        (Fault("GET /api/", body=b"[1, 2]"), "speaks the Hub's API"),
+        (Fault("HEAD .*model.json", location="/ada/shapes/resolve/main/model.json"), "cannot be asked: .*redirects"),
+    ],
+)
+def test_what_the_hub_refuses_is_a_sentence(hub: StandInHub, published: Repository, fault: Fault, message: str) -> None:
+    hub.hub.faults = [fault]
+    with pytest.raises(DownloadError, match=message):
+        pull(ADDRESS)
+    assert nothing_is_kept()
+
+
+def test_no_such_revision(hub: StandInHub, published: Repository) -> None:
+    with pytest.raises(DownloadError, match=rf"{ADDRESS}@v9: the repository has no revision 'v9'"):
+        pull(f"{ADDRESS}@v9")
+
+
+def test_a_gated_repository(hub: StandInHub, published: Repository) -> None:
+    published.gated = True
+    with pytest.raises(DownloadError, match=f"is gated. Accept its terms at {hub.url}/{OWN}, .* run `hf auth login`"):
+        pull(ADDRESS)
+
+
+def test_a_wait_that_the_server_asks_for_is_kept(hub: StandInHub, published: Repository) -> None:
+    hub.hub.faults = [Fault("GET .*resolve", times=1, status=429, headers={"Retry-After": "1"})]
+    assert pull(ADDRESS).info.name == "shapes"
+
+
+# What the network does.
+
+
+def test_a_hub_that_is_down(hub: StandInHub, published: Repository) -> None:
+    hub.stop()
+    with pytest.raises(Unreachable, match=f"{ADDRESS}: {hub.url} cannot be reached: there is no connection"):
+        pull(ADDRESS)
+
+
+def test_a_hub_that_closes_the_connection(hub: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{listening.getsockname()[1]}")
+        thread = threading.Thread(target=lambda: listening.accept()[0].close())
+        thread.start()
+        with pytest.raises(Unreachable, match="the connection breaks off"):
+            pull(ADDRESS)
+        thread.join()
+
+
+def test_a_hub_without_tls_where_it_is_asked_for(hub: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", hub.url.replace("http:", "https:"))
+    with pytest.raises(Unreachable, match="does not speak TLS"):
+        pull(ADDRESS)
+
+
+def test_a_certificate_of_nobody(hub: StandInHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = hub.hub._server
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    monkeypatch.setenv("HF_ENDPOINT", hub.url.replace("http:", "https:"))
+    with pytest.raises(Unreachable, match=r"its certificate is not accepted.*self.signed"):
+        pull(ADDRESS)
+
+
+@pytest.mark.parametrize("variable", ["POINTREND_OFFLINE", "HF_HUB_OFFLINE"])
+def test_offline(hub: StandInHub, published: Repository, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "1")
+    for force in (False, True):
+        with pytest.raises(Unreachable, match=f"{ADDRESS} cannot be pulled .* {variable} forbids the network"):
+            pull(ADDRESS, force=force)
+    with pytest.raises(ConfigError, match=f"Get it with: pointrend weights pull {ADDRESS}"):
+        pointrend.load(ADDRESS)
+    assert hub.asked == []
+    monkeypatch.delenv(variable)
+    pull(ADDRESS)
+    monkeypatch.setenv(variable, "1")
+    hub.forget()
+    assert pull(ADDRESS).info.name == "shapes"
+    assert hub.asked == []
+
+
+def test_a_full_disk(hub: StandInHub, published: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(total=10, used=10, free=0))
+    with pytest.raises(DownloadError, match=r"MiB are still to come\. Free some space"):
+        pull(ADDRESS)
+    assert nothing_is_kept()
+
+
+@pytest.mark.slow
+def test_two_processes_pull_once(hub: StandInHub, published: Repository) -> None:
+    program = f"from pointrend.weights.pull import pull; print(pull({ADDRESS!r}).path)"
+    both = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    paths = {process.communicate(timeout=120)[0].strip() for process in both}
+    assert paths == {str(home() / "hub" / "ada" / "shapes" / published.branches["main"])}
+    assert sum("/object/" in seen for seen in hub.asked) == 1
+
+
+# The command line.
+
+
+def test_the_command_line_lists_tells_and_removes(hub: StandInHub, published: Repository) -> None:
+    sha = published.branches["main"]
+    pulled = RUN.invoke(app, ["weights", "pull", ADDRESS])
+    assert f"{ADDRESS} is pinned to commit {sha}" in pulled.output
+    assert "shapes, 3 categories" in pulled.output
+    assert f"still at commit {sha}" in RUN.invoke(app, ["weights", "pull", ADDRESS]).output
+    listed = RUN.invoke(app, ["weights", "list"], env={"COLUMNS": "150"}).output
+    assert ADDRESS in listed
+    assert sha in listed
+    told = RUN.invoke(app, ["weights", "info", ADDRESS]).output
+    assert all(word in told for word in ("shapes 1.0", sha, f"{hub.url}/{OWN}", "square, disc, star", "MIT"))
+    removed = RUN.invoke(app, ["weights", "remove", ADDRESS])
+    assert removed.output.strip() == f"Removed {ADDRESS}@{sha} from the cache."
+    assert nothing_is_kept()
+    with pytest.raises(ConfigError, match=r"is not in .* yet"):
+        RUN.invoke(app, ["weights", "info", ADDRESS], catch_exceptions=False)
+    with pytest.raises(ConfigError, match="is not in"):
+        store.remove(HubAddress.parse(ADDRESS))
+
+
+def test_commands_pull_what_is_not_here(hub: StandInHub, published: Repository, tmp_path: Path) -> None:
+    done = RUN.invoke(app, ["archive", "--model", ADDRESS, "--destination", str(tmp_path), "--engine", "eager"])
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "pointrend.mar").stat().st_size > 100_000
+    assert not is_missing(ADDRESS)
+
+
+def test_a_batch_names_the_commit(hub: StandInHub, published: Repository) -> None:
+    """What is read from a plan by another machine, or later, is the same model."""
+    from pointrend.batch.run import settings_for
+
+    pull(ADDRESS)
+    settings = settings_for("photos", ADDRESS, "eager", {}, "jsonl", 4)
+    assert settings.model == f"{ADDRESS}@{published.branches['main']}"
+    assert settings_for("photos", "demo", "eager", {}, "jsonl", 4).model == "demo"
+
+
+def test_pins_that_cannot_be_read_are_a_sentence(hub: StandInHub, published: Repository) -> None:
+    pull(ADDRESS)
+    pins = home() / "hub" / "ada" / "shapes" / "pins.json"
+    for text in ("{", "[]", '{"": "../../../etc"}', '{"": 3}'):
+        pins.write_text(text)
+        with pytest.raises(CheckpointError, match=rf"pins.json .* Delete it, and pull {ADDRESS} again"):
+            ModelFolder.open(ADDRESS)
+    pins.unlink()
+    hub.forget()
+    assert pull(ADDRESS).info.name == "shapes"
+    assert not any("resolve" in seen for seen in hub.asked)  # the commit was still there

@@ -1,0 +1,65 @@
+"""``pointrend up`` with a model of the (stand-in) Hub: pulled and served; and served again with the Hub away."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hub_cases import OWN
+from hub_server import Repository, StandInHub
+from PIL import Image
+from ports import free_server_port
+
+from pointrend.client import Client
+
+# The archives are kept out of the checkout's store.
+PROGRAM = """
+import sys
+from pathlib import Path
+from pointrend import launcher
+launcher.STORE = Path(sys.argv.pop(1))
+from pointrend.cli import main
+main()
+"""
+
+
+def serve_once(store: Path, log: Path, *options: str) -> str:
+    """Start, ask for a prediction of each model, stop; returns what was printed."""
+    port = free_server_port()
+    command = [sys.executable, "-c", PROGRAM, str(store), "up", "--no-page", "--server-port", str(port)]
+    with log.open("w") as output:
+        process = subprocess.Popen([*command, "--engine", "eager", *options], stdout=output, stderr=output)
+    alarm = threading.Timer(200, process.kill)
+    try:
+        alarm.start()
+        while "Ctrl-C" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            threading.Event().wait(0.2)
+        client = Client(f"http://127.0.0.1:{port}", timeout=60)
+        assert client.describe()["name"] == "shapes"
+        assert client.segment(Image.new("RGB", (64, 48))).width == 64
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0, log.read_text()
+    finally:
+        alarm.cancel()
+        process.kill()
+        process.wait()
+    return " ".join(log.read_text().split())
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_a_model_of_the_hub_is_pulled_and_served(hub: StandInHub, published: Repository, tmp_path: Path) -> None:
+    sha = published.branches["main"]
+    said = serve_once(tmp_path / "store", tmp_path / "first", "--model", f"hf://{OWN}")
+    assert f"hf://{OWN} is pinned to commit {sha}" in said
+    assert "Pulled shapes to" in said
+    hub.stop()
+    assert os.environ["HF_ENDPOINT"] == hub.url  # where nobody answers now
+    said = serve_once(tmp_path / "store", tmp_path / "second", "--model", f"hf://{OWN}")
+    assert "Pulled" not in said
