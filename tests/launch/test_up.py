@@ -1,6 +1,7 @@
 """``pointrend up`` as a person runs it: a process, Ctrl-C, and nothing left behind."""
 
 import signal
+import socket
 import subprocess
 import sys
 import threading

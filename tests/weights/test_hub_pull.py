@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import os
 import socket
-import ssl
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import huggingface_hub
 import pytest
 import torch
 from hub_cases import GOLDEN, OWN, content
@@ -396,17 +397,32 @@ def test_a_hub_without_tls_where_it_is_asked_for(hub: StandInHub, monkeypatch: p
         pull(ADDRESS)
 
 
-def test_a_certificate_of_nobody(hub: StandInHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.fixture
+def certificate(hub: StandInHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """The stand-in speaks TLS now, with a certificate that nobody knows; huggingface_hub forgets what it knew."""
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    server = hub.hub._server
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    hub.hub.speak_tls(certificate, key)
     monkeypatch.setenv("HF_ENDPOINT", hub.url.replace("http:", "https:"))
+    huggingface_hub.close_session()
+    yield certificate
+    huggingface_hub.close_session()
+
+
+@pytest.mark.usefixtures("certificate")
+def test_a_certificate_of_nobody(published: Repository) -> None:
     with pytest.raises(Unreachable, match=r"its certificate is not accepted.*self.signed"):
         pull(ADDRESS)
+
+
+def test_a_certificate_of_ones_own(published: Repository, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with pytest.raises(Unreachable, match="its certificate is not accepted"):
+        pull(ADDRESS)  # while the files are fetched
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    assert pull(ADDRESS).info.name == "shapes"
 
 
 @pytest.mark.parametrize("variable", ["POINTREND_OFFLINE", "HF_HUB_OFFLINE"])
@@ -465,7 +481,26 @@ def test_the_command_line_lists_tells_and_removes(hub: StandInHub, published: Re
         store.remove(HubAddress.parse(ADDRESS))
 
 
-def test_commands_pull_what_is_not_here(hub: StandInHub, published: Repository, tmp_path: Path) -> None:
+def test_an_implicit_token_can_be_forbidden(
+    hub: StandInHub, published: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_IMPLICIT_TOKEN", True)
+    pull(ADDRESS)
+    assert not any("authorization" in seen.headers for seen in hub.hub.requests)
+
+
+def test_predict_pulls_what_is_not_here(hub: StandInHub, published: Repository, tmp_path: Path) -> None:
+    image = GOLDEN.parent / "images" / "chelsea_451x300.png"
+    options = ["--out", str(tmp_path), "--save", "coco", "--engine", "eager"]
+    done = RUN.invoke(app, ["predict", str(image), "--model", f"{ADDRESS}@main", *options])
+    assert done.exit_code == 0, done.output
+    assert "1 predicted" in done.output
+    assert is_missing(ADDRESS)
+    assert not is_missing(f"{ADDRESS}@main")
+
+
+def test_archive_pulls_what_is_not_here(hub: StandInHub, published: Repository, tmp_path: Path) -> None:
     done = RUN.invoke(app, ["archive", "--model", ADDRESS, "--destination", str(tmp_path), "--engine", "eager"])
     assert done.exit_code == 0, done.output
     assert (tmp_path / "pointrend.mar").stat().st_size > 100_000

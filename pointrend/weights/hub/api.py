@@ -43,10 +43,10 @@ def connect() -> HfApi:
 
 
 def token() -> str | None:
-    """The token that the library finds."""
-    from huggingface_hub import get_token
+    """The token that the library finds and may send; None for none."""
+    from huggingface_hub import constants, get_token
 
-    return get_token()
+    return None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
 
 
 def offline() -> str | None:
