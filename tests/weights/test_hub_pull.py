@@ -59,8 +59,7 @@ def test_three_files_and_the_card_are_kept(hub: StandInHub, published: Repositor
 
     assert {seen.split("/")[-1] for seen in hub.asked if "resolve" in seen} <= KEPT  # and nothing else
     assert not any("agent" in seen for seen in hub.asked)  # no telemetry
-    assert {path.name for path in home().iterdir()} == {"hub", "downloads"}
-    assert list((home() / "downloads").iterdir()) == []
+    assert {path.name for path in home().rglob("*") if path.is_file()} == KEPT | {"pins.json", ".shapes.lock"}
     source = json.loads((folder.path / cache.MANIFEST).read_text())["source"]
     assert source == {"hub": hub.url, "repository": OWN, "revision": None, "commit": commit}
 
@@ -270,6 +269,26 @@ def test_a_kept_model_that_changed_is_refused_until_it_is_pulled_again(hub: Stan
     with pytest.raises(CheckpointError, match=rf"config.yaml has changed .* pointrend weights pull {ADDRESS} --force"):
         ModelFolder.open(ADDRESS)
     assert pull(ADDRESS, force=True).path == path.parent
+
+
+def test_the_longest_names_fit(hub: StandInHub, small_model: ModelFolder) -> None:
+    name = f"{'o' * 96}/{'n' * 96}"
+    hub.repositories[name] = Repository()
+    hub.repositories[name].commit(content(small_model), "b" * 255)
+    assert pull(f"hf://{name}@{'b' * 255}").info.name == "shapes"
+
+
+@pytest.mark.parametrize("listing", [[{"rfilename": 3}], [{"rfilename": "../../x.bin"}], [{}], 3, [3], None])
+def test_the_hubs_listing_decides_nothing(hub: StandInHub, published: Repository, listing: Any) -> None:
+    """Only the three files and the card are asked for, whatever the repository says it has."""
+    sha = published.branches["main"]
+    body = json.dumps({"id": OWN, "sha": sha, "siblings": listing}).encode()
+    hub.hub.faults = [Fault("GET /api/models", body=body)]
+    del published.commits[sha]["model.json"]
+    with pytest.raises(DownloadError, match=r"lacks model\.json|cannot be used"):
+        pull(ADDRESS)
+    assert {seen.split("/")[-1] for seen in hub.asked if "resolve" in seen} <= KEPT
+    assert {path.name for path in home().rglob("*") if path.is_file()} <= {".shapes.lock"}
 
 
 # What the Hub refuses.

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
+from pointrend import __version__
 from pointrend.errors import ConfigError, DownloadError, PointRendError, Unreachable
 from pointrend.weights import cache
 from pointrend.weights.hub.address import HubAddress
@@ -39,7 +40,7 @@ def connect() -> HfApi:
             "A model of the Hugging Face Hub needs huggingface_hub: pip install 'pointrend-serve[hub]'"
         ) from error
     constants.HF_HUB_DISABLE_TELEMETRY = True  # its variable is read only once, by whoever imports the library first
-    return HfApi(endpoint=_endpoint(), library_name="pointrend-serve")
+    return HfApi(endpoint=_endpoint(), library_name="pointrend-serve", library_version=__version__)
 
 
 def token() -> str | None:

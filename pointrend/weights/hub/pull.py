@@ -7,6 +7,7 @@ fetched, no pickle is read, and nothing of it is run.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 MOST_BYTES = {WEIGHTS: 4 * 2**30, CONFIG: 2**20, INFO: 2**20, CARD: 2**20}
 CARDS = (CARD, "README.md")  # by either name; the first that is there
 OTHER_WEIGHTS = (".bin", ".pkl", ".pickle", ".pth", ".pt", ".ckpt", ".h5", ".onnx", ".msgpack", ".npz")
+PARTS = ".parts"  # in a repository's folder: what was received so far
 ADVICE = "The Hub told of the file a moment ago: run it again."
 
 
@@ -135,7 +137,7 @@ def _look(hub: HfApi, address: HubAddress, commit: str, name: str, kept_as: str)
 
 def _instead(info: ModelInfo) -> str:
     """What a model repository needs, and what this one has in its place."""
-    names = [file.rfilename for file in info.siblings or ()]
+    names = [str(file.rfilename) for file in info.siblings or ()]
     others = sorted(name for name in names if name.lower().endswith(OTHER_WEIGHTS))
     needs = f"A model needs {WEIGHTS}, {CONFIG} and {INFO}, at the top."
     if not others:
@@ -155,12 +157,13 @@ def _fetch(address: HubAddress, endpoint: str, commit: str, files: Sequence[_Rem
     token = api.token()
     total, before = sum(file.size or 0 for file in files) or None, 0
     fetched: dict[str, Path] = {}
+    parts = store.repository_folder(address) / PARTS
 
     def tell(here: int, _total: int | None) -> None:
         progress(before + here, total)
 
     for file in files:
-        destination = cache.home() / "downloads" / f"{address.owner}--{address.name}-{commit}-{file.name}"
+        destination = parts / f"{commit}-{file.name}"
         download(
             file.url,
             destination,
@@ -182,3 +185,4 @@ def _fetch(address: HubAddress, endpoint: str, commit: str, files: Sequence[_Rem
             raise type(error)(f"{address} at commit {commit}: {message}") from error
         source = {"hub": endpoint, "repository": address.repository, "revision": address.revision, "commit": commit}
         cache.write_manifest(made, source)
+    shutil.rmtree(parts)  # of other commits too: downloads that were given up
