@@ -26,7 +26,7 @@ from pointrend.errors import CheckpointError, ConfigError, DownloadError, Unreac
 from pointrend.weights import cache
 from pointrend.weights.checkpoint import read_checkpoint
 from pointrend.weights.folder import ModelFolder
-from pointrend.weights.hub import store
+from pointrend.weights.hub import api, store
 from pointrend.weights.hub.address import HubAddress
 from pointrend.weights.hub.pull import MOST_BYTES
 from pointrend.weights.pull import is_missing, pull
@@ -408,6 +408,14 @@ def test_a_hub_that_closes_the_connection(hub: StandInHub, monkeypatch: pytest.M
         with pytest.raises(Unreachable, match="the connection breaks off"):
             pull(ADDRESS)
         thread.join()
+
+
+def test_a_hub_that_is_silent(hub: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "SECONDS", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{listening.getsockname()[1]}")
+        with pytest.raises(Unreachable, match="cannot be reached: it is silent"):
+            pull(ADDRESS)
 
 
 def test_a_hub_without_tls_where_it_is_asked_for(hub: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:

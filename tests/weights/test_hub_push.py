@@ -25,6 +25,8 @@ from pointrend.weights.pull import pull
 
 ADDRESS = HubAddress.parse(f"hf://{OWN}")
 RUN = CliRunner()
+# huggingface_hub's own use of httpx2, where it sends a file
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
 
 
 @pytest.fixture
