@@ -28,7 +28,7 @@ Engine = Annotated[
 Model = Annotated[
     str,
     typer.Option(
-        help="demo, a published model (`pointrend weights list`), hf://OWNER/NAME[@REVISION], or a model's folder. "
+        help="demo, a published model (`pointrend weights list`), hf://OWNER/NAME\\[@REVISION], or a model's folder. "
         "What is not here yet is pulled."
     ),
 ]
@@ -64,7 +64,8 @@ def archive(
     name: Annotated[str, typer.Option(help="Under which it is served.")] = "pointrend",
     engine: Engine = "auto",
     calibrate: Annotated[
-        Path | None, typer.Option(help="A folder of photos that openvino-int8 is calibrated with. [default: examples]")
+        Path | None,
+        typer.Option(help="A folder of photos that openvino-int8 is calibrated with. \\[default: examples]"),
     ] = None,
 ) -> None:
     """Build a self-contained TorchServe archive of a model."""
@@ -85,7 +86,7 @@ def evaluate(
         typer.Option(
             help="demo, a published model, hf://OWNER/NAME, or a model's folder. Repeat it for cross-validation: the "
             "models that were trained with --fold 1/N to N/N, in this order, each judge the photos that they did not "
-            "learn from. [default: demo]"
+            "learn from. \\[default: demo]"
         ),
     ] = None,
     split: Annotated[str, typer.Option(help="Which part of the data.")] = "val",
@@ -249,7 +250,9 @@ def bench(
     side: Annotated[list[int] | None, typer.Option(min=32, max=4096, help="Photos' shorter edge.")] = None,
     instances: Annotated[list[int] | None, typer.Option(min=1, max=1000, help="Masks that are drawn.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Of each.")] = 5,
-    threads: Annotated[int | None, typer.Option(min=1, help="Of each engine. [default: this machine's cores]")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Of each engine. \\[default: this machine's cores]")
+    ] = None,
     markdown: Annotated[
         Path | None, typer.Option(help="A file that receives the tables, and beside it a .png.")
     ] = None,

@@ -2,6 +2,8 @@ import json
 import zipfile
 from pathlib import Path
 
+import pytest
+import typer
 from typer.testing import CliRunner
 
 import pointrend
@@ -52,3 +54,21 @@ def test_archive_is_self_contained_and_carries_no_pickle(tmp_path, monkeypatch):
     assert [name for name in names if name.endswith((".pkl", ".pth", ".pyc"))] == []
     assert sum(name.endswith(".safetensors") for name in names) == 1
     assert list((tmp_path / "store").iterdir()) == [tmp_path / "store" / "pointrend.mar"]
+
+
+def commands(command, names=()):
+    """Every command below one, as the words that call it, with itself."""
+    below = getattr(command, "commands", {})
+    if not below:
+        yield names, command
+    for name, child in below.items():
+        yield from commands(child, (*names, name))
+
+
+@pytest.mark.parametrize(("names", "command"), list(commands(typer.main.get_command(app))), ids=str)
+def test_help_shows_what_is_written_in_brackets(names, command):
+    """The library takes text in square brackets for markup, and leaves out what it does not know."""
+    shown = " ".join(RUN.invoke(app, [*names, "--help"], env={"COLUMNS": "1000"}).output.split())
+    for parameter in command.params:
+        if "[" in (parameter.help or ""):
+            assert parameter.help.replace("\\[", "[") in shown

@@ -18,7 +18,7 @@ app = typer.Typer(help="Published models: what there is, getting one; and conver
 
 Name = Annotated[
     str,
-    typer.Argument(help="A published model, as `pointrend weights list` names it, or hf://OWNER/NAME[@REVISION]."),
+    typer.Argument(help="A published model, as `pointrend weights list` names it, or hf://OWNER/NAME\\[@REVISION]."),
 ]
 
 
@@ -95,8 +95,10 @@ def push(
     model: Annotated[str, typer.Argument(metavar="FOLDER", help="A model's folder, or a model's name.")],
     to: Annotated[str, typer.Argument(metavar="ADDRESS", help="hf://OWNER/NAME, made where it is missing.")],
     private: Annotated[bool, typer.Option("--private", help="Make it a private repository.")] = False,
-    revision: Annotated[str | None, typer.Option(help="A branch, made where it is missing. [default: main]")] = None,
-    message: Annotated[str | None, typer.Option(help="Of the commit. [default: the model's name and version]")] = None,
+    revision: Annotated[str | None, typer.Option(help="A branch, made where it is missing. \\[default: main]")] = None,
+    message: Annotated[
+        str | None, typer.Option(help="Of the commit. \\[default: the model's name and version]")
+    ] = None,
 ) -> None:
     """Publish a model folder on the Hugging Face Hub, as one commit: three files, and the card as README.md."""
     from pointrend.errors import ConfigError
@@ -117,7 +119,7 @@ def push(
 
 @app.command()
 def remove(
-    address: Annotated[str, typer.Argument(help="hf://OWNER/NAME[@REVISION], as `pointrend weights list` shows it.")],
+    address: Annotated[str, typer.Argument(help="hf://OWNER/NAME\\[@REVISION], as `pointrend weights list` shows it.")],
 ) -> None:
     """Remove a model of the Hugging Face Hub from the cache: the commit that the address stands for."""
     from pointrend.weights.hub import store
