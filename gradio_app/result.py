@@ -14,6 +14,7 @@ from PIL import Image
 from gradio_app.regions import regions
 from pointrend import image, render
 from pointrend.cutouts import cutouts
+from pointrend.mask_decoding import window
 from pointrend.prediction import Instance, Prediction
 from pointrend.rle import encode_crop
 from pointrend.semantics import merge, segments
@@ -132,7 +133,7 @@ class Result:
                 left, top, width, height = instance.bbox
                 inside = left <= x < left + width and top <= y < top + height
             else:
-                left, top, mask = render.window(instance.segmentation, size)
+                left, top, mask = window(instance.segmentation, size)
                 row, column = y - top, x - left
                 inside = 0 <= row < mask.shape[0] and 0 <= column < mask.shape[1] and bool(mask[row, column])
             if inside:
@@ -162,7 +163,7 @@ def _spotlight(photo: Picture, prediction: Prediction, choice: Choice) -> Pictur
         x, y, width, height = (round(value) for value in instance.bbox)
         lit[y : y + height, x : x + width] = photo[y : y + height, x : x + width]
     else:
-        x, y, mask = render.window(instance.segmentation, photo.shape[:2])
+        x, y, mask = window(instance.segmentation, photo.shape[:2])
         rows, columns = slice(y, y + mask.shape[0]), slice(x, x + mask.shape[1])
         lit[rows, columns][mask] = photo[rows, columns][mask]
     return lit
@@ -175,7 +176,7 @@ def _semantic(prediction: Prediction, visible: list[int]) -> Prediction:
     known = {instance.category_id: instance.category for instance in shown}
     categories = [Category(identity, name) for identity, name in known.items()]
     places = {category.id: place for place, category in enumerate(categories)}
-    windows = [render.window(instance.segmentation, size) for instance in shown if instance.segmentation is not None]
+    windows = [window(instance.segmentation, size) for instance in shown if instance.segmentation is not None]
     merged = merge(windows, [places[instance.category_id] for instance in shown], size)
     return replace(prediction, task="semantic", instances=(), segments=segments(merged, categories, "rle"))
 
@@ -206,7 +207,7 @@ def _scaled_instance(instance: Instance, prediction: Prediction, width: int, hei
     box = (x * across, y * down, box_width * across, box_height * down)
     if instance.segmentation is None:
         return replace(instance, bbox=box)
-    left, top, mask = render.window(instance.segmentation, (prediction.height, prediction.width))
+    left, top, mask = window(instance.segmentation, (prediction.height, prediction.width))
     if mask.size == 0:
         empty = encode_crop(np.zeros((0, 0), dtype=np.bool_), 0, 0, height, width)
         return replace(instance, bbox=box, segmentation=empty)

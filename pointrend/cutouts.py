@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pointrend.mask_decoding import window
 from pointrend.prediction import Instance, Prediction
-from pointrend.render import labels, window
+from pointrend.render import labels
 
 
 @dataclass(frozen=True, slots=True)

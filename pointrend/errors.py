@@ -9,6 +9,7 @@ PointRendError
 │   ├── InvalidOption     422  an option is unknown or out of range
 │   └── ServerError       5xx  the server failed, is overloaded or is not there
 ├── ConfigError           a model configuration that we cannot build
+├── InvalidPrediction     a prediction, as JSON has it, that is none; also a ValueError
 ├── DataError             labelled photos that we cannot read
 ├── TrainingError         a training that cannot go on
 ├── DownloadError         a published model that cannot be fetched
@@ -19,7 +20,13 @@ PointRendError
 
 from __future__ import annotations
 
+import math
+import re
 from typing import Any
+
+from pointrend.plain_text import plain
+
+_CODE = re.compile("[a-z][a-z0-9_]{0,63}")
 
 
 class PointRendError(Exception):
@@ -28,6 +35,19 @@ class PointRendError(Exception):
 
 class ConfigError(PointRendError):
     """A model configuration that cannot be read or built."""
+
+
+class InvalidPrediction(PointRendError, ValueError):
+    """A prediction, as JSON has it, that cannot be believed.
+
+    Args:
+        field: which part of it, such as ``instances[3].segmentation.counts``.
+        problem: what is wrong with it, as the rest of a sentence that begins with the field.
+    """
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field} {problem}.".replace("..", "."))
+        self.field = field
 
 
 class DataError(PointRendError):
@@ -143,19 +163,35 @@ class ServerError(RequestError):
 
 
 def from_response(status: int, tree: dict[str, Any]) -> RequestError:
-    """Rebuild the error that a server answered as ``tree`` (see :meth:`RequestError.to_dict`) with ``status``."""
-    detail = tree.get("error", {})
+    """Rebuild the error that a server answered as ``tree`` (see :meth:`RequestError.to_dict`) with ``status``.
+
+    The tree may come from anybody: what is of the wrong type in it is left out, and text is made fit to be printed.
+    """
+    found = tree.get("error")
+    detail = found if isinstance(found, dict) else {}
+    code, message, field = detail.get("code"), detail.get("message"), detail.get("field")
+    if not isinstance(code, str) or not _CODE.fullmatch(code):
+        code = None  # the class's own
     kinds: dict[int, type[RequestError]] = {
         kind.status: kind for kind in (InvalidRequest, ImageTooLarge, UnsupportedImage, InvalidOption)
     }
-    if detail.get("code") == ResponseTooLarge.code:
+    if code == ResponseTooLarge.code:
         kinds[status] = ResponseTooLarge
     kind = kinds.get(status, ServerError if status >= 500 else RequestError)
     return kind(
-        str(detail.get("message", f"The server answered with status {status}.")),
-        field=detail.get("field"),
-        limit=detail.get("limit"),
-        value=detail.get("value"),
-        code=detail.get("code"),
+        plain(message) if isinstance(message, str) and message else f"The server answered with status {status}.",
+        field=plain(field, 100) if isinstance(field, str) else None,
+        limit=_plain_detail(detail.get("limit")),
+        value=_plain_detail(detail.get("value")),
+        code=code,
         status=status,
     )
+
+
+def _plain_detail(value: Any) -> Any:
+    """A limit or a value: a number, text, or a list of them."""
+    if isinstance(value, list):
+        return [_plain_detail(each) for each in value if not isinstance(each, dict | list)]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return plain(value) if isinstance(value, str) else None if isinstance(value, dict) else value

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pointrend.errors import InvalidOption
+from pointrend.mask_decoding import window
 from pointrend.palettes import category_colour
 from pointrend.prediction import Prediction, Segmentation
-from pointrend.render import labels, window
+from pointrend.render import labels
 
 
 def label_map(prediction: Prediction) -> NDArray[np.uint16] | NDArray[np.uint8]:

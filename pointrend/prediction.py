@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from pointrend.photo import Photo
 
+MAX_PIXELS = 50_000_000
+"""Of the largest photo that a prediction is read of, unless more is asked for; the served model takes no larger one."""
+
 Segmentation = dict[str, Any] | list[list[float]]
 """A mask in COCO's words: compressed run lengths, ``{"size": [height, width], "counts": str}``, or polygons, each
 ``[x0, y0, x1, y1, ...]``, whose union it is."""
@@ -30,20 +33,13 @@ def decode_mask(segmentation: Segmentation, size: tuple[int, int] | None = None)
         (height, width) bool.
 
     Raises:
-        ValueError: polygons without a size.
+        ValueError: polygons without a size, or what is no mask; see :func:`pointrend.mask_decoding.full`.
     """
-    import numpy as np
-    from pycocotools import mask as coco_mask
+    from pointrend.mask_decoding import full
 
-    if isinstance(segmentation, dict):
-        decoded: NDArray[np.bool_] = coco_mask.decode(segmentation).astype(bool)
-        return decoded
-    if size is None:
+    if size is None and not isinstance(segmentation, dict):
         raise ValueError("Polygons do not know the photo's size: give mask(size=(height, width)).")
-    if not segmentation:
-        return np.zeros(size, dtype=np.bool_)
-    parts: NDArray[np.bool_] = coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects(segmentation, *size)))
-    return parts.astype(bool)
+    return full(segmentation, size or (0, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +96,23 @@ class Instance:
 
     @classmethod
     def from_dict(cls, tree: dict[str, Any]) -> Instance:
-        """Read what :meth:`to_dict` wrote.
+        """Read what :meth:`to_dict` wrote; what depends on the photo's size is checked by Prediction.from_dict only.
 
         Raises:
-            KeyError: a part is missing.
+            InvalidPrediction: as in :meth:`Prediction.from_dict`.
         """
+        from pointrend.prediction_checks import check_instance
+
+        check_instance(tree, "instance", None)
+        return cls._of(tree)
+
+    @classmethod
+    def _of(cls, tree: dict[str, Any]) -> Instance:
+        """Read what has been checked."""
         return cls(
             category_id=tree["category_id"],
             category=tree["category"],
-            score=tree["score"],
+            score=tree["score"] + 0.0,  # a float, and 0 where it is -0
             bbox=tuple(tree["bbox"]),
             area=tree.get("area"),
             segmentation=tree.get("segmentation"),
@@ -145,11 +149,19 @@ class Segment:
 
     @classmethod
     def from_dict(cls, tree: dict[str, Any]) -> Segment:
-        """Read what :meth:`to_dict` wrote.
+        """Read what :meth:`to_dict` wrote; checked as :meth:`Instance.from_dict` is.
 
         Raises:
-            KeyError: a part is missing.
+            InvalidPrediction: as in :meth:`Prediction.from_dict`.
         """
+        from pointrend.prediction_checks import check_segment
+
+        check_segment(tree, "segment", None)
+        return cls._of(tree)
+
+    @classmethod
+    def _of(cls, tree: dict[str, Any]) -> Segment:
+        """Read what has been checked."""
         return cls(tree["category_id"], tree["category"], tree["area"], tree.get("segmentation"))
 
 
@@ -220,19 +232,26 @@ class Prediction:
         }
 
     @classmethod
-    def from_dict(cls, tree: dict[str, Any]) -> Prediction:
-        """Read what :meth:`to_dict` wrote.
+    def from_dict(cls, tree: Any, *, max_pixels: int = MAX_PIXELS) -> Prediction:
+        """Read what :meth:`to_dict` wrote, from anybody: every method of what is read works.
+
+        Args:
+            tree: what JSON gave; it is checked as :mod:`pointrend.prediction_checks` says, and unknown keys are left.
+            max_pixels: the largest photo that is accepted.
 
         Raises:
-            KeyError: a part is missing.
+            InvalidPrediction: a part is missing, of the wrong type, out of range or too large; it names the field.
         """
+        from pointrend.prediction_checks import check_prediction
+
+        check_prediction(tree, max_pixels)
         semantic = tree["task"] == "semantic"
         return cls(
             width=tree["image"]["width"],
             height=tree["image"]["height"],
-            instances=() if semantic else tuple(map(Instance.from_dict, tree["instances"])),
+            instances=() if semantic else tuple(map(Instance._of, tree["instances"])),
             model=tree["model"],
             timing_ms=tree["timing_ms"],
             task=tree["task"],
-            segments=tuple(map(Segment.from_dict, tree["segments"])) if semantic else (),
+            segments=tuple(map(Segment._of, tree["segments"])) if semantic else (),
         )

@@ -13,14 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
-from pycocotools import mask as coco_mask
 
+from pointrend.mask_decoding import Window, window
 from pointrend.palettes import Colour, category_colour, colour
-from pointrend.prediction import Instance, Prediction, Segment, Segmentation
-from pointrend.rle import decode_crop
+from pointrend.prediction import Instance, Prediction, Segment
 
 Box = tuple[float, float, float, float]
-Window = tuple[int, int, NDArray[np.bool_]]
 
 
 def labels(prediction: Prediction) -> list[str]:
@@ -79,21 +77,6 @@ def encode_png(array: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(array).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
-
-
-def window(segmentation: Segmentation, size: tuple[int, int]) -> Window:
-    """The part of the photo that holds a mask: its left, its top and the (h, w) bool mask there.
-
-    Args:
-        segmentation: run lengths or polygons.
-        size: the photo's (height, width), which polygons do not know.
-    """
-    if isinstance(segmentation, dict):
-        return decode_crop(segmentation)
-    if not segmentation:
-        return 0, 0, np.zeros((0, 0), dtype=np.bool_)
-    merged = coco_mask.merge(coco_mask.frPyObjects(segmentation, *size))
-    return decode_crop({"size": size, "counts": merged["counts"]})
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,18 @@ Shapes: h, w of a mask's window in pixels, N runs.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
+
+Places = NDArray[np.int64]
+
+MAX_PIXELS = 2**32 - 1  # pycocotools counts runs in 32 bits
+MAX_DECODED_PIXELS = 2**29  # of a mask's own window: 1.6 GB while it is decoded
+_MAX_GROUPS = 7  # of five bits: a difference of two 32-bit numbers and its sign
 
 
 def encode_crop(crop: NDArray[np.bool_], x: int, y: int, height: int, width: int) -> dict[str, Any]:
@@ -63,14 +70,62 @@ def decode_crop(segmentation: dict[str, Any]) -> tuple[int, int, NDArray[np.bool
         x, y and the (h, w) bool mask of the smallest window that holds it; no pixels for an empty mask.
 
     Raises:
-        ValueError: the runs do not fill the photo.
+        ValueError: as in :func:`runs` and :func:`crop_of_runs`.
     """
-    height, width = segmentation["size"]
-    bounds = np.cumsum(_counts(segmentation["counts"]))
-    if bounds.size == 0 or bounds[-1] != height * width:
+    starts, ends = runs(segmentation)
+    return crop_of_runs(starts, ends, segmentation["size"][0])
+
+
+def runs(segmentation: Mapping[str, Any]) -> tuple[Places, Places]:
+    """Where the filled runs of a mask start and end.
+
+    Args:
+        segmentation: ``{"size": [height, width], "counts": str}``; may come from anybody.
+
+    Returns:
+        starts and ends (N,), ascending, as places x * height + y; no run is empty.
+
+    Raises:
+        ValueError: it is no compressed run lengths, or the runs do not fill the photo.
+    """
+    height, width = checked_size(segmentation.get("size"))
+    lengths = _counts(segmentation.get("counts"))
+    if (lengths < 0).any() or (lengths > height * width).any():
+        raise ValueError(f"The runs of a mask are from 0 to {height * width} pixels long.")
+    bounds = np.cumsum(lengths)
+    if bounds[-1] != height * width:
         raise ValueError(f"The runs of a mask do not fill its photo of {width}x{height} pixels.")
     starts, ends = bounds[0 : bounds.size - 1 : 2], bounds[1::2]
-    starts, ends = starts[ends > starts], ends[ends > starts]
+    return starts[ends > starts], ends[ends > starts]
+
+
+def checked_size(size: Any) -> tuple[int, int]:
+    """A mask's height and width.
+
+    Raises:
+        ValueError: they are no two whole numbers from 0, or are more pixels than 32-bit run lengths count.
+    """
+    if not isinstance(size, list | tuple) or len(size) != 2 or any(type(side) is not int or side < 0 for side in size):
+        raise ValueError(f"A mask's size is [height, width] in whole pixels, not {size!r:.100}.")
+    height, width = size
+    if height * width > MAX_PIXELS:
+        raise ValueError(f"A mask has at most {MAX_PIXELS} pixels, not {height} x {width}.")
+    return height, width
+
+
+def crop_of_runs(starts: Places, ends: Places, height: int) -> tuple[int, int, NDArray[np.bool_]]:
+    """Fill the runs in the part of the photo that holds them.
+
+    Args:
+        starts, ends: (N,) as :func:`runs` gives them.
+        height: the photo's, in pixels.
+
+    Returns:
+        as :func:`decode_crop`.
+
+    Raises:
+        ValueError: that part has more than :data:`MAX_DECODED_PIXELS`.
+    """
     if starts.size == 0:
         return 0, 0, np.zeros((0, 0), dtype=np.bool_)
     left, right = int(starts[0] // height), int((ends[-1] - 1) // height) + 1
@@ -79,6 +134,8 @@ def decode_crop(segmentation: dict[str, Any]) -> tuple[int, int, NDArray[np.bool
     else:
         top, bottom = int((starts % height).min()), int(((ends - 1) % height).max()) + 1
     rows, columns = bottom - top, right - left
+    if rows * columns > MAX_DECODED_PIXELS:
+        raise ValueError(f"A mask of {columns}x{rows} pixels is too large: at most {MAX_DECODED_PIXELS} are decoded.")
     # +1 where a run starts and -1 where it ends, summed up along the window's columns.
     steps = np.zeros(rows * columns + 1, dtype=np.int8)
     steps[(starts // height - left) * rows + starts % height - top] += 1
@@ -88,18 +145,24 @@ def decode_crop(segmentation: dict[str, Any]) -> tuple[int, int, NDArray[np.bool
     return left, top, filled.reshape(columns, rows).T
 
 
-def _counts(text: str | bytes) -> NDArray[np.int64]:
-    """The run lengths (N,) that pycocotools' compressed text stands for.
+def _counts(text: Any) -> Places:
+    """The run lengths (N,), one at least, that pycocotools' compressed text stands for.
 
     A number is written in groups of five bits, the lowest first, each as a character from '0' on; 0x20 says that more
     follow and 0x10 of the last one is the sign. From the fourth number on it is the difference to the one two before.
     """
-    data = text.encode("ascii") if isinstance(text, str) else text
+    if not isinstance(text, str | bytes):
+        raise ValueError(f"The runs of a mask are compressed text, not {text!r:.100}.")
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     codes = np.frombuffer(data, dtype=np.uint8).astype(np.int64) - 48
+    if ((codes < 0) | (codes > 0x3F)).any():
+        raise ValueError("The runs of a mask hold a character that no compressed number has.")
     last = np.flatnonzero((codes & 0x20) == 0)
     if codes.size == 0 or last.size == 0 or last[-1] != codes.size - 1:
         raise ValueError("The runs of a mask end in the middle of a number.")
     first = np.concatenate(([0], last[:-1] + 1))
+    if (last - first).max() >= _MAX_GROUPS:
+        raise ValueError(f"The runs of a mask hold a number of more than {_MAX_GROUPS} characters.")
     places = np.arange(codes.size) - np.repeat(first, last - first + 1)
     numbers = np.add.reduceat((codes & 0x1F) << (5 * places), first)
     negative = (codes[last] & 0x10) != 0

@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from pointrend.mask_decoding import window
 from pointrend.palettes import colour
 from pointrend.polygons import polygons
 from pointrend.prediction import Instance, Prediction, Segment
-from pointrend.render import encode_png, labels, overlay, window
+from pointrend.render import encode_png, labels, overlay
 
 
 def rle(mask: np.ndarray) -> dict:

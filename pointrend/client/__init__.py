@@ -11,10 +11,14 @@ errors are the same. Every failure of a request is one of :mod:`pointrend.errors
 :mod:`pointrend.client.answers` says which. A server that asks for tokens is given ``token=``, or that of its key file:
 ``key_file=``, the environment's ``POINTREND_KEY_FILE``, or, for a server that the launcher started on this machine,
 the one that is found there; a key file's token is renewed before it expires.
+
+Whatever answers, a call ends in a result that is sound or in one of those errors, within ``timeout`` and within
+``limits=ResponseLimits(max_bytes=..., max_pixels=...)``.
 """
 
 from pointrend.client.asynchronous import AsyncClient
 from pointrend.client.blocking import Client
+from pointrend.client.limits import ResponseLimits
 from pointrend.client.retries import Retries
 
-__all__ = ["AsyncClient", "Client", "Retries"]
+__all__ = ["AsyncClient", "Client", "ResponseLimits", "Retries"]

@@ -16,24 +16,44 @@ no answer in time                             DEADLINE_EXCEEDED           Server
 no connection                                 UNAVAILABLE                 ServerError     503     server_down
 an answer that makes no sense                 the same                    ServerError     502     bad_response
 ============================================  ==========================  ==============  ======  =================
+
+No answer is believed. These make no sense, and end in the last row's error:
+
+- a body of more than ``max_bytes`` (40 MiB unless :class:`~pointrend.client.limits.ResponseLimits` says more), or a
+  compressed one;
+- a status that is neither 200 nor an error; a redirect, which is not followed;
+- JSON that is nested too deep, has a key twice, or NaN; a prediction that :mod:`pointrend.prediction_checks` refuses,
+  is of another task than was asked for, or has more instances; a description whose parts are of the wrong type;
+- a picture that is damaged, cut short, or of more than ``max_pixels`` (50 million); a label map that is not grey;
+- a zip of more than 101 members, or of more than ``max_bytes`` once unpacked; one whose members are encrypted, lie over
+  each other, have names with folders, or are no PNG files.
+
+An answer that is not there as a whole after ``timeout`` seconds is given up. What an error says is cleaned of control
+characters, and shortened.
 """
 
 from __future__ import annotations
 
-import io
-import json
-import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from pointrend.client.bodies import read_json, read_png, unzip_pngs
+from pointrend.client.descriptions import checked_description
+from pointrend.client.limits import ResponseLimits
 from pointrend.client.messages import Answer
 from pointrend.errors import ImageTooLarge, InvalidRequest, RequestError, ServerError, from_response
+from pointrend.options import Options
+from pointrend.plain_text import plain
 from pointrend.prediction import Prediction
 
 INVALID_TOKEN = "invalid_token"
+BAD_GATEWAY = 502
+
+_LABEL_MODES = ("I;16", "I", "L", "P")  # older Pillow opens 16-bit grey as 32-bit integers
 
 
 def server_down(where: str) -> ServerError:
@@ -48,12 +68,21 @@ def timed_out(where: str, seconds: float) -> ServerError:
     )
 
 
+def unreadable(wanted: str, problem: str) -> ServerError:
+    """What answered makes no sense."""
+    return ServerError(
+        f"What answered is no PointRend server: {wanted} was expected, and {problem}.",
+        code="bad_response",
+        status=BAD_GATEWAY,
+    )
+
+
 def error_tree(body: bytes) -> dict[str, Any] | None:
     """The handler's error in a body, or None; over gRPC the body is all that tells a refusal from a result."""
     if not body.startswith(b"{"):
         return None
     try:
-        tree = json.loads(body)
+        tree = read_json(body)
     except ValueError:
         return None
     return tree if isinstance(tree.get("error"), dict) else None
@@ -66,12 +95,20 @@ def failure(answer: Answer, sent: int) -> RequestError | None:
         answer: what came back.
         sent: bytes of the photo that was sent.
     """
-    if answer.status < 400:
+    if answer.status == 200:
         return None
+    said = answer.said
+    if 300 <= answer.status < 400:
+        return unreadable(
+            "an answer",
+            f"it is a redirect to {said or 'nowhere'}, which is not followed, since a token would go with it; "
+            "give the client that address if you trust it",
+        )
+    if not 400 <= answer.status < 600:
+        return unreadable("status 200 or an error", f"the status is {answer.status}")
     tree = error_tree(answer.body)
     if tree is not None:
         return from_response(answer.status, tree)
-    said = answer.said
     if answer.status == 413:
         return ImageTooLarge(
             f"The request with a photo of {sent} bytes is larger than the server takes.",
@@ -97,54 +134,62 @@ def failure(answer: Answer, sent: int) -> RequestError | None:
     )
 
 
-def prediction(answer: Answer) -> Prediction:
+def prediction(answer: Answer, limits: ResponseLimits, asked: Options) -> Prediction:
     """Read a prediction.
+
+    Args:
+        answer: what came back.
+        limits: what is accepted.
+        asked: what was asked for; an answer of another task, or with more instances, is none.
 
     Raises:
         ServerError: what answered is no PointRend server.
     """
-    try:
-        return Prediction.from_dict(json.loads(answer.body))
-    except (ValueError, KeyError, TypeError) as error:
-        raise _unreadable("a prediction") from error
+    with _expecting("a prediction"):
+        result = Prediction.from_dict(read_json(answer.body), max_pixels=limits.max_pixels)
+        if result.task != asked.task:
+            raise ValueError(f"task is {result.task}, where {asked.task} was asked for")
+        if len(result.instances) > asked.max_detections:
+            raise ValueError(
+                f"there are {len(result.instances)} instances, where {asked.max_detections} were asked for"
+            )
+        return result
 
 
-def png(answer: Answer) -> bytes:
+def png(answer: Answer, limits: ResponseLimits) -> bytes:
     """Read a PNG file; errors as in :func:`prediction`."""
-    if not answer.body.startswith(b"\x89PNG\r\n\x1a\n"):
-        raise _unreadable("a picture")
-    return answer.body
+    with _expecting("a picture"):
+        read_png(answer.body, limits.max_pixels).close()
+        return answer.body
 
 
-def label_map(answer: Answer) -> NDArray[np.uint16]:
+def label_map(answer: Answer, limits: ResponseLimits) -> NDArray[np.uint16]:
     """Read a label map as (height, width) uint16; errors as in :func:`prediction`."""
-    with Image.open(io.BytesIO(png(answer))) as picture:
-        return np.asarray(picture).astype(np.uint16)
+    with _expecting("a label map"), read_png(answer.body, limits.max_pixels) as picture:
+        if picture.mode not in _LABEL_MODES:
+            raise ValueError(f"the picture is of mode {picture.mode}, not one of {', '.join(_LABEL_MODES)}")
+        try:
+            return np.asarray(picture).astype(np.uint16)
+        except Exception as error:
+            # Pillow answers broken bytes in one of many ways.
+            raise ValueError(f"the picture is damaged: {error}") from error
 
 
-def cutouts(answer: Answer) -> dict[str, bytes]:
+def cutouts(answer: Answer, limits: ResponseLimits) -> dict[str, bytes]:
     """Read a zip of cut-outs: the PNG files by name, best first; errors as in :func:`prediction`."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
-            return {name: archive.read(name) for name in archive.namelist() if name.endswith(".png")}
-    except zipfile.BadZipFile as error:
-        raise _unreadable("cut-outs") from error
+    with _expecting("cut-outs"):
+        return unzip_pngs(answer.body, limits.max_bytes, limits.max_pixels)
 
 
 def description(answer: Answer) -> dict[str, Any]:
     """Read what the model says of itself; errors as in :func:`prediction`."""
+    with _expecting("a description"):
+        return checked_description(read_json(answer.body))
+
+
+@contextmanager
+def _expecting(wanted: str) -> Iterator[None]:
     try:
-        tree = json.loads(answer.body)
+        yield
     except ValueError as error:
-        raise _unreadable("a description") from error
-    if not isinstance(tree, dict):
-        raise _unreadable("a description")
-    return tree
-
-
-def _unreadable(wanted: str) -> ServerError:
-    return ServerError(
-        f"What answered is no PointRend server: {wanted} was expected, and something else came.",
-        code="bad_response",
-        status=502,
-    )
+        raise unreadable(wanted, plain(str(error)).rstrip(".")) from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pointrend.client.conversation import Conversation
+from pointrend.client.limits import ResponseLimits
 from pointrend.client.many import bar, check_concurrency, length
 from pointrend.client.messages import Answer, Call, Renew, Result, Send, Talk
 from pointrend.client.retries import Retries
@@ -49,12 +50,14 @@ class AsyncClient:
         management_url: str | None = None,
         timeout: float = 60.0,
         retries: Retries | None = None,
+        limits: ResponseLimits | None = None,
     ) -> None:
         self.url = checked_url(url)
         self.timeout = timeout
         self._model = model
         self._tokens = tokens_for(self.url, token, key_file, management_url)
-        self._talks = Conversation(self._tokens, retries or Retries())
+        self._limits = limits or ResponseLimits()
+        self._talks = Conversation(self._tokens, retries or Retries(), self._limits)
         self._opened: AsyncTransport | None = None  # made by the first call, in the loop that it will live in
 
     async def segment(self, image: Photo, **options: Any) -> Prediction:
@@ -141,11 +144,11 @@ class AsyncClient:
             if is_rpc(self.url):
                 from pointrend.client.rpc import AsyncRpc
 
-                self._opened = AsyncRpc(self.url, self._model, self.timeout)
+                self._opened = AsyncRpc(self.url, self._model, self.timeout, self._limits)
             else:
                 from pointrend.client.rest import AsyncRest
 
-                self._opened = AsyncRest(self.url, self._model, self.timeout)
+                self._opened = AsyncRest(self.url, self._model, self.timeout, self._limits)
         return self._opened
 
 

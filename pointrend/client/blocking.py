@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pointrend.client.conversation import Conversation
+from pointrend.client.limits import ResponseLimits
 from pointrend.client.many import bar, in_order, length
 from pointrend.client.messages import Answer, Call, Renew, Result, Send, Talk
 from pointrend.client.retries import Retries
@@ -41,8 +42,9 @@ class Client:
         token: for servers that ask for one; where left out it is looked for on this machine.
         key_file: TorchServe's ``key_file.json``, to take the token from.
         management_url: where the key file's token is renewed; known by itself for servers that the launcher started.
-        timeout: seconds to wait for an answer, each time it is asked for.
+        timeout: seconds from sending to the whole answer, each time it is asked for.
         retries: when an overloaded server is asked again.
+        limits: how much of an answer is accepted; more is a ServerError with the code ``bad_response``.
 
     Raises:
         ValueError: the URL is none of those kinds, or the token none that a header can carry.
@@ -59,12 +61,14 @@ class Client:
         management_url: str | None = None,
         timeout: float = 60.0,
         retries: Retries | None = None,
+        limits: ResponseLimits | None = None,
     ) -> None:
         self.url = checked_url(url)
         self.timeout = timeout
         self._tokens = tokens_for(self.url, token, key_file, management_url)
-        self._talks = Conversation(self._tokens, retries or Retries())
-        self._transport = _transport(self.url, model, timeout)
+        limits = limits or ResponseLimits()
+        self._talks = Conversation(self._tokens, retries or Retries(), limits)
+        self._transport = _transport(self.url, model, timeout, limits)
 
     def segment(self, image: Photo, **options: Any) -> Prediction:
         """Find the objects of a photo.
@@ -171,15 +175,15 @@ class Client:
             return result
 
 
-def _transport(url: str, model: str, timeout: float) -> Transport:
+def _transport(url: str, model: str, timeout: float, limits: ResponseLimits) -> Transport:
     """Loads one library only: whoever speaks REST needs no grpc."""
     if is_rpc(url):
         from pointrend.client.rpc import Rpc
 
-        return Rpc(url, model, timeout)
+        return Rpc(url, model, timeout, limits)
     from pointrend.client.rest import Rest
 
-    return Rest(url, model, timeout)
+    return Rest(url, model, timeout, limits)
 
 
 def _renew(step: Renew, timeout: float) -> Answer:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pointrend.client import answers
+from pointrend.client.limits import ResponseLimits
 from pointrend.client.messages import Answer, Call, Send, Talk, Wait
 from pointrend.client.retries import Retries
 from pointrend.client.tokens import Tokens
@@ -34,15 +35,17 @@ class Conversation:
     Attributes:
         tokens: where the token comes from.
         retries: when an overloaded server is asked again.
+        limits: how much of an answer is accepted.
     """
 
     tokens: Tokens
     retries: Retries
+    limits: ResponseLimits = ResponseLimits()
 
     def segment(self, photo: Photo, options: Mapping[str, Any]) -> Talk[Prediction]:
         """Find the objects of a photo."""
         answer = yield from self._about(photo, options, "json")
-        return answers.prediction(answer).on(photo)
+        return answers.prediction(answer, self.limits, Options.parse(options)).on(photo)
 
     def segment_or_error(self, photo: Photo, options: Mapping[str, Any]) -> Talk[Prediction | RequestError]:
         """As :meth:`segment`, with the error returned; keeps no photo but by its path."""
@@ -56,15 +59,15 @@ class Conversation:
 
     def render(self, photo: Photo, options: Mapping[str, Any]) -> Talk[bytes]:
         """The photo with what was found drawn on it, as a PNG file."""
-        return answers.png((yield from self._about(photo, options, "png")))
+        return answers.png((yield from self._about(photo, options, "png")), self.limits)
 
     def cutouts(self, photo: Photo, options: Mapping[str, Any]) -> Talk[dict[str, bytes]]:
         """Every object cut out, as PNG files by name."""
-        return answers.cutouts((yield from self._about(photo, options, "cutouts")))
+        return answers.cutouts((yield from self._about(photo, options, "cutouts")), self.limits)
 
     def label_map(self, photo: Photo, options: Mapping[str, Any]) -> Talk[NDArray[np.uint16]]:
         """Which object each pixel belongs to, by number."""
-        return answers.label_map((yield from self._about(photo, options, "label_map")))
+        return answers.label_map((yield from self._about(photo, options, "label_map")), self.limits)
 
     def describe(self) -> Talk[dict[str, Any]]:
         """What the model says of itself."""

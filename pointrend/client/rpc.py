@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from pointrend.client.answers import error_tree, server_down, timed_out
+from pointrend.client.answers import BAD_GATEWAY, error_tree, server_down, timed_out, unreadable
+from pointrend.client.limits import ResponseLimits
 from pointrend.client.messages import Answer, Call
+from pointrend.plain_text import plain
 
 try:
     import grpc
@@ -21,8 +23,7 @@ except ImportError as error:
     ) from error
 
 DEFAULT_PORT = 7070
-# How large a message may be is the server's to say.
-_OPTIONS = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
+_ENVELOPE_BYTES = 64  # of a message around its body
 
 
 class Rpc:
@@ -32,24 +33,25 @@ class Rpc:
         url: ``grpc://host:port``, or ``grpcs://`` for one behind TLS.
         model: the name under which it serves the model.
         timeout: seconds from sending to the whole answer.
+        limits: how much of an answer is read.
     """
 
-    def __init__(self, url: str, model: str, timeout: float) -> None:
-        self._url, self._model, self._timeout = url, model, timeout
-        self._channel = _channel(grpc, url)
+    def __init__(self, url: str, model: str, timeout: float, limits: ResponseLimits) -> None:
+        self._url, self._model, self._timeout, self._limits = url, model, timeout, limits
+        self._channel = _channel(grpc, url, limits)
         self._stub = InferenceStub(self._channel)
 
     def send(self, call: Call, token: str | None) -> Answer:
         """Send a call.
 
         Raises:
-            ServerError: no connection, or no answer in time.
+            ServerError: no connection, no answer in time, or one that is too large.
         """
         request, metadata = _request(call, self._model), _metadata(token)
         try:
             return _answer(self._stub.Predictions(request, timeout=self._timeout, metadata=metadata).prediction)
         except grpc.RpcError as error:
-            return _refusal(error, self._url, self._timeout)
+            return _refusal(error, self._url, self._timeout, self._limits)
 
     def close(self) -> None:
         """Close the connection."""
@@ -59,9 +61,9 @@ class Rpc:
 class AsyncRpc:
     """As :class:`Rpc`, awaited; to be made while the event loop runs that it will be used in."""
 
-    def __init__(self, url: str, model: str, timeout: float) -> None:
-        self._url, self._model, self._timeout = url, model, timeout
-        self._channel = _channel(grpc.aio, url)
+    def __init__(self, url: str, model: str, timeout: float, limits: ResponseLimits) -> None:
+        self._url, self._model, self._timeout, self._limits = url, model, timeout, limits
+        self._channel = _channel(grpc.aio, url, limits)
         self._stub = InferenceStub(self._channel)
 
     async def send(self, call: Call, token: str | None) -> Answer:
@@ -70,7 +72,7 @@ class AsyncRpc:
         try:
             reply = await self._stub.Predictions(request, timeout=self._timeout, metadata=metadata)
         except grpc.RpcError as error:
-            return _refusal(error, self._url, self._timeout)
+            return _refusal(error, self._url, self._timeout, self._limits)
         return _answer(reply.prediction)
 
     async def close(self) -> None:
@@ -78,13 +80,20 @@ class AsyncRpc:
         await self._channel.close()
 
 
-def _channel(library: Any, url: str) -> Any:
+def _channel(library: Any, url: str, limits: ResponseLimits) -> Any:
     """A channel of ``grpc`` or ``grpc.aio``."""
     parts = urlsplit(url)
     target = f"{parts.hostname}:{parts.port or DEFAULT_PORT}"
+    options = (
+        ("grpc.max_send_message_length", -1),  # how large a request may be is the server's to say
+        ("grpc.max_receive_message_length", limits.max_bytes + _ENVELOPE_BYTES),
+        # A compressed message is bounded only after it is unpacked: none is.
+        ("grpc.compression_enabled_algorithms_bitset", 1),
+        ("grpc.per_message_decompression", 0),
+    )
     if parts.scheme == "grpcs":
-        return library.secure_channel(target, grpc.ssl_channel_credentials(), options=_OPTIONS)
-    return library.insecure_channel(target, options=_OPTIONS)
+        return library.secure_channel(target, grpc.ssl_channel_credentials(), options=options)
+    return library.insecure_channel(target, options=options)
 
 
 def _request(call: Call, model: str) -> Any:
@@ -100,12 +109,15 @@ def _metadata(token: str | None) -> tuple[tuple[str, str], ...]:
 
 def _answer(body: bytes) -> Answer:
     tree = error_tree(body)
-    return Answer(200 if tree is None else int(tree["error"].get("status", 500)), body)
+    if tree is None:
+        return Answer(200, body)
+    status = tree["error"].get("status", 500)
+    return Answer(status if type(status) is int and 400 <= status < 600 else BAD_GATEWAY, body)
 
 
-def _refusal(error: Any, url: str, timeout: float) -> Answer:
+def _refusal(error: Any, url: str, timeout: float, limits: ResponseLimits) -> Answer:
     """What REST would have answered; TorchServe puts the name of its exception into the details."""
-    code, said = error.code(), str(error.details() or "")
+    code, said = error.code(), plain(str(error.details() or ""))
     if code == grpc.StatusCode.DEADLINE_EXCEEDED:
         raise timed_out(url, timeout) from error
     if code == grpc.StatusCode.UNAVAILABLE:
@@ -114,11 +126,15 @@ def _refusal(error: Any, url: str, timeout: float) -> Answer:
         return Answer(400, said=said)
     if "Worker died" in said:  # told as RESOURCE_EXHAUSTED
         return Answer(500, said=said)
+    if (
+        code == grpc.StatusCode.RESOURCE_EXHAUSTED and "Received message larger" in said
+    ):  # grpc's own words, on our side
+        raise unreadable("an answer of bounded size", f"it has more than max_bytes={limits.max_bytes}") from error
     # TorchServe cancels a message that is too large; newer servers and proxies say RESOURCE_EXHAUSTED.
     if code in (grpc.StatusCode.CANCELLED, grpc.StatusCode.RESOURCE_EXHAUSTED):
         return Answer(413, said=said)
     if "ModelNotFoundException" in said or "ModelVersionNotFoundException" in said:
-        return Answer(404, said=said.splitlines()[0])
+        return Answer(404, said=said)
     if "ServiceUnavailableException" in said or "has no worker to serve" in said:
         return Answer(503, said=said)
     return Answer(500, said=said or code.name)

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import tempfile
 import threading
 import time
@@ -30,6 +31,7 @@ from pointrend.errors import InvalidRequest
 KEY_FILE_VARIABLE = "POINTREND_KEY_FILE"
 KEY_FILE = "key_file.json"
 RENEW_SECONDS_BEFORE = 30.0
+MAX_FILE_BYTES = 2**20
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # How far the management port is from the one that predictions are asked at, in TorchServe's own defaults.
@@ -55,7 +57,7 @@ class FixedToken:
     """
 
     def __init__(self, token: str | None) -> None:
-        if token and not (token.isascii() and token.isprintable()):
+        if token and not _fits_header(token):
             raise ValueError("A token is of printable ASCII characters.")
         self._token = token or None
 
@@ -175,7 +177,7 @@ def find_key_file(url: str) -> Path | None:
     found = []
     for path in Path(tempfile.gettempdir()).glob(f"pointrend-*/{KEY_FILE}"):
         settings = _settings(path.parent / "config.properties")
-        inference_port = str(urlsplit(settings.get("inference_address", "")).port)
+        inference_port = _port(settings.get("inference_address", ""))
         if port in (inference_port, settings.get("grpc_inference_port")):
             with contextlib.suppress(OSError):  # a server that stops takes its folder along
                 state = path.stat()
@@ -186,8 +188,8 @@ def find_key_file(url: str) -> Path | None:
 
 def _settings(path: Path) -> dict[str, str]:
     try:
-        lines = path.read_text().splitlines()
-    except OSError:
+        lines = _text(path).splitlines()
+    except (OSError, ValueError):
         return {}
     pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
     return {key.strip(): value.strip() for key, value in pairs}
@@ -196,8 +198,37 @@ def _settings(path: Path) -> dict[str, str]:
 def _read(path: Path) -> _Keys | None:
     """The keys, or None where there are none to read: TorchServe may be writing the file at this moment."""
     try:
-        tree = json.loads(path.read_text())
+        tree = json.loads(_text(path))
         expires = datetime.fromisoformat(tree["inference"]["expiration time"]).timestamp()
-        return _Keys(tree["inference"]["key"], expires, tree["API"]["key"])
-    except (OSError, ValueError, KeyError, TypeError):
+        keys = _Keys(tree["inference"]["key"], expires, tree["API"]["key"])
+        return keys if _fits_header(keys.inference) and _fits_header(keys.api) else None
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
+
+
+def _text(path: Path) -> str:
+    """A small file's text; others may write to the folder for temporary files, and a FIFO there would never end.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no regular file, is larger than :data:`MAX_FILE_BYTES`, or no UTF-8.
+    """
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise ValueError(f"{path} is no regular file.")
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise ValueError(f"{path} has more than {MAX_FILE_BYTES} bytes.")
+    return data.decode()
+
+
+def _fits_header(token: object) -> bool:
+    return isinstance(token, str) and token.isascii() and token.isprintable()
+
+
+def _port(url: str) -> str:
+    """The port that a URL names, or nothing where it names none or is no URL."""
+    try:
+        return str(urlsplit(url).port or "")
+    except ValueError:
+        return ""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from pointrend.mask_decoding import window
 from pointrend.polygons import polygons
 from pointrend.prediction import Instance, Prediction
-from pointrend.render import window
 from pointrend.rle import encode_crop
 
 Size = tuple[int, int]  # height, width in pixels
