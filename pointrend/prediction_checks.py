@@ -143,7 +143,7 @@ def check_segmentation(tree: Any, path: str, size: Size | None) -> None:
         raise InvalidPrediction(path, f"must be run lengths, polygons or null, not {brief(tree)}")
 
 
-def check_object(tree: Any, path: str) -> dict[Any, Any]:
+def check_object(tree: Any, path: str) -> dict[str, Any]:
     """A JSON object.
 
     Raises:
@@ -211,11 +211,11 @@ def _entries(tree: Mapping[str, Any], name: str) -> Sequence[tuple[str, Any]]:
     return [(f"{name}.{check_text(key, name)}", value) for key, value in entries.items()]
 
 
-def _check_category(tree: Any, path: str) -> dict[Any, Any]:
-    tree = check_object(tree, path)
-    check_whole(_get(tree, "category_id", f"{path}."), f"{path}.category_id")
-    check_text(_get(tree, "category", f"{path}."), f"{path}.category")
-    return tree
+def _check_category(tree: Any, path: str) -> dict[str, Any]:
+    found = check_object(tree, path)
+    check_whole(_get(found, "category_id", f"{path}."), f"{path}.category_id")
+    check_text(_get(found, "category", f"{path}."), f"{path}.category")
+    return found
 
 
 def _check_area(value: Any, path: str, size: Size | None) -> None:

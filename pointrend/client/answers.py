@@ -148,11 +148,9 @@ def prediction(answer: Answer, limits: ResponseLimits, asked: Options) -> Predic
     with _expecting("a prediction"):
         result = Prediction.from_dict(read_json(answer.body), max_pixels=limits.max_pixels)
         if result.task != asked.task:
-            raise ValueError(f"task is {result.task}, where {asked.task} was asked for")
+            raise ValueError(f"its task is {result.task}, where {asked.task} was asked for")
         if len(result.instances) > asked.max_detections:
-            raise ValueError(
-                f"there are {len(result.instances)} instances, where {asked.max_detections} were asked for"
-            )
+            raise ValueError(f"it has {len(result.instances)} instances, where {asked.max_detections} were asked for")
         return result
 
 

@@ -71,7 +71,7 @@ def unzip_pngs(data: bytes, max_bytes: int, max_pixels: int) -> dict[str, bytes]
     except ValueError:
         raise
     except Exception as error:
-        # zipfile answers broken bytes with BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError and more.
+        # zipfile answers broken bytes with BadZipFile, zlib.error, struct.error, EOFError and more.
         raise ValueError(f"the zip is damaged: {error}") from error
     for name, file in files.items():
         try:

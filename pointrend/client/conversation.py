@@ -7,7 +7,7 @@ it performs them. So the blocking and the asynchronous client, over REST and ove
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ class Conversation:
 
     tokens: Tokens
     retries: Retries
-    limits: ResponseLimits = ResponseLimits()
+    limits: ResponseLimits = field(default_factory=ResponseLimits)
 
     def segment(self, photo: Photo, options: Mapping[str, Any]) -> Talk[Prediction]:
         """Find the objects of a photo."""

@@ -18,28 +18,28 @@ def checked_description(tree: Any) -> dict[str, Any]:
     Raises:
         ValueError: a part is not; it names the part.
     """
-    tree = check_object(tree, "the description")
-    _check_numbers(tree)
+    about = check_object(tree, "the description")
+    _check_numbers(about)
     for key in ("name", "version", "engine"):
-        if key in tree:
-            check_text(tree[key], key)
+        if key in about:
+            check_text(about[key], key)
     for key in ("description", "licence"):
-        if key in tree and not (isinstance(tree[key], str) and len(tree[key]) <= MAX_PROSE):
-            raise InvalidPrediction(key, f"must be text, not {brief(tree[key])}")
-    for index, category in enumerate(check_list(tree.get("categories", []), "categories", MAX_CATEGORIES)):
+        if key in about and not (isinstance(about[key], str) and len(about[key]) <= MAX_PROSE):
+            raise InvalidPrediction(key, f"must be text, not {brief(about[key])}")
+    for index, category in enumerate(check_list(about.get("categories", []), "categories", MAX_CATEGORIES)):
         path = f"categories[{index}]"
-        category = check_object(category, path)
-        check_whole(category.get("id"), f"{path}.id")
-        check_text(category.get("name"), f"{path}.name")
+        found = check_object(category, path)
+        check_whole(found.get("id"), f"{path}.id")
+        check_text(found.get("name"), f"{path}.name")
     for key in ("reliable", "mask_heads"):
-        _check_names(tree.get(key, []), key)
-    for task, formats in check_object(tree.get("tasks", {}), "tasks").items():
+        _check_names(about.get(key, []), key)
+    for task, formats in check_object(about.get("tasks", {}), "tasks").items():
         _check_names(formats, f"tasks.{check_text(task, 'tasks')}")
     for key in ("limits", "options"):
-        check_object(tree.get(key, {}), key)
-    if not isinstance(tree.get("refines_points", True), bool):
-        raise InvalidPrediction("refines_points", f"must be true or false, not {brief(tree['refines_points'])}")
-    return tree
+        check_object(about.get(key, {}), key)
+    if not isinstance(about.get("refines_points", True), bool):
+        raise InvalidPrediction("refines_points", f"must be true or false, not {brief(about['refines_points'])}")
+    return about
 
 
 def _check_names(names: Any, path: str) -> None:

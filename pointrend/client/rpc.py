@@ -49,7 +49,7 @@ class Rpc:
         """
         request, metadata = _request(call, self._model), _metadata(token)
         try:
-            return _answer(self._stub.Predictions(request, timeout=self._timeout, metadata=metadata).prediction)
+            return _answer(self._stub.Predictions(request, timeout=self._timeout, metadata=metadata))
         except grpc.RpcError as error:
             return _refusal(error, self._url, self._timeout, self._limits)
 
@@ -73,7 +73,7 @@ class AsyncRpc:
             reply = await self._stub.Predictions(request, timeout=self._timeout, metadata=metadata)
         except grpc.RpcError as error:
             return _refusal(error, self._url, self._timeout, self._limits)
-        return _answer(reply.prediction)
+        return _answer(reply)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -107,7 +107,10 @@ def _metadata(token: str | None) -> tuple[tuple[str, str], ...]:
     return () if token is None else (("authorization", f"Bearer {token}"),)
 
 
-def _answer(body: bytes) -> Answer:
+def _answer(reply: Any) -> Answer:
+    if reply is None:  # as grpc.aio tells bytes that are no message
+        raise unreadable("a message of protobuf", "its bytes are none")
+    body = reply.prediction
     tree = error_tree(body)
     if tree is None:
         return Answer(200, body)

@@ -26,6 +26,7 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from pointrend.client.messages import Answer, Renew, Talk
+from pointrend.client.urls import checked_url, is_rpc
 from pointrend.errors import InvalidRequest
 
 KEY_FILE_VARIABLE = "POINTREND_KEY_FILE"
@@ -108,10 +109,13 @@ class KeyFile:
             if self._given is None:
                 return None
             raise InvalidRequest(f"{path} is no key file of TorchServe's.", field="token", code="bad_key_file")
-        if keys.expires - time.time() > RENEW_SECONDS_BEFORE or not self._begin():
+        if keys.expires - time.time() > RENEW_SECONDS_BEFORE:
+            return keys.inference
+        management = self._management(path)
+        if management is None or not self._begin():
             return keys.inference
         try:
-            answer: Answer = yield Renew(f"{self._management(path)}/token?type=inference", keys.api)
+            answer: Answer = yield Renew(f"{management}/token?type=inference", keys.api)
         finally:
             self._renewing = False
         # A renewal that failed leaves the old token, which may still do; the server's answer will tell.
@@ -131,11 +135,16 @@ class KeyFile:
             self._renewing = True
         return mine
 
-    def _management(self, path: Path) -> str:
+    def _management(self, path: Path) -> str | None:
+        """Where tokens are renewed, or None where the server's settings name no place."""
         if self._management_url:
             return self._management_url.rstrip("/")
         settings = _settings(path.parent / "config.properties")
-        return settings.get("management_address") or management_beside(self._url)
+        try:
+            url = checked_url(settings.get("management_address") or management_beside(self._url))
+        except ValueError:
+            return None
+        return None if is_rpc(url) else url
 
 
 def tokens_for(url: str, token: str | None, key_file: str | Path | None, management_url: str | None) -> Tokens:

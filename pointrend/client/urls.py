@@ -12,9 +12,10 @@ def checked_url(url: str) -> str:
     """A server's URL without the slash at its end.
 
     Raises:
-        ValueError: it names no kind of server that we speak to, or no host.
+        ValueError: it names no kind of server that we speak to, no host, or no port.
     """
     parts = urlsplit(url)
+    _ = parts.port  # raises where it is none
     if parts.scheme not in (*_REST, *_RPC) or not parts.hostname:
         raise ValueError(f"A server's URL begins with http://, https://, grpc:// or grpcs://, unlike {url!r}.")
     return url.rstrip("/")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pointrend.client.answers import unreadable
 from pointrend.client.many import in_order
 from pointrend.errors import InvalidOption, InvalidRequest, RequestError
 from pointrend.memory import Reserve
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from pointrend.client import Client
     from pointrend.options import Options
     from pointrend.segmenter import AnySegmenter
+
+
+MODEL_KEYS = ("name", "version", "engine")
 
 
 class Source(Protocol):
@@ -71,7 +75,10 @@ class ServerSource:
         self._client = client
         self._concurrency = concurrency
         described = client.describe()
-        self.model = {key: described[key] for key in ("name", "version", "engine")}
+        missing = [key for key in (*MODEL_KEYS, "categories") if key not in described]
+        if missing:
+            raise unreadable("a description", f"it has no {' and no '.join(missing)}")
+        self.model = {key: described[key] for key in MODEL_KEYS}
         self.categories = described["categories"]
 
     def predict(self, photos: Iterable[PhotoFile], options: Options) -> Iterator[Prediction | RequestError]:

@@ -140,7 +140,7 @@ def _json() -> Iterator[tuple[str, bytes]]:
     yield "a number", b"17"
     yield "nothing", b""
     yield "HTML", b"<!doctype html><title>Log in</title>"
-    yield "our own error with status 200", b'{"error": {"code": "x"}, "task": 1}'
+    yield "our own error with status 200", b'{"error": {"code": "internal_error"}, "task": 1}'
 
 
 def _fields() -> Iterator[tuple[str, bytes]]:
@@ -427,7 +427,7 @@ def refusals() -> Iterator[tuple[str, int, bytes]]:
     for name, detail in details.items():
         yield f"error is {name}", 415, json.dumps({"error": detail}).encode()
     yield "deep error", 415, b'{"error":' * 100_000 + b"1" + b"}" * 100_000
-    yield "an infinite status", 415, b'{"error": {"code": "x", "message": "m", "status": 1e999}}'
+    yield "an infinite status", 415, b'{"error": {"code": "unsupported_image", "message": "m", "status": 1e999}}'
 
 
 def wires() -> Iterator[HostileWire]:
@@ -472,9 +472,10 @@ def wires() -> Iterator[HostileWire]:
 
         return pieces
 
+    full = (BAD, "timeout")  # whichever is reached first
     chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-    yield HostileWire("chunks without end", endless(chunked, b"10000\r\n" + bytes(65536) + b"\r\n"))
-    yield HostileWire("a body without length or end", endless(b"HTTP/1.0 200 OK\r\n\r\n", bytes(65536)))
+    yield HostileWire("chunks without end", endless(chunked, b"10000\r\n" + bytes(65536) + b"\r\n"), full)
+    yield HostileWire("a body without length or end", endless(b"HTTP/1.0 200 OK\r\n\r\n", bytes(65536)), full)
     late = ("timeout",)
     yield HostileWire("a body that drips", endless(chunked, b"1\r\n \r\n"), late, 0.05)
     yield HostileWire("headers that drip", endless(b"HTTP/1.1 200 OK\r\n", b"X"), late, 0.05)
@@ -503,7 +504,9 @@ def wires() -> Iterator[HostileWire]:
     yield HostileWire("status 999 with text", whole("999 What", b"\x1b[2J"))
     yield HostileWire("status 600", whole("600 What"))
     yield HostileWire(
-        "an error without end", endless(chunked.replace(b"200 OK", b"500 No"), b"1000\r\n" + bytes(4096) + b"\r\n")
+        "an error without end",
+        endless(chunked.replace(b"200 OK", b"500 No"), b"1000\r\n" + bytes(4096) + b"\r\n"),
+        full,
     )
     message = json.dumps({"message": "\x1b[2J\u202e" + "x" * MEBIBYTE}).encode()
     yield HostileWire("TorchServe's error with escapes", whole("500 No", message))

@@ -34,7 +34,7 @@ class HostileServer:
 
     def says(self, status: int, body: bytes) -> None:
         """Answer with a whole body."""
-        head = f"HTTP/1.1 {status} Said\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        head = f"HTTP/1.1 {status} Said\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode()
         self.pieces, self.pause = lambda: iter([head, body]), 0.0
 
     def close(self) -> None:

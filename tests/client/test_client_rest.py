@@ -149,12 +149,13 @@ def test_pictures_maps_cutouts_and_descriptions_are_read(canned, client_class):
     assert read.dtype == np.uint16
     np.testing.assert_array_equal(read, labels)
     file = io.BytesIO()
+    person, cat = png(labels), png(labels[:1])
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("person-1.png", b"a")
-        archive.writestr("cat-1.png", b"b")
+        archive.writestr("person-1.png", person)
+        archive.writestr("cat-1.png", cat)
         archive.writestr("manifest.json", b"{}")
     canned.answers((200, file.getvalue()))
-    assert client.cutouts(PHOTO) == {"person-1.png": b"a", "cat-1.png": b"b"}
+    assert client.cutouts(PHOTO) == {"person-1.png": person, "cat-1.png": cat}
     canned.answers((200, {"name": "m"}))
     assert client.describe() == {"name": "m"}
     assert json.loads(canned.received[-1][2]) == {"describe": True}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from datetime import UTC, datetime, timedelta
@@ -9,10 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from pointrend.client import Retries
+from pointrend.client import AsyncClient, Client, Retries
 from pointrend.client.conversation import Conversation
 from pointrend.client.messages import Answer, Renew, Send
-from pointrend.client.tokens import KEY_FILE_VARIABLE, FixedToken, KeyFile, find_key_file, management_beside, tokens_for
+from pointrend.client.tokens import (
+    KEY_FILE_VARIABLE,
+    MAX_FILE_BYTES,
+    FixedToken,
+    KeyFile,
+    find_key_file,
+    management_beside,
+    tokens_for,
+)
 from pointrend.errors import InvalidRequest
 
 PHOTO = Path(__file__).parent.parent / "demo" / "astronaut.png"
@@ -150,3 +159,70 @@ def test_a_file_of_another_user_is_not_trusted(tmp_path, monkeypatch):
 )
 def test_management_listens_beside(url, management):
     assert management_beside(url) == management
+
+
+KEYS = {
+    "inference": {"key": "k", "expiration time": "2050-01-01T00:00:00Z"},
+    "API": {"key": "a"},
+}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 100_000,
+        json.dumps(KEYS) + " " * MAX_FILE_BYTES,
+        json.dumps({**KEYS, "inference": {**KEYS["inference"], "key": 5}}),
+        json.dumps({**KEYS, "inference": {**KEYS["inference"], "key": "a\r\nHost: b"}}),
+        json.dumps({**KEYS, "inference": {**KEYS["inference"], "key": "\u0660"}}),
+        json.dumps({**KEYS, "API": {"key": None}}),
+        json.dumps({**KEYS, "inference": {"key": "k", "expiration time": 5}}),
+        json.dumps({**KEYS, "inference": {"key": "k", "expiration time": "0001-01-01T00:00:00"}}),
+        json.dumps({**KEYS, "inference": []}),
+        b"\xff\xfe{}",
+    ],
+    ids=["deep", "huge", "number", "header", "digits", "null", "time", "early", "list", "encoding"],
+)
+def test_a_key_file_that_means_harm_is_refused(tmp_path, content):
+    path = tmp_path / "key_file.json"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(InvalidRequest, match="no key file") as raised:
+        next(talk_about(KeyFile(path, "http://127.0.0.1:8080")))
+    assert raised.value.code == "bad_key_file"
+
+
+def test_a_key_file_that_is_a_fifo_does_not_hold_up(tmp_path):
+    os.mkfifo(tmp_path / "key_file.json")
+    for path in (tmp_path / "key_file.json", tmp_path, Path("/dev/zero")):
+        with pytest.raises(InvalidRequest, match="no key file"):
+            next(talk_about(KeyFile(path, "http://127.0.0.1:8080")))
+
+
+def test_what_others_leave_among_the_temporary_files_does_no_harm(tmp_path, monkeypatch):
+    """Anybody may make a folder there that is called like a server's."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for name in ("fifo", "port", "bytes", "good"):
+        (tmp_path / f"pointrend-{name}").mkdir()
+        write_keys(tmp_path / f"pointrend-{name}" / "key_file.json", name)
+    os.mkfifo(tmp_path / "pointrend-fifo" / "config.properties")
+    (tmp_path / "pointrend-port" / "config.properties").write_text("inference_address=http://[::1:x\n")
+    (tmp_path / "pointrend-bytes" / "config.properties").write_bytes(b"inference_address=\xff\n")
+    (tmp_path / "pointrend-good" / "config.properties").write_text("inference_address=http://127.0.0.1:8080\n")
+    assert find_key_file("http://127.0.0.1:8080").parent.name == "pointrend-good"
+
+
+@pytest.mark.parametrize("url", ["http://[", "file:///etc/passwd", "http://127.0.0.1:99999", "", "http://127.0.0.1:1"])
+@pytest.mark.parametrize("client_class", [Client, AsyncClient])
+def test_a_renewal_that_leads_nowhere_leaves_the_token(canned, tmp_path, client_class, url):
+    path = tmp_path / "key_file.json"
+    write_keys(path, "old", 5)
+    (tmp_path / "config.properties").write_text(f"management_address={url or 'x'}\n")
+    canned.answers((200, RESULT.body))
+
+    async def awaited():
+        async with AsyncClient(canned.url, key_file=path) as client:
+            return await client.segment(PHOTO)
+
+    answer = asyncio.run(awaited()) if client_class is AsyncClient else Client(canned.url, key_file=path).segment(PHOTO)
+    assert answer.width == 2
+    assert canned.received[0][1]["Authorization"] == "Bearer old"
