@@ -63,5 +63,7 @@ ERROR_CODES = (
     ErrorCode("bad_key_file", 400, CLIENT, "the key file that was named is missing, or none of TorchServe's"),
     ErrorCode("server_down", 503, CLIENT, "nothing listens there, or the connection broke"),
     ErrorCode("timeout", 504, CLIENT, "no answer within the client's time"),
-    ErrorCode("bad_response", 502, CLIENT, "what answered is no PointRend server, or says nothing of use"),
+    ErrorCode(
+        "bad_response", 502, CLIENT, "what answered is no PointRend server, or its answer is malformed or too large"
+    ),
 )

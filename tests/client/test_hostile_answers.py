@@ -165,7 +165,7 @@ def test_messages_that_are_none(rpc_server, call):
 def test_a_compressed_message_is_not_unpacked(call):
     server = HostileRpc(grpc.Compression.Gzip)
     try:
-        server.says(bytes(256 * hostile.MEBIBYTE))
+        server.says(bytes(64 * hostile.MEBIBYTE))
         assert problem(lambda: call(server.url, retries=ONCE), (hostile.BAD,)) is None
     finally:
         server.close()
