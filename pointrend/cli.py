@@ -114,7 +114,7 @@ def train(
     recipe: Annotated[
         str, typer.Argument(help="A recipe (YAML), or the name of one that comes with the package: demo.")
     ],
-    data: Annotated[Path, typer.Option(help="instances_train.json in COCO's format beside a folder images/.")],
+    data: Annotated[Path, typer.Option(help="instances_SPLIT.json in COCO's format beside a folder images/.")],
     budget: Annotated[str, typer.Option(help="Over all runs: a time (90s, 25m, 2h) or 600steps.")] = "25m",
     out: Annotated[Path, typer.Option(help="Receives state, log, curve and model; a second run goes on here.")] = Path(
         "training"
@@ -127,6 +127,10 @@ def train(
     save_every: Annotated[str, typer.Option(help="How often the state is saved: what a kill may cost.")] = "45s",
     fold: Annotated[
         str | None, typer.Option(help="Leave out this part of the photos, such as 2/3, for cross-validation.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="Which annotations: instances_SPLIT.json.")] = "train",
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on from another machine's resume.safetensors, in a new --out folder.")
     ] = None,
 ) -> None:
     """Train or fine-tune a PointRend; run again after a kill, it has lost less than a minute."""
@@ -146,6 +150,8 @@ def train(
         seed=seed,
         save_every=seconds(save_every),
         fold=None if fold is None else Fold.parse(fold),
+        split=split,
+        resume=resume,
     )
     typer.echo(f"{folder.path}: {folder.info.name}, {folder.weights.stat().st_size / 2**20:.1f} MiB")
 

@@ -6,7 +6,7 @@ Names follow detectron2's keys, which stand behind each field.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,42 @@ class ConvMaskConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ShuffleNetConfig:
+    """Backbone: MODEL.SHUFFLENET_V2, keys of our own, as are those of the next three."""
+
+    width: str = "1.0x"  # WIDTH: "0.5x", "1.0x" or "1.5x"
+
+
+@dataclass(frozen=True, slots=True)
+class GhostPANConfig:
+    """A one-stage detector's pyramid: MODEL.GHOST_PAN."""
+
+    channels: int = 96  # OUT_CHANNELS
+    kernel: int = 5  # KERNEL: of the depthwise convolutions
+
+
+@dataclass(frozen=True, slots=True)
+class GFLHeadConfig:
+    """A one-stage detector's head and its detections: MODEL.GFL_HEAD, TEST."""
+
+    num_conv: int = 2  # NUM_CONV
+    kernel: int = 5  # KERNEL: of the depthwise convolutions
+    bins: int = 8  # BINS: a side's distance is from 0 to BINS - 1 strides
+    score_threshold: float = 0.05  # SCORE_THRESH_TEST
+    nms_threshold: float = 0.6  # NMS_THRESH_TEST
+    max_detections: int = 100  # DETECTIONS_PER_IMAGE
+
+
+@dataclass(frozen=True, slots=True)
+class MaskFeaturesConfig:
+    """What the mask heads on a one-stage detector read: MODEL.MASK_FEATURES."""
+
+    channels: int = 64  # CHANNELS
+    num_conv: int = 2  # NUM_CONV: separable convolutions a level
+    norm: str = "BN"  # NORM: "BN" or "" (convolutions have a bias)
+
+
+@dataclass(frozen=True, slots=True)
 class SemanticHeadConfig:
     """Semantic FPN's head, PointRend's coarse one: MODEL.SEM_SEG_HEAD."""
 
@@ -108,20 +144,28 @@ class SemanticHeadConfig:
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """What every network has: how a photo enters it, and its backbone."""
+    """What every network has: how many classes it knows, and how a photo enters it."""
 
-    num_classes: int  # MODEL.ROI_HEADS.NUM_CLASSES; SEM_SEG_HEAD's for a semantic model
+    num_classes: int  # MODEL.ROI_HEADS.NUM_CLASSES; SEM_SEG_HEAD's for a semantic model, GFL_HEAD's for a one-stage one
     pixel_mean: tuple[float, float, float]  # MODEL.PIXEL_MEAN, in the order of input_format
     pixel_std: tuple[float, float, float]  # MODEL.PIXEL_STD
     input_format: str  # INPUT.FORMAT: "BGR" or "RGB"
     min_size: int  # INPUT.MIN_SIZE_TEST: the shorter edge
     max_size: int  # INPUT.MAX_SIZE_TEST: the longer edge's limit
+    # INPUT.KEEP_ASPECT_TEST, of one-stage models only: False squeezes every photo into a square of min_size.
+    keep_aspect: bool = field(default=True, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FPNConfigured(NetworkConfig):
+    """A network whose backbone is a feature pyramid over a trunk."""
+
     trunk: ResNetConfig | EfficientNetConfig
     fpn: FPNConfig
 
 
 @dataclass(frozen=True, slots=True)
-class SemanticConfig(NetworkConfig):
+class SemanticConfig(FPNConfigured):
     """A semantic PointRend: Semantic FPN, whose coarse map is refined at points (META_ARCHITECTURE SemanticSegmentor).
 
     :func:`pointrend.config_semantic.from_tree` reads one, and ``to_tree`` there writes it.
@@ -138,7 +182,7 @@ class SemanticConfig(NetworkConfig):
 
 
 @dataclass(frozen=True, slots=True)
-class ModelConfig(NetworkConfig):
+class ModelConfig(FPNConfigured):
     """A PointRend R-CNN (``coarse_mask`` and ``point_head``) or a Mask R-CNN (``conv_mask``).
 
     A model with all three is a PointRend that carries Mask R-CNN's head beside its own, to compare them on the same
@@ -188,8 +232,35 @@ class ModelConfig(NetworkConfig):
         return to_tree(self)
 
 
-def read_config(path: str | Path) -> ModelConfig | SemanticConfig:
-    """Read a detectron2 configuration of either kind, told apart by MODEL.META_ARCHITECTURE.
+@dataclass(frozen=True, slots=True)
+class OneStageConfig(NetworkConfig):
+    """PointRend on a one-stage detector, NanoDet-Plus's (META_ARCHITECTURE OneStagePointRend, of this project).
+
+    Masks are one for all classes: ``coarse_mask``, ``point_head`` and, to compare with, ``conv_mask``.
+    :func:`pointrend.config_one_stage.from_tree` reads one, and ``to_tree`` there writes it.
+    """
+
+    trunk: ShuffleNetConfig
+    pyramid: GhostPANConfig
+    head: GFLHeadConfig
+    mask_features: MaskFeaturesConfig
+    coarse_mask: CoarseMaskConfig
+    point_head: PointHeadConfig
+    conv_mask: ConvMaskConfig | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write it as a nested configuration that leaves out what has its default."""
+        from pointrend.config_one_stage import to_tree
+
+        return to_tree(self)
+
+
+InstanceConfig = ModelConfig | OneStageConfig  # of a network that finds single objects
+AnyConfig = InstanceConfig | SemanticConfig
+
+
+def read_config(path: str | Path) -> AnyConfig:
+    """Read a configuration of any kind, told apart by MODEL.META_ARCHITECTURE.
 
     Raises:
         ConfigError: as :meth:`ModelConfig.from_file` says.
@@ -203,14 +274,14 @@ def read_config(path: str | Path) -> ModelConfig | SemanticConfig:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def config_from_dict(tree: Mapping[str, Any]) -> ModelConfig | SemanticConfig:
-    """Read a configuration of either kind, nested or flattened; see :func:`read_config`.
+def config_from_dict(tree: Mapping[str, Any]) -> AnyConfig:
+    """Read a configuration of any kind, nested or flattened; see :func:`read_config`.
 
     Raises:
         ConfigError: a key has the wrong type, or asks for what cannot be built.
     """
-    from pointrend.config_reader import from_tree
-    from pointrend.config_semantic import from_tree as semantic_from_tree
-    from pointrend.config_semantic import is_semantic
+    from pointrend import config_one_stage, config_reader, config_semantic
 
-    return semantic_from_tree(tree) if is_semantic(tree) else from_tree(tree)
+    if config_semantic.is_semantic(tree):
+        return config_semantic.from_tree(tree)
+    return config_one_stage.from_tree(tree) if config_one_stage.is_one_stage(tree) else config_reader.from_tree(tree)

@@ -12,6 +12,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "INPUT.FORMAT": "BGR",
     "INPUT.MIN_SIZE_TEST": 800,
     "INPUT.MAX_SIZE_TEST": 1333,
+    "INPUT.KEEP_ASPECT_TEST": True,  # this project's own
     "MODEL.META_ARCHITECTURE": "GeneralizedRCNN",
     "MODEL.MASK_ON": False,
     "MODEL.KEYPOINT_ON": False,
@@ -31,6 +32,18 @@ DEFAULTS: Final[dict[str, Any]] = {
     "MODEL.RESNETS.DEFORM_ON_PER_STAGE": [False, False, False, False],
     "MODEL.EFFICIENTNET_LITE.VARIANT": 0,  # this project's own, as the next
     "MODEL.EFFICIENTNET_LITE.NORM": "FrozenBN",
+    "MODEL.SHUFFLENET_V2.WIDTH": "1.0x",  # this project's own, as the next eleven
+    "MODEL.GHOST_PAN.OUT_CHANNELS": 96,
+    "MODEL.GHOST_PAN.KERNEL": 5,
+    "MODEL.GFL_HEAD.NUM_CLASSES": 80,
+    "MODEL.GFL_HEAD.NUM_CONV": 2,
+    "MODEL.GFL_HEAD.KERNEL": 5,
+    "MODEL.GFL_HEAD.BINS": 8,
+    "MODEL.GFL_HEAD.SCORE_THRESH_TEST": 0.05,
+    "MODEL.GFL_HEAD.NMS_THRESH_TEST": 0.6,
+    "MODEL.MASK_FEATURES.CHANNELS": 64,
+    "MODEL.MASK_FEATURES.NUM_CONV": 2,
+    "MODEL.MASK_FEATURES.NORM": "BN",
     "MODEL.FPN.IN_FEATURES": [],
     "MODEL.FPN.OUT_CHANNELS": 256,
     "MODEL.FPN.NORM": "",

@@ -66,9 +66,9 @@ def from_tree(tree: Mapping[str, Any]) -> ModelConfig:
         fpn=read_fpn(values),
         rpn=_rpn(values),
         box_head=_box_head(values),
-        coarse_mask=_coarse_mask(values) if point_rend else None,
+        coarse_mask=read_coarse_mask(values) if point_rend else None,
         point_head=read_point_head(values, num_classes) if point_rend else None,
-        conv_mask=_conv_mask_beside(values) if point_rend else _conv_mask(values),
+        conv_mask=read_conv_mask_beside(values) if point_rend else _conv_mask(values),
         class_agnostic_mask=values.flag(agnostic_key),
     )
 
@@ -168,11 +168,12 @@ def _box_head(values: Values) -> BoxHeadConfig:
     )
 
 
-def _coarse_mask(values: Values) -> CoarseMaskConfig:
+def read_coarse_mask(values: Values, level: str = FINE_LEVEL[0]) -> CoarseMaskConfig:
+    """PointRend's coarse head, which must read one level of the features."""
     # In 2020 the head sampled points whatever the pooler's type said; since then the type must say that none pools.
     if values.text("MODEL.ROI_MASK_HEAD.NAME", *POINT_REND_HEADS) == "PointRendMaskHead":
         values.text("MODEL.ROI_MASK_HEAD.POOLER_TYPE", "")
-    values.require("MODEL.ROI_MASK_HEAD.IN_FEATURES", FINE_LEVEL)
+    values.require("MODEL.ROI_MASK_HEAD.IN_FEATURES", [level])
     return CoarseMaskConfig(
         conv_dim=values.integer("MODEL.ROI_MASK_HEAD.CONV_DIM"),
         fc_dim=values.integer("MODEL.ROI_MASK_HEAD.FC_DIM"),
@@ -207,7 +208,8 @@ def _conv_mask(values: Values) -> ConvMaskConfig:
     )
 
 
-def _conv_mask_beside(values: Values) -> ConvMaskConfig | None:
+def read_conv_mask_beside(values: Values) -> ConvMaskConfig | None:
+    """Mask R-CNN's head beside PointRend's, where there is one."""
     if not values.flag("MODEL.CONV_MASK_HEAD.ON"):
         return None
     return ConvMaskConfig(

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from pointrend.config import (
+    CoarseMaskConfig,
     ConvMaskConfig,
     EfficientNetConfig,
+    FPNConfigured,
     ModelConfig,
     NetworkConfig,
     PointHeadConfig,
@@ -66,14 +68,21 @@ def without_defaults(flat: Mapping[str, Any]) -> dict[str, Any]:
     return nest({"VERSION": DEFAULTS["VERSION"], **kept})
 
 
-def network_keys(config: NetworkConfig) -> dict[str, Any]:
-    """Dotted keys of what every network has, but for the number of classes."""
+def input_keys(config: NetworkConfig) -> dict[str, Any]:
+    """Dotted keys of how a photo enters a network."""
     return {
         "INPUT.FORMAT": config.input_format,
         "INPUT.MIN_SIZE_TEST": config.min_size,
         "INPUT.MAX_SIZE_TEST": config.max_size,
         "MODEL.PIXEL_MEAN": list(config.pixel_mean),
         "MODEL.PIXEL_STD": list(config.pixel_std),
+    }
+
+
+def network_keys(config: FPNConfigured) -> dict[str, Any]:
+    """Dotted keys of what every network with a feature pyramid has, but for the number of classes."""
+    return {
+        **input_keys(config),
         **_trunk_keys(config.trunk),
         "MODEL.FPN.IN_FEATURES": list(STAGES),
         "MODEL.FPN.OUT_CHANNELS": config.fpn.channels,
@@ -127,22 +136,32 @@ def _mask_keys(config: ModelConfig) -> dict[str, Any]:
     if coarse is None or point is None:
         raise ConfigError("A model needs either conv_mask or both coarse_mask and point_head.")
     return {
+        **coarse_mask_keys(coarse),
+        **point_head_keys(point, config.num_classes),
+        "MODEL.POINT_HEAD.CLS_AGNOSTIC_MASK": config.class_agnostic_mask,
+        **conv_beside_keys(conv),
+    }
+
+
+def coarse_mask_keys(coarse: CoarseMaskConfig, level: str = FINE_LEVEL[0]) -> dict[str, Any]:
+    """Dotted keys of PointRend's coarse head."""
+    return {
         "MODEL.ROI_MASK_HEAD.NAME": "PointRendMaskHead",
         "MODEL.ROI_MASK_HEAD.POINT_HEAD_ON": True,
         "MODEL.ROI_MASK_HEAD.POOLER_TYPE": "",
-        "MODEL.ROI_MASK_HEAD.IN_FEATURES": list(FINE_LEVEL),
+        "MODEL.ROI_MASK_HEAD.IN_FEATURES": [level],
         "MODEL.ROI_MASK_HEAD.CONV_DIM": coarse.conv_dim,
         "MODEL.ROI_MASK_HEAD.FC_DIM": coarse.fc_dim,
         "MODEL.ROI_MASK_HEAD.NUM_FC": coarse.num_fc,
         "MODEL.ROI_MASK_HEAD.POOLER_RESOLUTION": coarse.pooler_resolution,
         "MODEL.ROI_MASK_HEAD.OUTPUT_SIDE_RESOLUTION": coarse.side,
-        **point_head_keys(point, config.num_classes),
-        "MODEL.POINT_HEAD.CLS_AGNOSTIC_MASK": config.class_agnostic_mask,
-        **({} if conv is None else _conv_beside_keys(conv)),
     }
 
 
-def _conv_beside_keys(conv: ConvMaskConfig) -> dict[str, Any]:
+def conv_beside_keys(conv: ConvMaskConfig | None) -> dict[str, Any]:
+    """Dotted keys of Mask R-CNN's head beside PointRend's, if it is there."""
+    if conv is None:
+        return {}
     return {
         "MODEL.CONV_MASK_HEAD.ON": True,
         "MODEL.CONV_MASK_HEAD.NUM_CONV": conv.num_conv,

@@ -32,9 +32,13 @@ def check_photo(image: NDArray[np.uint8]) -> None:
 def network_size(height: int, width: int, config: NetworkConfig) -> tuple[int, int]:
     """Size (height, width) of the resized photo: shortest edge to ``min_size``, longest at most ``max_size``.
 
+    A network that does not keep the aspect gets a square of ``min_size``.
+
     Rounding is half up, and the longest edge is limited after the first scaling, in detectron2's order: the result
     can differ by a pixel from scaling once. No side falls below one pixel.
     """
+    if not config.keep_aspect:
+        return config.min_size, config.min_size
     scale = config.min_size / min(height, width)
     if height < width:
         new_height, new_width = float(config.min_size), scale * width

@@ -14,15 +14,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pointrend.config import ModelConfig
+from pointrend.config import InstanceConfig
 from pointrend.engines import DETECTRON2, EAGER, OPENVINO_INT8, resolve
 from pointrend.engines.network import device_of, open_network
 from pointrend.errors import InvalidOption
 from pointrend.instance_segmenter import Found, InstanceSegmenter, keep, to_photo
 from pointrend.machine import core_quota
 from pointrend.mask_heads import no_conv_head
+from pointrend.modeling.box_head import Detections
+from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.point_rend import subdivision_plan
-from pointrend.modeling.rcnn import RCNN, Detections
 from pointrend.options import FULL_REFINEMENT, Options
 from pointrend.preprocess import resize, to_input
 from pointrend.semantic_segmenter import SemanticSegmenter
@@ -41,7 +42,7 @@ class Segmenter(InstanceSegmenter):
         device: where the model's weights are.
     """
 
-    def __init__(self, model: RCNN, info: ModelInfo, *, engine: str = EAGER, device: str = "cpu") -> None:
+    def __init__(self, model: InstanceNetwork, info: ModelInfo, *, engine: str = EAGER, device: str = "cpu") -> None:
         self.model = model
         self.info = info
         self.engine = engine
@@ -70,7 +71,7 @@ class Segmenter(InstanceSegmenter):
         return self._with_masks(features, detections.boxes[kept], found, options)
 
     def _detect(self, images: Tensor, image_size: tuple[int, int]) -> tuple[dict[str, Tensor], Detections]:
-        """See :meth:`pointrend.modeling.rcnn.RCNN.detect`."""
+        """See :meth:`pointrend.modeling.instance_network.InstanceNetwork.detect`."""
         return self.model.detect(images, image_size)
 
     def _with_masks(self, features: dict[str, Tensor], boxes: Tensor, found: Found, options: Options) -> Found:
@@ -146,12 +147,12 @@ def load(model: str | Path = "demo", *, threads: int | None = None, engine: str 
 
         return detectron2.load(folder)
     network = open_network(folder, engine)
-    if not isinstance(network, RCNN):
+    if not isinstance(network, InstanceNetwork):
         return SemanticSegmenter(network, folder.info)
     return Segmenter(network, folder.info, engine=engine, device=device_of(engine))
 
 
-def _useful_refinements(boxes: Tensor, config: ModelConfig) -> Tensor:
+def _useful_refinements(boxes: Tensor, config: InstanceConfig) -> Tensor:
     """For boxes (R, 4) in the photo's pixels, the refinement (R,) beyond which a mask's cells are too fine to matter.
 
     The grid of refinement r >= 1 has s * 2^(r - 1) cells a side, s being the first grid's; it is enough once a cell is

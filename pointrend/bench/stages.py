@@ -17,6 +17,7 @@ from pointrend.image import decode
 from pointrend.mask_encoding import encode_mask
 from pointrend.modeling.box_head import select_detections
 from pointrend.modeling.paste import paste_mask
+from pointrend.modeling.rcnn import RCNN
 from pointrend.options import FULL_REFINEMENT
 from pointrend.preprocess import resize, to_input
 from pointrend.segmenter import Segmenter
@@ -69,6 +70,7 @@ def time_photo(segmenter: Segmenter, photo: bytes, counts: Sequence[int]) -> dic
         by stage: those of :data:`DENSE`, and ``mask R`` and ``encode R`` for every R of ``counts``.
     """
     model, watch = segmenter.model, Stopwatch(segmenter.device)
+    assert isinstance(model, RCNN)  # others have other stages, and are refused before
     with torch.inference_mode():
         with watch.stage("decode"):
             image = decode(photo)

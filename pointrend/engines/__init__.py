@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from importlib.util import find_spec
 
-from pointrend.config import EfficientNetConfig, NetworkConfig, SemanticConfig
+from pointrend.config import EfficientNetConfig, FPNConfigured, NetworkConfig, OneStageConfig, SemanticConfig
 from pointrend.errors import ConfigError
 from pointrend.machine import has_int8_products
 
@@ -78,7 +78,8 @@ def int8_is_here(network: NetworkConfig, *, quantised: bool = False) -> bool:
         quantised: whether its quantised files are there; else what makes them is needed too.
     """
     needed = ("openvino",) if quantised else ("openvino", "nncf")
-    return not isinstance(network, SemanticConfig) and all(find_spec(package) is not None for package in needed)
+    fits = not isinstance(network, SemanticConfig | OneStageConfig)
+    return fits and all(find_spec(package) is not None for package in needed)
 
 
 def require_fit(engine: str, network: NetworkConfig) -> None:
@@ -87,7 +88,9 @@ def require_fit(engine: str, network: NetworkConfig) -> None:
     Raises:
         ConfigError: it has not.
     """
-    if engine == DETECTRON2 and isinstance(network.trunk, EfficientNetConfig):
+    if engine != EAGER and isinstance(network, OneStageConfig):
+        raise ConfigError(f"engine: {engine} has no one-stage models, which this is. Choose the engine {EAGER}.")
+    if engine == DETECTRON2 and isinstance(network, FPNConfigured) and isinstance(network.trunk, EfficientNetConfig):
         raise ConfigError(
             f"engine: {DETECTRON2} has no EfficientNet-Lite (MODEL.BACKBONE.NAME), which this model's backbone is. "
             f"Choose the engine {EAGER}, or a model with a ResNet."

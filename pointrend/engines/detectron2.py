@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pointrend.config import ModelConfig, NetworkConfig, SemanticConfig
+from pointrend.config import AnyConfig, ModelConfig, NetworkConfig, SemanticConfig
 from pointrend.engines import DETECTRON2, require, require_fit
 from pointrend.errors import CheckpointError, ConfigError, InvalidOption
 from pointrend.instance_segmenter import Found, InstanceSegmenter, keep, to_photo
@@ -176,10 +176,11 @@ def load(folder: ModelFolder) -> Detectron2Segmenter | Detectron2SemanticSegment
     load_weights(model, read_checkpoint(folder.weights))
     if isinstance(folder.network, SemanticConfig):
         return Detectron2SemanticSegmenter(model, folder.network, folder.info)
+    assert isinstance(folder.network, ModelConfig)  # configuration() has refused others
     return Detectron2Segmenter(model, folder.network, folder.info)
 
 
-def configuration(config: ModelConfig | SemanticConfig) -> dict[str, Any]:
+def configuration(config: AnyConfig) -> dict[str, Any]:
     """The configuration in detectron2's keys alone, nested; what has its defaults is left out.
 
     Raises:

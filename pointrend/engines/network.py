@@ -8,6 +8,7 @@ from pointrend.engines import BF16, CUDA, EAGER, OPENVINO_INT8, require, require
 from pointrend.engines.parts import parts
 from pointrend.engines.quantise import prepare
 from pointrend.errors import ConfigError
+from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.network import build_network
 from pointrend.modeling.rcnn import RCNN
 from pointrend.modeling.semantic import SemanticPointRend
@@ -15,7 +16,7 @@ from pointrend.weights.checkpoint import load_into, read_checkpoint
 from pointrend.weights.folder import ModelFolder
 
 
-def open_network(folder: ModelFolder, engine: str = EAGER) -> RCNN | SemanticPointRend:
+def open_network(folder: ModelFolder, engine: str = EAGER) -> InstanceNetwork | SemanticPointRend:
     """Build a model's network in evaluation mode, with its weights, and let an engine compute its dense parts.
 
     Args:
@@ -35,8 +36,8 @@ def open_network(folder: ModelFolder, engine: str = EAGER) -> RCNN | SemanticPoi
         )
     files = prepare(folder) if engine == OPENVINO_INT8 else None
     network = _eager(folder)
-    if isinstance(network, SemanticPointRend):
-        return network  # whatever has semantic models runs them as they are
+    if not isinstance(network, RCNN):
+        return network  # whatever has other models runs them as they are
     if files is not None:
         from pointrend.engines import openvino
 
@@ -54,7 +55,7 @@ def device_of(engine: str) -> str:
     return "cuda" if engine == CUDA else "cpu"
 
 
-def _eager(folder: ModelFolder) -> RCNN | SemanticPointRend:
+def _eager(folder: ModelFolder) -> InstanceNetwork | SemanticPointRend:
     network = build_network(folder.network).eval()
     load_into(network, read_checkpoint(folder.weights))
     return network

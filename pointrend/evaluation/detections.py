@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pointrend.categories import ALL_CATEGORIES
-from pointrend.config import ModelConfig
+from pointrend.config import InstanceConfig
 from pointrend.engines import EAGER
 from pointrend.engines.network import device_of, open_network
 from pointrend.errors import DataError, InvalidOption, RequestError
@@ -20,7 +20,8 @@ from pointrend.evaluation.ground_truth import Photo
 from pointrend.folds import fold_of
 from pointrend.image import decode
 from pointrend.memory import Reserve
-from pointrend.modeling.rcnn import RCNN, Detections
+from pointrend.modeling.box_head import Detections
+from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.options import FULL_REFINEMENT, Options
 from pointrend.prediction import Prediction
 from pointrend.segmenter import Segmenter
@@ -54,7 +55,7 @@ class DetectOnce(Segmenter):
         return self._last[1]
 
 
-def choose_heads(wanted: Sequence[str] | None, config: ModelConfig) -> tuple[str, ...]:
+def choose_heads(wanted: Sequence[str] | None, config: InstanceConfig) -> tuple[str, ...]:
     """The mask heads to judge, in the order of :data:`HEADS`.
 
     Args:
@@ -109,11 +110,11 @@ def run(folders: Sequence[ModelFolder], photos: Iterable[Photo], heads: Sequence
 
 def _segmenter(folder: ModelFolder, engine: str) -> Segmenter:
     network = open_network(folder, engine)
-    assert isinstance(network, RCNN)  # its folder's ``config`` has been asked for
+    assert isinstance(network, InstanceNetwork)  # its folder's ``config`` has been asked for
     return DetectOnce(network, folder.info, engine=engine, device=device_of(engine))
 
 
-def _options(head: str, config: ModelConfig) -> Options:
+def _options(head: str, config: InstanceConfig) -> Options:
     """What to ask for to get a head's masks: of every category, and with no step left out."""
     beside = head == CONV and config.point_head is not None  # a Mask R-CNN's only head goes by no name
     return Options(

@@ -44,6 +44,7 @@ class PointRendMaskHead(nn.Module):
         channels: C of the pyramid.
         num_classes: K.
         class_agnostic: points get one logit for all classes.
+        coarse_level: where the coarse head reads its features; points read theirs at :data:`FINE_LEVEL`.
     """
 
     def __init__(
@@ -54,8 +55,10 @@ class PointRendMaskHead(nn.Module):
         points: PointHeadConfig,
         *,
         class_agnostic: bool = False,
+        coarse_level: str = FINE_LEVEL,
     ) -> None:
         super().__init__()
+        self.coarse_level = coarse_level
         self.class_agnostic = class_agnostic
         self.coarse_head = CoarseMaskHead(channels, num_classes, coarse)
         self.coarse: Callable[[Tensor], Tensor] = self._coarse
@@ -73,7 +76,7 @@ class PointRendMaskHead(nn.Module):
                 the model's subdivision steps go. For the usual 7 and 784 points S is 7, 28, 56, 112, 224.
         """
         fine = FeatureMap.of(features[FINE_LEVEL], STRIDES[FINE_LEVEL])
-        coarse = self.coarse_logits(fine, boxes)
+        coarse = self.coarse_logits(self.coarse_map(features, fine), boxes)
         if refinement == 0:
             return coarse[torch.arange(len(boxes), device=boxes.device), classes]
         doublings = min(refinement - 1, self.doublings)
@@ -106,11 +109,16 @@ class PointRendMaskHead(nn.Module):
         before = self(features, boxes, classes, doublings)
         return next_points(before, self.point_head.config.subdivision_points)[2]
 
-    def coarse_logits(self, fine: FeatureMap, boxes: Tensor) -> Tensor:
+    def coarse_map(self, features: dict[str, Tensor], fine: FeatureMap) -> FeatureMap:
+        """The map that the coarse head reads; ``fine`` is the one that points read, which may be the same."""
+        level = self.coarse_level
+        return fine if level == FINE_LEVEL else FeatureMap.of(features[level], STRIDES[level])
+
+    def coarse_logits(self, map_: FeatureMap, boxes: Tensor) -> Tensor:
         """Coarse logits (R, K, 7, 7) of all classes, which the point head takes as features."""
         side = self.coarse_head.config.pooler_resolution
-        sampled = sample_in_boxes(fine, boxes, regular_points(side).to(boxes.device))
-        return self.coarse(sampled.transpose(1, 2).reshape(len(boxes), fine.rows.shape[1], side, side))
+        sampled = sample_in_boxes(map_, boxes, regular_points(side).to(boxes.device))
+        return self.coarse(sampled.transpose(1, 2).reshape(len(boxes), map_.rows.shape[1], side, side))
 
     def _coarse(self, sampled: Tensor) -> Tensor:
         logits: Tensor = self.coarse_head(sampled)

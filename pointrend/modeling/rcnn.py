@@ -18,6 +18,7 @@ from pointrend.config import ModelConfig
 from pointrend.errors import ConfigError
 from pointrend.modeling.box_head import BoxHead, BoxPredictor, Detections, select_detections
 from pointrend.modeling.fpn import FPN, LEVELS, STRIDES
+from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.mask_head import ConvMaskHead
 from pointrend.modeling.point_mask_head import REGIONS_AT_ONCE, PointRendMaskHead
 from pointrend.modeling.roi_align import pool_regions
@@ -83,7 +84,7 @@ class RoIHeads(nn.Module):
         return pool_regions([features[level] for level in POOLED_LEVELS], POOLED_STRIDES, boxes, bins)
 
     def mask_logits(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int) -> Tensor:
-        """See :meth:`RCNN.mask_logits`."""
+        """See :meth:`InstanceNetwork.mask_logits`."""
         if isinstance(self.mask_head, PointRendMaskHead):
             masks: Tensor = self.mask_head(features, boxes, classes, refinement)
             return masks
@@ -91,13 +92,13 @@ class RoIHeads(nn.Module):
         return self._conv_logits(self.mask_head, features, boxes, rows)
 
     def last_points(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int) -> Tensor:
-        """See :meth:`RCNN.last_points`."""
+        """See :meth:`InstanceNetwork.last_points`."""
         if not isinstance(self.mask_head, PointRendMaskHead):
             raise ValueError("This model does not refine its masks at points.")
         return self.mask_head.last_points(features, boxes, classes, refinement)
 
     def constant_mask_logits(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor) -> Tensor:
-        """See :meth:`RCNN.constant_mask_logits`."""
+        """See :meth:`InstanceNetwork.constant_mask_logits`."""
         if self.conv_mask_head is None:
             raise ValueError("This model carries no second, convolutional mask head.")
         return self._conv_logits(self.conv_mask_head, features, boxes, classes)
@@ -112,7 +113,7 @@ class RoIHeads(nn.Module):
         return masks
 
 
-class RCNN(nn.Module):
+class RCNN(InstanceNetwork):
     """The whole network: ``backbone``, ``proposal_generator`` and ``roi_heads``.
 
     ``trunk`` maps an image (1, 3, H, W) to :data:`TrunkMaps`; an engine may put its own there.
@@ -120,6 +121,8 @@ class RCNN(nn.Module):
     Raises:
         ConfigError: a configuration that cannot be built.
     """
+
+    config: ModelConfig
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -130,18 +133,7 @@ class RCNN(nn.Module):
         self.trunk: Callable[[Tensor], TrunkMaps] = self._trunk
 
     def detect(self, images: Tensor, image_size: tuple[int, int]) -> tuple[dict[str, Tensor], Detections]:
-        """Find the objects of one image.
-
-        Args:
-            images: (1, 3, H, W) float32, normalised, zero-padded at the bottom and right to multiples of 32.
-            image_size: height and width before padding.
-
-        Returns:
-            the pyramid, ``p2`` .. ``p6``, and the detections by descending score.
-
-        Raises:
-            ValueError: more or fewer images than one.
-        """
+        """See :meth:`InstanceNetwork.detect`; the feature maps are the pyramid, ``p2`` .. ``p6``."""
         if images.shape[0] != 1:
             raise ValueError(f"detect() takes one image at a time, not {images.shape[0]}.")
         features, anchor_logits, anchor_offsets = self.trunk(images)
@@ -155,43 +147,15 @@ class RCNN(nn.Module):
         return features, *self.proposal_generator.rpn_head([features[level] for level in LEVELS])
 
     def mask_logits(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int = 4) -> Tensor:
-        """Masks of the given regions, each for its own class only.
-
-        Args:
-            features: the pyramid of one image, each level (1, C, H, W).
-            boxes: (R, 4); R may be 0.
-            classes: (R,) int64.
-            refinement: how far PointRend refines: 0 stops at the coarse mask, 4 is everything (S = 7, 28, 56, 112,
-                224). Mask R-CNN's head knows one resolution (S = 28) and ignores it.
-
-        Returns:
-            (R, S, S) logits, relative to each box.
-
-        Raises:
-            ValueError: a negative refinement.
-        """
+        """See :meth:`InstanceNetwork.mask_logits`."""
         if refinement < 0:
             raise ValueError(f"refinement must be at least 0, not {refinement}.")
         return self.roi_heads.mask_logits(features, boxes, classes, refinement)
 
     def last_points(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int) -> Tensor:
-        """The points (R, P, 2), (x, y) in [0, 1] relative to each box, that the last step of mask_logits() predicted.
-
-        Arguments as in :meth:`mask_logits`. P is 0 for the coarse mask, the whole first grid after step 1, and the
-        places that were least certain after each further one.
-
-        Raises:
-            ValueError: the model does not refine its masks at points.
-        """
+        """See :meth:`InstanceNetwork.last_points`."""
         return self.roi_heads.last_points(features, boxes, classes, refinement)
 
     def constant_mask_logits(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor) -> Tensor:
-        """Masks of the second, constant-resolution head that a PointRend may carry; arguments as in mask_logits().
-
-        Returns:
-            (R, 28, 28) logits, relative to each box.
-
-        Raises:
-            ValueError: the model carries no such head.
-        """
+        """See :meth:`InstanceNetwork.constant_mask_logits`."""
         return self.roi_heads.constant_mask_logits(features, boxes, classes)

@@ -34,6 +34,7 @@ class Augmentation:
         visible: the least fraction of an object's area that must be left in the crop for it to count as one; what is
             left of others is neutral.
         fill: RGB outside the photo, as the network's normalisation takes to nought.
+        squeeze: from how little to how far the photo is squeezed into a square: 0 keeps its aspect, 1 is all the way.
     """
 
     side: int
@@ -45,6 +46,7 @@ class Augmentation:
     hue: float = 0.02
     visible: float = 0.1
     fill: tuple[int, int, int] = (127, 127, 127)
+    squeeze: tuple[float, float] = (0.0, 0.0)
 
     def __call__(self, photo: Photo, rng: np.random.Generator) -> Sample:
         """Make a crop of a photo; the same for the same state of the generator.
@@ -52,7 +54,11 @@ class Augmentation:
         Raises:
             DataError: the photo cannot be read.
         """
-        placement = place((photo.width, photo.height), self.side, rng.uniform(*self.jitter), rng.random(2))
+        # Not drawn where it is of no use: the numbers drawn after it stay what they were.
+        squeeze = rng.uniform(*self.squeeze) if any(self.squeeze) else 0.0
+        placement = place(
+            (photo.width, photo.height), self.side, rng.uniform(*self.jitter), rng.random(2), squeeze=squeeze
+        )
         colours = self._colours(rng)
         flipped = rng.random() < self.flip
         image = self._image(photo, placement, colours)
@@ -123,7 +129,8 @@ class Placement:
     """Where a photo lies in the crop.
 
     Attributes:
-        scale_x, scale_y: pixels of the crop for a pixel of the photo; they differ by the rounding of the size.
+        scale_x, scale_y: pixels of the crop for a pixel of the photo; without squeezing they differ by the rounding
+            of the size.
         x, y: the photo's left top corner in the crop, negative where the crop cuts it off.
         target: the part (x0, y0, x1, y1) of the crop that the photo fills.
     """
@@ -145,7 +152,9 @@ class Placement:
         )
 
 
-def place(size: tuple[int, int], side: int, jitter: float, where: NDArray[np.float64]) -> Placement:
+def place(
+    size: tuple[int, int], side: int, jitter: float, where: NDArray[np.float64], *, squeeze: float = 0.0
+) -> Placement:
     """Scale a photo and place it in a crop, or the crop in it.
 
     Args:
@@ -153,9 +162,10 @@ def place(size: tuple[int, int], side: int, jitter: float, where: NDArray[np.flo
         side: S.
         jitter: the scale, relative to the one that fits the longer side into the crop.
         where: (2,) in [0, 1): how far to the right and down, of what is possible.
+        squeeze: 0 keeps the photo's aspect, 1 makes it a square; in between its shorter side grows by a power.
     """
-    scale = jitter * side / max(size)
-    scaled = [max(round(length * scale), 1) for length in size]
+    longest = max(size)
+    scaled = [max(round(jitter * side * (length / longest) ** (1 - squeeze)), 1) for length in size]
     corner = [math.floor(part * (abs(side - length) + 1)) for part, length in zip(where, scaled, strict=True)]
     x, y = (at if length <= side else -at for at, length in zip(corner, scaled, strict=True))
     target = (max(x, 0), max(y, 0), min(x + scaled[0], side), min(y + scaled[1], side))

@@ -6,7 +6,7 @@ Shapes: K categories to learn, numbered 0 to K - 1 in their order; H, W a photo'
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,21 @@ class Annotations:
         kept = tuple(photo for photo in self.photos if not fold.holds(photo.path.name))
         if not any(photo.objects for photo in kept):
             raise DataError(f"Without its fold {fold.number + 1}/{fold.folds} the data has no object left.")
+        return replace(self, photos=kept)
+
+    def without_sources(self, names: Collection[str]) -> Annotations:
+        """What is left without the photos of some collections.
+
+        Raises:
+            DataError: a name is that of no collection here, or nothing is left.
+        """
+        known = sorted({photo.source for photo in self.photos})
+        for name in names:
+            if name not in known:
+                raise DataError(f"without names {name!r}, which is no source of the data; it has {', '.join(known)}.")
+        kept = tuple(photo for photo in self.photos if photo.source not in names)
+        if not any(photo.objects for photo in kept):
+            raise DataError(f"Without the sources {', '.join(names)} the data has no object left.")
         return replace(self, photos=kept)
 
     @classmethod

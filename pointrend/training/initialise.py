@@ -11,29 +11,38 @@ from torch import Tensor, nn
 
 from pointrend.errors import CheckpointError
 from pointrend.modeling.efficientnet import EfficientNetLite
+from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.layers import BatchNorm, ConvNorm
+from pointrend.modeling.one_stage.network import OneStage
 from pointrend.modeling.rcnn import RCNN
 from pointrend.weights.checkpoint import load_into
 from pointrend.weights.folder import Category
 
 # TensorFlow's networks add this to a variance, ours the other; the difference goes into the variance itself.
 _PUBLISHED_EPS = 1e-3
+RARE = -4.6  # the logit of 0.01: how seldom a cell is one of an object (focal loss, arXiv:1708.02002, section 4.1)
 
 
-def randomise(model: RCNN) -> None:
+def randomise(model: InstanceNetwork) -> None:
     """Random weights as in the papers: He's for layers that a ReLU follows, small normal ones for predictions.
 
-    Small predictions make every class, mask and offset start undecided; the trunk keeps torch's own.
+    Small predictions make every class, mask and offset start undecided; a one-stage model's cells start as background.
     """
     for module in model.modules():
         if isinstance(module, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
-    rpn, heads = model.proposal_generator.rpn_head, model.roi_heads
-    for layer in (rpn.conv, rpn.objectness_logits, rpn.anchor_deltas, heads.box_predictor.cls_score):
-        nn.init.normal_(layer.weight, std=0.01)
-    for name, layer in heads.named_modules():
+    if isinstance(model, RCNN):
+        rpn = model.proposal_generator.rpn_head
+        for layer in (rpn.conv, rpn.objectness_logits, rpn.anchor_deltas, model.roi_heads.box_predictor.cls_score):
+            nn.init.normal_(layer.weight, std=0.01)
+    elif isinstance(model, OneStage):
+        for name, level in model.detector.head.named_children():
+            if name.startswith("predict") and isinstance(level, nn.Conv2d) and level.bias is not None:
+                nn.init.normal_(level.weight, std=0.01)
+                nn.init.constant_(level.bias[: model.config.num_classes], RARE)
+    for name, layer in model.named_modules():
         if name.endswith(("bbox_pred", "coarse_head.prediction", "predictor")) and isinstance(
             layer, nn.Linear | nn.Conv1d | nn.Conv2d
         ):
@@ -97,7 +106,7 @@ def _published(published: Mapping[str, Tensor], name: str) -> Tensor:
 
 
 def load_fitting(
-    model: RCNN, state: Mapping[str, Tensor], categories: Sequence[Category], known: Sequence[Category]
+    model: nn.Module, state: Mapping[str, Tensor], categories: Sequence[Category], known: Sequence[Category]
 ) -> Loaded:
     """Take another model's weights as far as they fit, for fine-tuning on other categories.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -18,6 +19,7 @@ from pointrend.training.sample import Sample
 from pointrend.training.sampling import Order, repeat_factors, source_factors
 from pointrend.training.settings import Settings
 
+SQUEEZE = (0.5, 1.0)  # of photos that the network will see as squares
 AHEAD = 2  # batches that each worker has ready
 
 
@@ -68,6 +70,8 @@ class Samples(Dataset["Sample | DataError"]):
     Args:
         annotations: the photos.
         augmentation: makes a crop of a photo.
+        sides: of the crops, in place of the augmentation's: one is drawn for each batch.
+        batch: samples a batch, which all have the same side.
         copy_paste: probability that another photo's objects are pasted.
         repeat_threshold: see :func:`~pointrend.training.sampling.repeat_factors`.
         sources: see :func:`~pointrend.training.sampling.source_factors`.
@@ -79,6 +83,8 @@ class Samples(Dataset["Sample | DataError"]):
         annotations: Annotations,
         augmentation: Augmentation,
         *,
+        sides: Sequence[int] = (),
+        batch: int = 1,
         copy_paste: float = 0.0,
         repeat_threshold: float = 0.0,
         sources: Mapping[str, float] = MappingProxyType({}),
@@ -87,7 +93,8 @@ class Samples(Dataset["Sample | DataError"]):
         photos = annotations.photos
         factors = repeat_factors(photos, repeat_threshold) * source_factors(photos, sources)
         self._annotations = annotations
-        self._augmentation = augmentation
+        self._augmentations = [replace(augmentation, side=side) for side in sides] or [augmentation]
+        self._batch = batch
         self._copy_paste = copy_paste
         self._seed = seed
         self._order = Order(factors, seed)
@@ -97,10 +104,14 @@ class Samples(Dataset["Sample | DataError"]):
         """Sample of a number from 0 on; an error is returned, so that it leaves a worker as it is."""
         # The third number keeps these apart from the order's own.
         rng = np.random.default_rng((self._seed, number, 1))
+        augmentation = self._augmentations[0]
+        if len(self._augmentations) > 1:
+            drawn = np.random.default_rng((self._seed, number // self._batch, 2)).integers(len(self._augmentations))
+            augmentation = self._augmentations[drawn]
         try:
-            sample = self._augmentation(self._annotations[self._order[number]], rng)
+            sample = augmentation(self._annotations[self._order[number]], rng)
             if rng.random() < self._copy_paste:
-                source = self._augmentation(self._annotations[self._sources[number]], rng)
+                source = augmentation(self._annotations[self._sources[number]], rng)
                 sample = paste(sample, source, rng)
         except DataError as error:
             return error
@@ -123,7 +134,14 @@ def batches(
     red, green, blue = reversed(mean) if settings.model.input_format == "BGR" else mean
     samples = Samples(
         annotations,
-        Augmentation(settings.crop, settings.jitter, fill=(red, green, blue)),
+        Augmentation(
+            settings.crop[0],
+            settings.jitter,
+            fill=(red, green, blue),
+            squeeze=(0.0, 0.0) if settings.model.keep_aspect else SQUEEZE,
+        ),
+        sides=settings.crop,
+        batch=settings.batch,
         copy_paste=settings.copy_paste,
         repeat_threshold=settings.repeat_threshold,
         sources=settings.sources,

@@ -6,21 +6,19 @@ Shapes: N images, S side of the crops, A anchors of all levels, R regions, K cla
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
 from torch import Tensor
 
 from pointrend.modeling.boxes import encode_boxes
-from pointrend.modeling.fpn import LEVELS, STRIDES
+from pointrend.modeling.fpn import LEVELS
 from pointrend.modeling.mask_head import ConvMaskHead
-from pointrend.modeling.point_mask_head import FINE_LEVEL, PointRendMaskHead
-from pointrend.modeling.point_rend import FeatureMap, sample_in_boxes, sample_masks
 from pointrend.modeling.rcnn import RCNN
 from pointrend.modeling.rpn import OFFSET_WEIGHTS
 from pointrend.training import losses, matching
-from pointrend.training.mask_targets import grid_targets, read_masks
+from pointrend.training.mask_losses import Regions, conv_loss, point_losses
 from pointrend.training.sample import Sample
 
 
@@ -41,15 +39,6 @@ class Recipe:
     masks: int = 16
     points: int = 196
     proposals: int = 300
-
-
-@dataclass(frozen=True, slots=True)
-class _Regions:
-    """Regions of one image and what they should be; masks are for the objects among them only."""
-
-    boxes: Tensor  # (R, 4)
-    classes: Tensor  # (R,), K for background
-    objects: Tensor  # (R,) index of the labelled object, 0 for background
 
 
 def step_losses(model: RCNN, images: Tensor, samples: Sequence[Sample], recipe: Recipe) -> dict[str, Tensor]:
@@ -87,7 +76,7 @@ def step_losses(model: RCNN, images: Tensor, samples: Sequence[Sample], recipe: 
         chosen = (regions.classes < model.config.num_classes).nonzero().flatten()[: recipe.masks]
         mask_count += len(chosen)
         if len(chosen):
-            masked = _Regions(regions.boxes[chosen], regions.classes[chosen], regions.objects[chosen])
+            masked = Regions(regions.boxes[chosen], regions.classes[chosen], regions.objects[chosen])
             _add(sums, _mask_losses(model, own, masked, item, recipe))
     anchors = recipe.anchors * len(samples)
     counts = {"rpn_class": anchors, "rpn_box": anchors, "box_class": box_count, "box": box_count}
@@ -123,7 +112,7 @@ def _rpn_losses(
     return {"rpn_class": class_loss, "rpn_box": box_loss}
 
 
-def _choose_regions(proposals: Tensor, item: Sample, num_classes: int, recipe: Recipe) -> _Regions:
+def _choose_regions(proposals: Tensor, item: Sample, num_classes: int, recipe: Recipe) -> Regions:
     """Proposals and the labelled boxes themselves, without which the first steps would see no object."""
     boxes = torch.cat([proposals, item.boxes])
     matches = matching.match(boxes, item.boxes, item.neutral, low=0.5, high=0.5)
@@ -131,10 +120,10 @@ def _choose_regions(proposals: Tensor, item: Sample, num_classes: int, recipe: R
     chosen = torch.cat([objects, background])
     classes = torch.full_like(chosen, num_classes)
     classes[: len(objects)] = item.classes[matches.indices[objects]]
-    return _Regions(boxes[chosen], classes, matches.indices[chosen])
+    return Regions(boxes[chosen], classes, matches.indices[chosen])
 
 
-def _box_losses(model: RCNN, features: dict[str, Tensor], regions: _Regions, item: Sample) -> dict[str, Tensor]:
+def _box_losses(model: RCNN, features: dict[str, Tensor], regions: Regions, item: Sample) -> dict[str, Tensor]:
     config = model.config.box_head
     logits, offsets = model.roi_heads(features, regions.boxes)
     is_object = regions.classes < model.config.num_classes
@@ -151,43 +140,20 @@ def _box_losses(model: RCNN, features: dict[str, Tensor], regions: _Regions, ite
 
 
 def _mask_losses(
-    model: RCNN, features: dict[str, Tensor], regions: _Regions, item: Sample, recipe: Recipe
+    model: RCNN, features: dict[str, Tensor], regions: Regions, item: Sample, recipe: Recipe
 ) -> dict[str, Tensor]:
     heads = model.roi_heads
     if isinstance(heads.mask_head, ConvMaskHead):
-        return {"mask": _conv_loss(model, heads.mask_head, features, regions, item)}
-    result = _point_losses(heads.mask_head, features, regions, item, recipe)
+        pooled = heads.pool(features, regions.boxes, heads.mask_head.config.pooler_resolution)
+        if model.config.class_agnostic_mask:
+            regions = replace(regions, classes=torch.zeros_like(regions.classes))
+        return {"mask": conv_loss(heads.mask_head, pooled, regions, item)}
+    result = point_losses(heads.mask_head, features, regions, item, recipe.points)
     if heads.conv_mask_head is not None:
         detached = {level: map_.detach() for level, map_ in features.items()}
-        result["conv"] = _conv_loss(model, heads.conv_mask_head, detached, regions, item)
+        pooled = heads.pool(detached, regions.boxes, heads.conv_mask_head.config.pooler_resolution)
+        result["conv"] = conv_loss(heads.conv_mask_head, pooled, regions, item)
     return result
-
-
-def _point_losses(
-    head: PointRendMaskHead, features: dict[str, Tensor], regions: _Regions, item: Sample, recipe: Recipe
-) -> dict[str, Tensor]:
-    boxes, classes, objects = regions.boxes, regions.classes, regions.objects
-    fine = FeatureMap.of(features[FINE_LEVEL], STRIDES[FINE_LEVEL])
-    coarse = head.coarse_logits(fine, boxes)
-    own_coarse = coarse[torch.arange(len(boxes), device=boxes.device), classes]
-    with torch.no_grad():
-        points = losses.important_points(own_coarse, recipe.points)
-    predicted = head.point_head.predict(
-        sample_in_boxes(fine, boxes, points),
-        sample_masks(coarse, points),
-        torch.zeros_like(classes) if head.class_agnostic else classes,
-    )
-    return {
-        "coarse": losses.mask_loss(own_coarse, grid_targets(item.masks, objects, boxes, coarse.shape[-1])),
-        "points": losses.mask_loss(predicted, read_masks(item.masks, objects, boxes, points)),
-    }
-
-
-def _conv_loss(model: RCNN, head: ConvMaskHead, features: dict[str, Tensor], regions: _Regions, item: Sample) -> Tensor:
-    pooled = model.roi_heads.pool(features, regions.boxes, head.config.pooler_resolution)
-    agnostic = model.config.class_agnostic_mask and head is model.roi_heads.mask_head
-    logits = head.predict(pooled, torch.zeros_like(regions.classes) if agnostic else regions.classes)
-    return losses.mask_loss(logits, grid_targets(item.masks, regions.objects, regions.boxes, logits.shape[-1]))
 
 
 def _add(sums: dict[str, Tensor], more: dict[str, Tensor]) -> None:

@@ -8,22 +8,33 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from pointrend.errors import ConfigError
+from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.rcnn import RCNN
 from pointrend.training.settings import Settings
 
-
-def freeze(model: RCNN, stages: Iterable[str]) -> None:
-    """Keep the weights of some of the trunk's parts as they are."""
-    for stage in stages:
-        model.backbone.bottom_up.get_submodule(stage).requires_grad_(False)
+PRETRAINED = ("backbone.bottom_up.", "detector.")  # beginnings of the names of what learns more slowly
 
 
-def build_optimiser(model: RCNN, settings: Settings) -> torch.optim.AdamW:
-    """Groups with their own rate (the trunk's is lower) and decay (only matrices and kernels decay)."""
+def freeze(model: InstanceNetwork, parts: Iterable[str]) -> None:
+    """Keep the weights of some parts as they are: of the trunk's, or a one-stage model's ``detector``.
+
+    Raises:
+        ConfigError: the model has no such part.
+    """
+    for part in parts:
+        name = f"backbone.bottom_up.{part}" if isinstance(model, RCNN) else part
+        if name not in dict(model.named_modules()):
+            raise ConfigError(f"frozen names {part!r}, which this model has not.")
+        model.get_submodule(name).requires_grad_(False)
+
+
+def build_optimiser(model: InstanceNetwork, settings: Settings) -> torch.optim.AdamW:
+    """Groups with their own rate (the trunk's or detector's is lower) and decay (only matrices and kernels decay)."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            groups.setdefault((name.startswith("backbone.bottom_up."), parameter.dim() > 1), []).append(parameter)
+            groups.setdefault((name.startswith(PRETRAINED), parameter.dim() > 1), []).append(parameter)
     return torch.optim.AdamW(
         [
             {
@@ -38,19 +49,20 @@ def build_optimiser(model: RCNN, settings: Settings) -> torch.optim.AdamW:
 
 
 def set_rate(optimiser: torch.optim.Optimizer, settings: Settings, step: int, progress: float) -> float:
-    """Warm up over the first steps, then fall as a cosine to nothing when the budget is used up.
+    """Warm up over the first steps, then, by the cosine schedule, fall to nothing when the budget is used up.
 
     Args:
         optimiser: whose groups receive their rates.
         settings: the peak and the length of the warm-up.
-        step: how many steps were done.
+        step: how many steps were done since the optimiser was new.
         progress: the used part of the budget, in [0, 1].
 
     Returns:
         the rate of the heads.
     """
     warm = min(1.0, (step + 1) / settings.warmup) if settings.warmup else 1.0
-    rate = settings.rate * warm * 0.5 * (1 + math.cos(math.pi * min(max(progress, 0.0), 1.0)))
+    fallen = 0.5 * (1 + math.cos(math.pi * min(max(progress, 0.0), 1.0))) if settings.schedule == "cosine" else 1.0
+    rate = settings.rate * warm * fallen
     for group in optimiser.param_groups:
         group["lr"] = rate * group["scale"]
     return rate

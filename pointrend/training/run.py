@@ -13,16 +13,22 @@ from rich.console import Console
 
 from pointrend.errors import CheckpointError, ConfigError
 from pointrend.folds import Fold
+from pointrend.modeling.instance_network import InstanceNetwork
+from pointrend.modeling.network import build_instance_network
+from pointrend.modeling.one_stage.detector import Detector
+from pointrend.modeling.one_stage.network import OneStage
 from pointrend.modeling.rcnn import RCNN
 from pointrend.training.budget import Budget
 from pointrend.training.initialise import load_fitting, load_trunk, randomise
 from pointrend.training.log import CSV_NAME, CURVE_NAME, Log, draw_curve
+from pointrend.training.objective import step_losses
+from pointrend.training.one_stage_objective import OneStageObjective
 from pointrend.training.optimiser import MovingAverage, build_optimiser, freeze
 from pointrend.training.settings import Settings
-from pointrend.training.state import STATE_NAME, Progress, load_state
-from pointrend.training.trainer import SAVE_EVERY, Trainer
+from pointrend.training.state import STATE_NAME, Progress, load_state, read_resume
+from pointrend.training.trainer import SAVE_EVERY, Objective, Trainer
 from pointrend.weights import zoo
-from pointrend.weights.checkpoint import READERS, read_checkpoint, save_safetensors
+from pointrend.weights.checkpoint import READERS, load_into, read_checkpoint, save_safetensors
 from pointrend.weights.folder import CONFIG, INFO, PACKAGED, WEIGHTS, Category, ModelFolder, ModelInfo
 from pointrend.weights.hub.address import is_address
 
@@ -43,13 +49,15 @@ def train(
     seed: int = 0,
     save_every: float = SAVE_EVERY,
     fold: Fold | None = None,
+    split: str = "train",
+    resume: Path | None = None,
     console: Console | None = None,
 ) -> ModelFolder:
     """Train until the budget is used up; called again, it goes on where it stopped or was killed.
 
     Args:
         recipe: a YAML file, or the name of one that comes with the package (``demo``).
-        data: ``instances_train.json`` in COCO's format beside a folder ``images``.
+        data: ``instances_SPLIT.json`` in COCO's format beside a folder ``images``.
         out: receives the state, the log, the curve and, in the end, the model.
         budget: of training in all, over all runs.
         init: in place of the recipe's.
@@ -59,6 +67,9 @@ def train(
         seed: of everything random.
         save_every: seconds between two states on disk.
         fold: the part of the photos that is not learnt from, for cross-validation.
+        split: which annotations of the data.
+        resume: a file ``resume.safetensors`` of a training on another machine, from which this one goes on; of no
+            effect once ``out`` has a state of its own.
         console: where it speaks.
 
     Returns:
@@ -76,7 +87,8 @@ def train(
     console = console or Console()
     settings = Settings.from_file(_recipe_path(recipe))
     settings = replace(settings, init=settings.init if init is None else init)
-    annotations = Annotations.read(data / "instances_train.json", data / "images", settings.categories or None)
+    annotations = Annotations.read(data / f"instances_{split}.json", data / "images", settings.categories or None)
+    annotations = annotations.without_sources(settings.without)
     if fold is not None:
         annotations = annotations.without(fold)
     categories = annotations.categories
@@ -85,30 +97,60 @@ def train(
         torch.set_num_threads(threads)
     torch.manual_seed(seed)
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    model = RCNN(settings.model)
+    model = build_instance_network(settings.model)
     randomise(model)
     out.mkdir(parents=True, exist_ok=True)
     resumes = (out / STATE_NAME).exists()
-    if not resumes and settings.init:
+    if not resumes and resume is None and settings.init:
         _initialise(model, settings.init, categories, console)
     model.to(target).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     freeze(model, settings.frozen)
     optimiser = build_optimiser(model, settings)
     average = MovingAverage(model, settings.average)
-    progress = load_state(out, model, optimiser, average) if resumes else Progress()
+    progress = Progress()
+    if resumes:
+        progress = load_state(out, model, optimiser, average)
+    elif resume is not None:
+        progress = read_resume(resume, model, average)
     weights = sum(parameter.numel() for parameter in model.parameters())
     console.print(
         f"{len(annotations)} photos, {len(categories)} categories, {weights:,} weights; "
-        f"{'goes on' if resumes else 'starts'} at step {progress.step}, "
+        f"{'goes on' if progress.step else 'starts'} at step {progress.step}, "
         f"{budget.used(progress):.0f} of {budget}, on {target}"
     )
     if not budget.is_used_up(progress):
-        trainer = Trainer(model, optimiser, average, settings, out, target, save_every=save_every)
+        objective = build_objective(model, settings)
+        trainer = Trainer(model, objective, optimiser, average, settings, out, target, save_every=save_every)
         stream = batches(annotations, settings, seed=seed, position=progress.step * settings.batch, workers=workers)
         with Log(out, step=progress.step) as log:
             progress = trainer.run(iter(stream), progress, budget, log)
     draw_curve(out / CSV_NAME, out / CURVE_NAME)
     return write_model(out / MODEL_FOLDER, settings, average, categories)
+
+
+def build_objective(model: InstanceNetwork, settings: Settings) -> Objective:
+    """The losses that a model learns from.
+
+    Raises:
+        CheckpointError: the teacher's weights cannot be read, or do not fit.
+    """
+    if isinstance(model, RCNN):
+        rcnn = model
+        return lambda images, samples: step_losses(rcnn, images, samples, settings.steps)
+    assert isinstance(model, OneStage)
+    return OneStageObjective(model, settings.steps, _teacher(model, settings))
+
+
+def _teacher(model: OneStage, settings: Settings) -> Detector | None:
+    if not settings.teacher:
+        return None
+    state = read_checkpoint(Path(settings.teacher).expanduser())
+    prefix = "detector."
+    teacher = Detector(model.config)
+    load_into(teacher, {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)})
+    device = next(model.parameters()).device
+    placed: Detector = teacher.requires_grad_(False).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return placed
 
 
 def write_model(
@@ -134,19 +176,19 @@ def _recipe_path(recipe: str | Path) -> Path:
     return packaged if packaged.is_file() else Path(recipe)
 
 
-def _initialise(model: RCNN, init: str, categories: tuple[Category, ...], console: Console) -> None:
+def _initialise(model: InstanceNetwork, init: str, categories: tuple[Category, ...], console: Console) -> None:
     """Load what the recipe names: a model, a checkpoint, or a trunk in an installed package."""
     path = Path(init).expanduser()
     if init in PACKAGED or init in zoo.names() or is_address(init) or path.is_dir():
         folder = ModelFolder.open(init)
         loaded = load_fitting(model, read_checkpoint(folder.weights), categories, folder.info.categories)
-    elif ":" in init and not path.exists():
+    elif ":" in init and not path.exists() and isinstance(model, RCNN):
         load_trunk(model, read_checkpoint(_in_package(init)))
         console.print(f"The trunk starts from {init}; everything else from random weights.")
         return
     elif path.suffix in READERS:
         state = read_checkpoint(path)
-        if any(name.startswith("_blocks.") for name in state):
+        if isinstance(model, RCNN) and any(name.startswith("_blocks.") for name in state):
             load_trunk(model, state)
             console.print(f"The trunk starts from {init}; everything else from random weights.")
             return

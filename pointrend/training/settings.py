@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from pointrend.config import ModelConfig, SemanticConfig, config_from_dict, read_config
+from pointrend.config import InstanceConfig, OneStageConfig, SemanticConfig, config_from_dict, read_config
 from pointrend.errors import ConfigError
 from pointrend.training.objective import Recipe
 
@@ -27,34 +27,41 @@ class Settings:
             that the dataset lists.
         init: what to start from: a model's name or folder, a checkpoint, or ``PACKAGE:FILE`` for a published trunk
             that comes as an installed Python package; empty: random weights.
-        crop: side of the square crops in pixels, a multiple of 32.
+        teacher: weights, as of ``init``, whose boxes and classes a one-stage model keeps while it learns masks.
+        crop: side of the square crops in pixels, a multiple of 32; of several, one is drawn for each batch.
         jitter: the least and the greatest scale of a photo relative to fitting into the crop.
         copy_paste: probability of pasting another photo's objects.
         repeat_threshold: photos with a category rarer than this (a fraction of photos) come more often (LVIS).
         sources: how many times as often photos of a source come; 1 for a source that is not named.
+        without: names of sources whose photos are left out.
         batch: photos a step.
         rate: AdamW's learning rate at its peak.
-        trunk_rate: the trunk's, as a fraction of it.
-        frozen: parts of the trunk that keep their weights: of ``stem``, ``res2`` .. ``res5``.
+        trunk_rate: the trunk's, or a one-stage model's whole detector's, as a fraction of it.
+        frozen: parts that keep their weights: of the trunk's ``stem``, ``res2`` .. ``res5``; a one-stage model's
+            ``detector``.
         weight_decay: of matrices and kernels.
         warmup: steps until the peak.
         clip: the gradient's greatest norm.
+        schedule: ``cosine`` falls to nothing over the budget; ``constant`` stays at the peak, for a training whose end
+            is open: the averaged weights are good at any time.
         average: decay of the weights' moving average, which is what is kept in the end.
         steps: what a step looks at.
     """
 
     name: str
-    model: ModelConfig
+    model: InstanceConfig
     version: str = "0.1"
     description: str = ""
     licence: str = ""
     categories: tuple[int, ...] = ()
     init: str = ""
-    crop: int = 320
+    teacher: str = ""
+    crop: tuple[int, ...] = (320,)
     jitter: tuple[float, float] = (0.5, 1.6)
     copy_paste: float = 0.3
     repeat_threshold: float = 0.02
     sources: Mapping[str, float] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
     batch: int = 8
     rate: float = 1e-3
     trunk_rate: float = 0.25
@@ -62,6 +69,7 @@ class Settings:
     weight_decay: float = 0.02
     warmup: int = 200
     clip: float = 5.0
+    schedule: str = "cosine"
     average: float = 0.998
     steps: Recipe = field(default_factory=Recipe)
 
@@ -103,7 +111,12 @@ class Settings:
         if isinstance(network, SemanticConfig):
             raise ConfigError(
                 "model asks for a semantic network (MODEL.META_ARCHITECTURE SemanticSegmentor), which can be served, "
-                "but not trained: training is for PointRend's and Mask R-CNN's instances (GeneralizedRCNN)."
+                "but not trained: training is for models that find single objects (GeneralizedRCNN, OneStagePointRend)."
+            )
+        learns = isinstance(network, OneStageConfig) and "detector" not in values.get("frozen", ())
+        if learns is not bool(values.get("teacher")):
+            raise ConfigError(
+                "teacher is for a one-stage model (OneStagePointRend) whose detector is not frozen, which needs one."
             )
         return cls(model=network, steps=_steps(tree.get("steps", {})), **values)
 
@@ -135,9 +148,10 @@ def _checked(key: str, value: Any) -> Any:
             raise ConfigError(f"{key} must be {kind} from {low:g} to {high:g}, not {value!r}.")
         return value
     if key == "crop":
-        if type(value) is not int or not 64 <= value <= 4096 or value % 32:
-            raise ConfigError(f"crop must be a multiple of 32 from 64 to 4096, not {value!r}.")
-        return value
+        sides = value if isinstance(value, list) and value else [value]
+        if not all(type(side) is int and 64 <= side <= 4096 and side % 32 == 0 for side in sides):
+            raise ConfigError(f"crop must be a multiple of 32 from 64 to 4096, or several, not {value!r}.")
+        return tuple(sides)
     if key == "jitter":
         if not _numbers(value, 2) or not 0.05 <= value[0] <= value[1] <= 8:
             raise ConfigError(f"jitter must be two numbers from 0.05 to 8, the smaller first, not {value!r}.")
@@ -153,8 +167,16 @@ def _checked(key: str, value: Any) -> Any:
         if not isinstance(value, list) or any(type(item) is not int for item in value):
             raise ConfigError(f"categories must be a list of ids, not {value!r}.")
         return tuple(value)
+    if key == "without":
+        if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+            raise ConfigError(f"without must be a list of sources, not {value!r}.")
+        return tuple(value)
+    if key == "schedule":
+        if value not in ("cosine", "constant"):
+            raise ConfigError(f"schedule must be cosine or constant, not {value!r}.")
+        return value
     if key == "frozen":
-        parts = ("stem", "res2", "res3", "res4", "res5")
+        parts = ("stem", "res2", "res3", "res4", "res5", "detector")
         if not isinstance(value, list) or any(item not in parts for item in value):
             raise ConfigError(f"frozen must be a list of {', '.join(parts)}, not {value!r}.")
         return tuple(value)

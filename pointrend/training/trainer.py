@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +16,9 @@ from rich.progress import Progress as Bar
 from torch import Tensor
 
 from pointrend.errors import TrainingError
-from pointrend.modeling.rcnn import RCNN
+from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.training.budget import Budget
 from pointrend.training.log import Log
-from pointrend.training.objective import step_losses
 from pointrend.training.optimiser import MovingAverage, set_rate
 from pointrend.training.sample import Sample
 from pointrend.training.settings import Settings
@@ -30,11 +29,16 @@ LOG_EVERY = 10  # steps
 PATIENCE = 20  # steps in a row whose loss is not finite
 
 
+# Normalised images (N, 3, S, S) and their N samples to losses by name, whose sum is to become small.
+Objective = Callable[[Tensor, Sequence[Sample]], dict[str, Tensor]]
+
+
 class Trainer:
     """Takes steps and writes them down.
 
     Args:
         model: on its device; its weights are changed.
+        objective: its losses of a batch.
         optimiser: of the model.
         average: of the model's weights.
         settings: the recipe.
@@ -45,7 +49,8 @@ class Trainer:
 
     def __init__(
         self,
-        model: RCNN,
+        model: InstanceNetwork,
+        objective: Objective,
         optimiser: torch.optim.Optimizer,
         average: MovingAverage,
         settings: Settings,
@@ -55,6 +60,7 @@ class Trainer:
         save_every: float = SAVE_EVERY,
     ) -> None:
         self.model = model
+        self.objective = objective
         self.optimiser = optimiser
         self.average = average
         self.settings = settings
@@ -86,7 +92,8 @@ class Trainer:
             task = bar.add_task("training", total=budget.amount, text="")
             while not budget.is_used_up(progress):
                 began = time.monotonic()
-                figures = self.step(next(batches), progress.step, budget.used(progress) / budget.amount)
+                used = budget.used(progress) / budget.amount
+                figures = self.step(next(batches), progress.step - progress.began, used)
                 took = time.monotonic() - began
                 progress = replace(progress, step=progress.step + 1, seconds=progress.seconds + took)
                 speeds.append(took)
@@ -117,7 +124,7 @@ class Trainer:
         self.model.train()
         samples = [_to(item, self.device) for item in samples]
         with self._precision():
-            parts = step_losses(self.model, self._normalised(samples), samples, self.settings.steps)
+            parts = self.objective(self._normalised(samples), samples)
         total = torch.stack(list(parts.values())).sum()
         self.optimiser.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]

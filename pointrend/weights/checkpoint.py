@@ -97,7 +97,9 @@ def check_fit(model: nn.Module, state: Mapping[str, Tensor]) -> None:
         raise CheckpointError(f"The checkpoint does not fit the model's configuration. {lists}.")
 
 
-def save_safetensors(state: Mapping[str, Tensor], path: str | Path, *, half: bool = False) -> None:
+def save_safetensors(
+    state: Mapping[str, Tensor], path: str | Path, *, half: bool = False, metadata: Mapping[str, str] | None = None
+) -> None:
     """Write weights as safetensors, in place of the file at ``path`` once they are complete.
 
     Args:
@@ -105,6 +107,7 @@ def save_safetensors(state: Mapping[str, Tensor], path: str | Path, *, half: boo
         path: the destination.
         half: store matrices and kernels as float16. Vectors (biases, norm statistics, whose variances may be too
             small or too large for float16) keep their precision, and so does what would overflow.
+        metadata: stored beside them.
 
     Raises:
         OSError: the file cannot be written.
@@ -114,7 +117,7 @@ def save_safetensors(state: Mapping[str, Tensor], path: str | Path, *, half: boo
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         # Not the library's own save_file: its files are readable by their owner only.
-        unfinished.write_bytes(save(tensors, metadata={"format": "pt"}))
+        unfinished.write_bytes(save(tensors, metadata={"format": "pt", **(metadata or {})}))
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

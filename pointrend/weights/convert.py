@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 import yaml
 
-from pointrend.config import ModelConfig, SemanticConfig, read_config
+from pointrend.config import AnyConfig, read_config
 from pointrend.modeling.network import build_network
 from pointrend.weights.checkpoint import check_fit, read_checkpoint, save_safetensors
 from pointrend.weights.folder import CONFIG, INFO, WEIGHTS, ModelFolder, ModelInfo, check_categories
@@ -16,7 +16,7 @@ from pointrend.weights.folder import CONFIG, INFO, WEIGHTS, ModelFolder, ModelIn
 
 def convert(
     checkpoint: str | Path,
-    config: str | Path | ModelConfig | SemanticConfig,
+    config: str | Path | AnyConfig,
     destination: str | Path,
     info: ModelInfo,
     *,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pointrend.config import ModelConfig, NetworkConfig, SemanticConfig, read_config
+from pointrend.config import AnyConfig, InstanceConfig, NetworkConfig, OneStageConfig, SemanticConfig, read_config
 from pointrend.errors import CheckpointError, ConfigError
 
 PACKAGED = ("demo",)  # folders beside this file
@@ -98,10 +98,10 @@ class ModelFolder:
 
     path: Path
     info: ModelInfo
-    network: ModelConfig | SemanticConfig
+    network: AnyConfig
 
     @property
-    def config(self) -> ModelConfig:
+    def config(self) -> InstanceConfig:
         """The configuration of a model that finds instances.
 
         Raises:
@@ -140,7 +140,9 @@ def check_categories(info: ModelInfo, config: NetworkConfig, where: Path) -> Non
     Raises:
         ConfigError: it does not.
     """
-    head = "SEM_SEG_HEAD" if isinstance(config, SemanticConfig) else "ROI_HEADS"
+    head = "ROI_HEADS"
+    if isinstance(config, SemanticConfig | OneStageConfig):
+        head = "SEM_SEG_HEAD" if isinstance(config, SemanticConfig) else "GFL_HEAD"
     if len(info.categories) != config.num_classes:
         raise ConfigError(
             f"{where}: {INFO} has {len(info.categories)} categories, "

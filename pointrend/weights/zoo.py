@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pointrend.config import ModelConfig, SemanticConfig, config_from_dict
+from pointrend.config import AnyConfig, config_from_dict
 from pointrend.errors import ConfigError
 from pointrend.weights.folder import Category, ModelInfo
 
@@ -78,7 +78,7 @@ class ZooModel:
         return match[1]
 
     @property
-    def config(self) -> ModelConfig | SemanticConfig:
+    def config(self) -> AnyConfig:
         """The configuration."""
         return config_from_dict(self.tree)
 

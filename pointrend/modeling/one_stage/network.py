@@ -1,0 +1,80 @@
+"""PointRend on a one-stage detector: what finds the boxes has no regions, only the masks do.
+
+Masks are one for all classes, for rare ones have too few examples of their own: a region's mask is that of the object
+that fills it.
+
+Shapes: R regions, C channels, S side of a mask in cells. Boxes are (x0, y0, x1, y1) in pixels of the network's input.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from pointrend.config import OneStageConfig
+from pointrend.modeling.box_head import Detections
+from pointrend.modeling.instance_network import InstanceNetwork
+from pointrend.modeling.mask_head import ConvMaskHead
+from pointrend.modeling.one_stage.detector import Detector, DetectorMaps
+from pointrend.modeling.one_stage.gfl_head import cell_corners, select_cells
+from pointrend.modeling.one_stage.mask_features import STRIDES, MaskFeatures
+from pointrend.modeling.point_mask_head import REGIONS_AT_ONCE, PointRendMaskHead
+from pointrend.modeling.roi_align import pool_regions
+
+COARSE_LEVEL = "p3"
+
+
+class OneStage(InstanceNetwork):
+    """``detector``, ``mask_features``, ``mask_head`` and, where it is configured, ``conv_mask_head``."""
+
+    config: OneStageConfig
+
+    def __init__(self, config: OneStageConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels = config.mask_features.channels
+        self.detector = Detector(config)
+        self.mask_features = MaskFeatures(config.pyramid.channels, config.mask_features)
+        self.mask_head = PointRendMaskHead(
+            channels, 1, config.coarse_mask, config.point_head, coarse_level=COARSE_LEVEL
+        )
+        self.conv_mask_head = None if config.conv_mask is None else ConvMaskHead(channels, 1, config.conv_mask)
+
+    def features(self, maps: DetectorMaps) -> dict[str, Tensor]:
+        """What the mask heads read, ``p2`` and ``p3``, of what the detector made of images."""
+        features: dict[str, Tensor] = self.mask_features(maps.stem, maps.levels)
+        return features
+
+    def detect(self, images: Tensor, image_size: tuple[int, int]) -> tuple[dict[str, Tensor], Detections]:
+        """See :meth:`InstanceNetwork.detect`; the feature maps are ``p2`` and ``p3``."""
+        if images.shape[0] != 1:
+            raise ValueError(f"detect() takes one image at a time, not {images.shape[0]}.")
+        maps: DetectorMaps = self.detector(images.contiguous(memory_format=torch.channels_last))
+        head = self.detector.head
+        logits, bins = head.flatten(maps.predictions)
+        corners = cell_corners(maps.predictions)
+        return self.features(maps), select_cells(logits[0], bins[0], corners, image_size, head.config)
+
+    def mask_logits(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int = 4) -> Tensor:
+        """See :meth:`InstanceNetwork.mask_logits`."""
+        if refinement < 0:
+            raise ValueError(f"refinement must be at least 0, not {refinement}.")
+        masks: Tensor = self.mask_head(features, boxes, torch.zeros_like(classes), refinement)
+        return masks
+
+    def last_points(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int) -> Tensor:
+        """See :meth:`InstanceNetwork.last_points`."""
+        return self.mask_head.last_points(features, boxes, torch.zeros_like(classes), refinement)
+
+    def constant_mask_logits(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor) -> Tensor:
+        """See :meth:`InstanceNetwork.constant_mask_logits`."""
+        if self.conv_mask_head is None:
+            raise ValueError("This model carries no second, convolutional mask head.")
+        pooled = self.pool(features, boxes, self.conv_mask_head.config.pooler_resolution)
+        masks = [self.conv_mask_head(chunk)[:, 0] for chunk in torch.split(pooled, REGIONS_AT_ONCE)]
+        side = 2 * pooled.shape[2]
+        return torch.cat([boxes.new_empty(0, side, side), *masks])
+
+    def pool(self, features: dict[str, Tensor], boxes: Tensor, bins: int) -> Tensor:
+        """RoIAlign of boxes (R, 4) from the level that fits each, ``p2`` or ``p3``: (R, C, bins, bins)."""
+        return pool_regions([features[level] for level in STRIDES], tuple(STRIDES.values()), boxes, bins)
