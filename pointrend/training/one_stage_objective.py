@@ -27,6 +27,7 @@ from pointrend.training.sample import Sample
 CONFIDENT = 0.1  # score from which on a cell's box may be learnt from
 MOST_CELLS = 300  # an image, the best ones
 MATCHING = 0.5  # intersection over union from which on a box is that of a labelled object
+CONV_SHARE = 3  # one region in so many is for the convolutional head, which costs the most and is there to compare with
 SHAKE = 0.15  # by how much of its width or height each side of a labelled box moves at most
 
 
@@ -85,8 +86,11 @@ class OneStageObjective:
         result = point_losses(self.model.mask_head, features, regions, item, self.recipe.points)
         if self.model.conv_mask_head is not None:
             detached = {level: map_.detach() for level, map_ in features.items()}
-            pooled = self.model.pool(detached, regions.boxes, self.model.conv_mask_head.config.pooler_resolution)
-            result["conv"] = conv_loss(self.model.conv_mask_head, pooled, regions, item)
+            count = len(regions.boxes)
+            some = torch.randperm(count, device=regions.boxes.device)[: -(-count // CONV_SHARE)]
+            few = Regions(regions.boxes[some], regions.classes[some], regions.objects[some])
+            pooled = self.model.pool(detached, few.boxes, self.model.conv_mask_head.config.pooler_resolution)
+            result["conv"] = conv_loss(self.model.conv_mask_head, pooled, few, item) * (count / len(some))
         return result
 
     def _regions(self, logits: Tensor, bins: Tensor, corners: Tensor, item: Sample) -> Regions:

@@ -32,7 +32,7 @@ def annotations(data: Path) -> Annotations:
 
 @pytest.fixture(scope="module")
 def settings(tiny_config: ModelConfig) -> Settings:
-    return Settings(name="toy", model=tiny_config, crop=96, batch=4, copy_paste=0.5)
+    return Settings(name="toy", model=tiny_config, crop=(96,), batch=4, copy_paste=0.5)
 
 
 def same(one: list[Sample], two: list[Sample]) -> bool:

@@ -42,7 +42,7 @@ def test_the_model_may_be_a_file_beside_the_recipe(tmp_path: Path, tiny_config: 
     recipe.write_text("name: tiny\nmodel: net.yaml\ncrop: 128\njitter: [1, 2]\n", encoding="utf-8")
     settings = Settings.from_file(recipe)
     assert settings.model == tiny_config
-    assert (settings.crop, settings.jitter) == (128, (1.0, 2.0))
+    assert (settings.crop, settings.jitter) == ((128,), (1.0, 2.0))
     assert settings.for_classes(5).model.num_classes == 5
 
 

@@ -12,6 +12,7 @@ from pointrend.modeling.rcnn import RCNN
 from pointrend.training.initialise import randomise
 from pointrend.training.objective import Recipe
 from pointrend.training.optimiser import MovingAverage, build_optimiser
+from pointrend.training.run import build_objective
 from pointrend.training.settings import Settings
 from pointrend.training.state import STATE_NAME, Progress, load_state, save_state
 from pointrend.training.trainer import PATIENCE, Trainer
@@ -26,7 +27,8 @@ def trainer(config: ModelConfig, folder: Path, seed: int = 0) -> Trainer:
     model = RCNN(config)
     randomise(model)
     average = MovingAverage(model, settings.average)
-    return Trainer(model, build_optimiser(model, settings), average, settings, folder, torch.device("cpu"))
+    objective = build_objective(model, settings)
+    return Trainer(model, objective, build_optimiser(model, settings), average, settings, folder, torch.device("cpu"))
 
 
 def test_a_resumed_training_takes_the_same_steps(tmp_path: Path, tiny_config: ModelConfig) -> None:
