@@ -55,3 +55,11 @@ def test_rgb_models_get_rgb():
     photo = np.full((32, 32, 3), (1, 2, 3), dtype=np.uint8)
     images, _ = to_input(photo, replace(CONFIG, input_format="RGB", pixel_mean=(0, 0, 0), pixel_std=(1, 1, 1)))
     assert images[0, :, 0, 0].tolist() == [1, 2, 3]
+
+
+def test_a_network_that_does_not_keep_the_aspect_sees_squares():
+    config = replace(CONFIG, keep_aspect=False, min_size=64)
+    image = np.zeros((30, 90, 3), dtype=np.uint8)
+    assert network_size(30, 90, config) == (64, 64)
+    images, size = to_input(resize(image, config), config)
+    assert (tuple(images.shape), size) == ((1, 3, 64, 64), (64, 64))

@@ -56,7 +56,7 @@ def read_convolutions(param: Path, binary: Path) -> list[NcnnConvolution]:
     for line in lines[2:]:
         kind, name, *rest = line.split() or ("", "")
         if kind in _CONVOLUTIONS:
-            convolution, offset = _read(name, _parameters(name, rest), data, offset)
+            convolution, offset = _read(name, _parameters(rest), data, offset)
             found.append(convolution)
         elif kind and kind not in _PLAIN:
             raise CheckpointError(f"{param}: the layer {name} is a {kind}, which is not read here.")
@@ -65,17 +65,17 @@ def read_convolutions(param: Path, binary: Path) -> list[NcnnConvolution]:
     return found
 
 
-def _parameters(name: str, words: list[str]) -> dict[int, str]:
+def _parameters(words: list[str]) -> dict[str, str]:
     """What follows the names of a layer's inputs and outputs: pairs KEY=VALUE."""
-    try:
-        return {int(key): value for key, value in (word.split("=") for word in words if "=" in word)}
-    except ValueError as error:
-        raise CheckpointError(f"The layer {name} has a malformed parameter: {error}.") from error
+    return dict(word.split("=", 1) for word in words if "=" in word)
 
 
-def _read(name: str, parameters: dict[int, str], data: bytes, offset: int) -> tuple[NcnnConvolution, int]:
+def _read(name: str, parameters: dict[str, str], data: bytes, offset: int) -> tuple[NcnnConvolution, int]:
     def number(key: int, default: int) -> int:
-        return int(parameters.get(key, default))
+        try:
+            return int(parameters.get(str(key), default))
+        except ValueError as error:
+            raise CheckpointError(f"The layer {name} has a malformed parameter: {error}.") from error
 
     outputs, kernel, count, groups = number(0, 0), number(1, 1), number(6, 0), number(7, 1)
     inner = count // max(outputs * kernel * kernel, 1)

@@ -124,3 +124,13 @@ def test_tight_boxes_by_hand() -> None:
     masks[0, 1:3, 2:5] = True
     masks[1, 5, 0] = True
     assert tight_boxes(masks).tolist() == [[2, 1, 5, 3], [0, 5, 1, 6]]
+
+
+def test_a_squeezed_photo_is_a_square_and_its_masks_go_with_it(annotations: Annotations) -> None:
+    placement = place((200, 100), 64, 1.0, np.zeros(2), squeeze=1.0)
+    assert (placement.scale_x, placement.scale_y, placement.target) == (0.32, 0.64, (0, 0, 64, 64))
+    halfway = place((200, 50), 64, 1.0, np.zeros(2), squeeze=0.5)
+    assert halfway.target == (0, 0, 64, 32)  # half of the power of four between both
+    squeezed = Augmentation(96, (1.0, 1.0), squeeze=(1.0, 1.0), **STILL)(annotations[0], np.random.default_rng(0))
+    assert squeezed.boxes.amax() <= 96
+    assert len(squeezed.masks) == len(annotations[0].objects)

@@ -154,3 +154,15 @@ def test_photos_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     Image.new("RGB", (32, 64)).save(path)
     with pytest.raises(DataError, match="is 32x64 pixels, but its annotation says 64x64"):
         photo.read()
+
+
+def test_sources_can_be_left_out(tmp_path: Path) -> None:
+    content = tree()
+    content["images"][0]["source"] = "zoo"
+    annotations = Annotations.read(write(tmp_path, content), tmp_path / "images")
+    assert [photo.source for photo in annotations.without_sources(["street"]).photos] == ["zoo"]
+    assert annotations.without_sources([]) == annotations
+    with pytest.raises(DataError, match="without names 'farm', which is no source of the data; it has street, zoo"):
+        annotations.without_sources(["farm"])
+    with pytest.raises(DataError, match="Without the sources street, zoo the data has no object left"):
+        annotations.without_sources(["street", "zoo"])

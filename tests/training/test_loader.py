@@ -116,3 +116,13 @@ class AllOf(np.random.Generator):
 
     def random(self, *args: object, **kwargs: object) -> object:
         return np.zeros(args[0]) if args else 0.0  # type: ignore[call-overload]
+
+
+def test_a_batch_has_one_side_and_the_stream_all_of_them(annotations: Annotations, settings: Settings) -> None:
+    several = replace(settings, crop=(64, 96, 128))
+    whole = list(itertools.islice(iter(batches(annotations, several, seed=1)), 12))
+    sides = [{item.image.shape[0] for item in batch} for batch in whole]
+    assert all(len(each) == 1 for each in sides)
+    assert set().union(*sides) == {64, 96, 128}
+    later = list(itertools.islice(iter(batches(annotations, several, seed=1, position=20)), 2))
+    assert all(map(same, whole[5:7], later))

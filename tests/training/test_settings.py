@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pointrend.config import EfficientNetConfig, ModelConfig
+from pointrend.config import EfficientNetConfig, ModelConfig, OneStageConfig
 from pointrend.errors import ConfigError
 from pointrend.training.run import RECIPES
 from pointrend.training.settings import Settings
@@ -20,6 +20,7 @@ def write(folder: Path, config: ModelConfig, **keys: object) -> Path:
 
 def test_the_demo_recipe_reads_and_round_trips() -> None:
     settings = Settings.from_file(RECIPES / "demo.yaml")
+    assert isinstance(settings.model, ModelConfig)
     assert settings.model.trunk == EfficientNetConfig(variant=1)
     assert settings.model.num_classes == len(settings.categories) == 17
     assert settings.model.conv_mask is not None
@@ -53,7 +54,12 @@ def test_the_model_may_be_a_file_beside_the_recipe(tmp_path: Path, tiny_config: 
         ({"rate": -1}, "rate must be a number from 0 to 1, not -1"),
         ({"rate": True}, "rate must be a number"),
         ({"batch": 2.5}, "batch must be a whole number from 1 to 1024, not 2.5"),
-        ({"crop": 100}, "crop must be a multiple of 32 from 64 to 4096, not 100"),
+        ({"crop": 100}, "crop must be a multiple of 32 from 64 to 4096, or several, not 100"),
+        ({"crop": [128, 100]}, r"crop must be a multiple of 32 from 64 to 4096, or several, not \[128, 100\]"),
+        ({"crop": []}, "crop must be a multiple of 32"),
+        ({"schedule": "linear"}, "schedule must be cosine or constant, not 'linear'"),
+        ({"without": "zoo"}, "without must be a list of sources, not 'zoo'"),
+        ({"teacher": "x.pt"}, "teacher is for a one-stage model"),
         ({"jitter": [2, 1]}, "jitter must be two numbers"),
         ({"categories": ["person"]}, "categories must be a list of ids"),
         ({"frozen": ["res9"]}, "frozen must be a list of stem, res2"),
@@ -91,3 +97,14 @@ def test_files_that_are_no_recipe(tmp_path: Path) -> None:
     path.write_text("name: x", encoding="utf-8")
     with pytest.raises(ConfigError, match="the key 'model' is missing"):
         Settings.from_file(path)
+
+
+def test_the_one_stage_recipes_share_a_network_and_data() -> None:
+    masks = Settings.from_file(RECIPES / "one-stage-masks.yaml")
+    whole = Settings.from_file(RECIPES / "one-stage.yaml")
+    assert isinstance(masks.model, OneStageConfig)
+    assert (masks.model, masks.sources, masks.without) == (whole.model, whole.sources, whole.without)
+    assert set(masks.without) == {"msrc-v2", "weizmann-horse", "penn-fudan"}
+    assert (masks.frozen, masks.teacher) == (("detector",), "")
+    assert (whole.frozen, whole.teacher) == ((), whole.init)
+    assert len(masks.crop) > 1

@@ -14,7 +14,7 @@ from pointrend.training.objective import Recipe
 from pointrend.training.optimiser import MovingAverage, build_optimiser
 from pointrend.training.run import build_objective
 from pointrend.training.settings import Settings
-from pointrend.training.state import STATE_NAME, Progress, load_state, save_state
+from pointrend.training.state import RESUME_NAME, STATE_NAME, Progress, load_state, save_state
 from pointrend.training.trainer import PATIENCE, Trainer
 
 RECIPE = Recipe(anchors=64, regions=32, masks=8, points=49, proposals=50)
@@ -63,7 +63,7 @@ def test_a_failed_write_leaves_the_state_before(
     with pytest.raises(OSError, match="No space left"):
         save_state(tmp_path, one.model, one.optimiser, one.average, Progress(2, 2.0))
     assert (tmp_path / STATE_NAME).read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == [STATE_NAME]
+    assert {path.name for path in tmp_path.iterdir()} == {STATE_NAME, RESUME_NAME}
 
 
 def test_a_damaged_state_is_named(tmp_path: Path, tiny_config: ModelConfig) -> None:
