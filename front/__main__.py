@@ -82,8 +82,7 @@ def _watch(door: Door, services: list[Service]) -> None:
     while True:
         time.sleep(0.5)
         for service in services:
-            if not service.running():
-                raise LaunchError(f"{service.name} ended by itself.")
+            service.require_running()
         if time.monotonic() - asked > ASK_EVERY_SECONDS:
             if door.model_answers():
                 answered = time.monotonic()

@@ -172,8 +172,7 @@ def _stay(console: Console, started: float, *services: Service) -> None:
     while True:
         time.sleep(0.5)
         for service in services:
-            if not service.running():
-                raise LaunchError(f"{service.name} ended by itself. The end of its log:\n{service.log()}")
+            service.require_running()
 
 
 def _check_machine(ports: Ports, *, page: bool) -> None:

@@ -17,6 +17,7 @@ from typing import Self
 
 import psutil
 
+from pointrend import kept_logs
 from pointrend.errors import PointRendError
 
 GRACE_SECONDS = 15.0  # TorchServe drains for about 2.5 s; a busy worker may hold it longer
@@ -88,6 +89,15 @@ class ProcessGroup:
     def running(self) -> bool:
         """Whether the command itself still runs."""
         return self._process.poll() is None
+
+    def end(self) -> str:
+        """How the command ended, in words; see :func:`how_ended`."""
+        return how_ended(self._process.wait())
+
+    @property
+    def log(self) -> Path | None:
+        """The file with its output; None where that is passed on."""
+        return self._log
 
     def tail(self) -> str:
         """The last lines of its output."""
@@ -165,15 +175,31 @@ class Service:
         """Return once it answers.
 
         Raises:
-            LaunchError: it ended, or did not answer in time; carries the end of its log.
+            LaunchError: it ended, or did not answer in time; names its log, which is kept.
         """
         deadline = time.monotonic() + seconds
         while not answers():
-            if not self.running():
-                raise LaunchError(f"{self.name} ended while it started. The end of its log:\n{self.log()}")
+            self.require_running()
             if time.monotonic() > deadline:
-                raise LaunchError(f"{self.name} did not answer in {seconds:.0f} s. The end of its log:\n{self.log()}")
+                raise LaunchError(f"{self.name} did not answer in {seconds:.0f} s{self._where_its_log_is()}.")
             time.sleep(0.2)
+
+    def require_running(self) -> None:
+        """Check that it has not ended by itself.
+
+        Raises:
+            LaunchError: it has; one sentence names the service, its signal or exit status, and its log, which is kept.
+        """
+        if not self.running():
+            raise LaunchError(f"{self.name} {self._group.end()}{self._where_its_log_is()}.")
+
+    def _where_its_log_is(self) -> str:
+        if self._group.log is None:
+            return "; what it wrote is in the output above"
+        try:
+            return f"; its log is {kept_logs.keep(self._group.log, self.name)}"
+        except OSError as error:
+            return f"; its log could not be kept in {kept_logs.folder()} ({error.strerror})"
 
     def stop(self) -> None:
         """Stop it with all that it started, and remove its folder."""
@@ -185,6 +211,27 @@ class Service:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def how_ended(status: int) -> str:
+    """A process' end in words.
+
+    Args:
+        status: its exit status, or minus the number of the signal that ended it.
+    """
+    if status < 0:
+        return f"was ended by {_signal_name(-status)}"
+    if 128 < status < 128 + signal.NSIG:  # what shells and Java make of a signal
+        return f"ended with exit status {status}, which stands for {_signal_name(status - 128)}"
+    return f"ended with exit status {status}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        name = f"{signal.Signals(number).name} ({number})"
+    except ValueError:
+        return f"signal {number}"
+    return f"{name}, often the system's out-of-memory killer" if number == signal.SIGKILL else name
 
 
 def _alive(process: psutil.Process) -> bool:

@@ -107,7 +107,7 @@ class TorchServe(Service):
         load = {"load_models": ",".join(f"{name}.mar" for name in models)}
         overrides = server_settings(ports, model_store.resolve()) | load | dict(settings or {})
         config.write_text(render_settings(SETTINGS.read_text(), overrides))
-        command = [sys.executable, "-m", "ts.model_server", "--start", "--foreground", "--ncs"]
+        command = [sys.executable, "-m", "pointrend.torchserve_starter", "--start", "--foreground", "--ncs"]
         command += ["--ts-config", str(config)]
         super().__init__("TorchServe", command, folder, _environment(folder), relay=relay)
 

@@ -13,6 +13,7 @@ import requests
 from PIL import Image
 from ports import free_server_port, is_free
 
+from pointrend import kept_logs
 from pointrend.client import Client
 from pointrend.processes import free_ports
 
@@ -51,6 +52,36 @@ def test_up_serves_and_ctrl_c_leaves_nothing(tmp_path):
     assert [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE] == []
     assert is_free(server_port)
     assert is_free(page_port)
+
+
+@pytest.mark.parametrize(("victim", "name"), [("java", "TorchServe"), ("gradio_app", "The page")])
+def test_a_killed_child_is_named_with_its_signal_and_log(tmp_path, victim, name):
+    server_port, (page_port,) = free_server_port(), free_ports(1)
+    log = tmp_path / "out"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [*COMMAND, "--server-port", str(server_port), "--port", str(page_port)], stdout=output, stderr=output
+        )
+    try:
+        alarm = threading.Timer(240, process.kill)
+        alarm.start()
+        while "Ctrl-C" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            threading.Event().wait(0.2)
+        children = psutil.Process(process.pid).children(recursive=True)
+        next(child for child in children if any(victim in part for part in child.cmdline()[:3])).kill()
+
+        assert process.wait(60) == 1
+    finally:
+        alarm.cancel()
+        process.kill()
+        process.wait()
+    last = "".join(log.read_text().split("Ctrl-C stops it.")[1].splitlines())  # the terminal wraps lines
+    assert f"{name} was ended by SIGKILL (9), often the system's out-of-memory killer; its log is" in last
+    kept = [path for path in (kept_logs.folder()).iterdir() if path.name in last]
+    assert len(kept) == 1
+    assert ("Model server started" in kept[0].read_text()) == (name == "TorchServe")  # the page writes nothing
+    assert len(last) < 600
 
 
 def test_a_port_in_use_is_said_clearly():
