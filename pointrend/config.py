@@ -197,10 +197,11 @@ class ModelConfig(FPNConfigured):
     class_agnostic_mask: bool = False  # MODEL.POINT_HEAD.CLS_AGNOSTIC_MASK; ROI_MASK_HEAD's for a Mask R-CNN
 
     @classmethod
-    def from_file(cls, path: str | Path) -> ModelConfig:
+    def from_file(cls, path: str | Path, root: str | Path | None = None) -> ModelConfig:
         """Read a detectron2 configuration: YAML or JSON, full, partial or flattened, with its ``_BASE_`` chain.
 
-        Keys that are left out have detectron2's defaults, PointRend's own keys too.
+        Keys that are left out have detectron2's defaults, PointRend's own keys too. The files of ``_BASE_`` must be
+        regular ones in the folder ``root``, which is the file's own unless another is named.
 
         Raises:
             ConfigError: the file cannot be read, a key has the wrong type, or asks for what cannot be built.
@@ -208,7 +209,7 @@ class ModelConfig(FPNConfigured):
         from pointrend.config_reader import from_tree
         from pointrend.config_tree import read_tree
 
-        tree = read_tree(Path(path))
+        tree = read_tree(Path(path), None if root is None else Path(root))
         try:
             return from_tree(tree)
         except ConfigError as error:
@@ -259,15 +260,19 @@ InstanceConfig = ModelConfig | OneStageConfig  # of a network that finds single 
 AnyConfig = InstanceConfig | SemanticConfig
 
 
-def read_config(path: str | Path) -> AnyConfig:
+def read_config(path: str | Path, root: str | Path | None = None) -> AnyConfig:
     """Read a configuration of any kind, told apart by MODEL.META_ARCHITECTURE.
+
+    Args:
+        path: of the file.
+        root: the folder that the files of ``_BASE_`` must lie in; without it the file's own.
 
     Raises:
         ConfigError: as :meth:`ModelConfig.from_file` says.
     """
     from pointrend.config_tree import read_tree
 
-    tree = read_tree(Path(path))
+    tree = read_tree(Path(path), None if root is None else Path(root))
     try:
         return config_from_dict(tree)
     except ConfigError as error:

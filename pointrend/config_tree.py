@@ -1,118 +1,129 @@
 """A configuration as nested mappings: from YAML or JSON files, full or flattened, with their ``_BASE_`` chains.
 
-Files may come from strangers: nothing in them is executed, and what a few bytes can unfold to is bounded.
+Files may come from strangers: a configuration reads no file outside its folder, nor one that is not a regular file.
 """
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from pointrend.config_text import MAX_BYTES, MAX_DEPTH, check_bounds, read_values
 from pointrend.errors import ConfigError
 
 BASE_KEY = "_BASE_"
-MAX_BYTES = 1_000_000  # a full configuration has 8,000
-MAX_NODES = 100_000  # with aliases unfolded; a full configuration has 600
-TUPLE_TAG = "tag:yaml.org,2002:python/tuple"
+MAX_FILES = 16  # that one configuration is read from, each counted as often as it is named; detectron2's have 3
+LONGEST_NAME = 1000
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, which also reads the tuples that Python writes as such; it refuses other Python tags."""
-
-
-def _tuple_as_list(loader: yaml.SafeLoader, node: yaml.SequenceNode) -> list[Any]:
-    return loader.construct_sequence(node, deep=True)
-
-
-_Loader.add_constructor(TUPLE_TAG, _tuple_as_list)
-
-
-def read_tree(path: Path) -> dict[str, Any]:
+def read_tree(path: Path, root: Path | None = None) -> dict[str, Any]:
     """Read a configuration file and those that it is based on.
 
     Args:
         path: YAML or JSON (``.json``), nested or flattened (``MODEL.FPN.NORM: BN``). ``_BASE_`` names one file or
             several, relative to the file that says so; what a file says wins over its bases.
+        root: the folder that all bases must lie in, links followed; without it the folder of ``path``.
 
     Raises:
-        ConfigError: a file is missing or malformed, or is based on itself.
+        ConfigError: a file is missing or malformed, lies outside of ``root``, or is based on itself, or there are
+            more than :data:`MAX_FILES`.
     """
-    return _read(path, ())
+    folder = path.parent if root is None else root.expanduser()
+    return _Files(Path(os.path.realpath(folder))).read(path, ())
 
 
 def nest(tree: Mapping[str, Any]) -> dict[str, Any]:
     """Turn dotted keys into nested mappings: ``{"A.B": 1}`` becomes ``{"A": {"B": 1}}``.
 
     Raises:
-        ConfigError: a key is both a value and a section, or the tree is beyond :data:`MAX_NODES`.
+        ConfigError: a key is no text, or is both a value and a section, or the tree is beyond the limits of
+            :mod:`pointrend.config_text`.
     """
-    _check_size(tree)
+    check_bounds(tree)
+    return _nest(tree, 0)
+
+
+class _Files:
+    """The files of one configuration; counts them and their bytes."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._count = 0
+        self._bytes = 0
+
+    def read(self, path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
+        here = Path(os.path.realpath(path)) if "\0" not in str(path) else path
+        names = " -> ".join(item.name for item in (*chain, here))
+        if here in chain:
+            raise ConfigError(f"{path}: {BASE_KEY} leads back to a file that it started from: {names}.")
+        self._count += 1
+        if self._count > MAX_FILES:
+            raise ConfigError(
+                f"{path}: {BASE_KEY} leads to more than {MAX_FILES} files, repeated ones counted: {names}."
+            )
+        try:
+            tree, size = read_values(path, MAX_BYTES - self._bytes)
+            self._bytes += size
+            if not isinstance(tree, dict):
+                raise ConfigError(f"It must hold keys and values, not {type(tree).__name__}.")
+            bases = tree.pop(BASE_KEY, [])
+            tree = nest(tree)
+            # The folder of the name, not of what a link leads to, for the file that the user named.
+            folder = Path(os.path.realpath(path.parent)) if not chain else here.parent
+            places = [
+                self._base(base, folder) for base in (bases if isinstance(bases, list) else [bases])[: MAX_FILES + 1]
+            ]
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+        merged: dict[str, Any] = {}
+        for place in places:
+            _merge(merged, self.read(place, (*chain, here)))
+        _merge(merged, tree)
+        return merged
+
+    def _base(self, name: Any, folder: Path) -> Path:
+        """The file that a base's name stands for."""
+        if not isinstance(name, str):
+            raise ConfigError(f"{BASE_KEY} must be a file name or a list of them, not {type(name).__name__}.")
+        if not name or len(name) > LONGEST_NAME or "\0" in name or "://" in name or name.startswith("~"):
+            raise ConfigError(
+                f"{BASE_KEY} must name a file by its path, of 1 to {LONGEST_NAME} characters without NUL; URLs and ~ "
+                f"are not followed. It is {name!r:.100}."
+            )
+        place = Path(os.path.realpath(folder / name))
+        if not place.is_relative_to(self._root):
+            common = os.path.commonpath([place, self._root])
+            raise ConfigError(
+                f"{BASE_KEY} names {name!r:.200}, which is {place}, outside of {self._root}. To allow it, name a "
+                f"folder that holds both, such as {common}: --config-root with `pointrend weights convert`, which "
+                "writes one file without bases, or root= from Python."
+            )
+        return place
+
+
+def _nest(tree: Mapping[str, Any], depth: int) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key, value in tree.items():
-        parts = str(key).split(".")
-        branch: Any = nest(value) if isinstance(value, Mapping) else value
+        if not isinstance(key, str):
+            raise ConfigError(f"A key must be text, not {type(key).__name__}.")
+        parts = key.split(".")
+        if depth + len(parts) > MAX_DEPTH:
+            raise ConfigError(f"{key:.100} is more than {MAX_DEPTH} levels deep.")
+        branch: Any = _nest(value, depth + len(parts)) if isinstance(value, Mapping) else value
         for part in reversed(parts):
             branch = {part: branch}
-        result = _merge(result, branch)
+        _merge(result, branch)
     return result
 
 
-def _read(path: Path, chain: tuple[Path, ...]) -> dict[str, Any]:
-    here = path.resolve()
-    if here in chain:
-        names = " -> ".join(item.name for item in (*chain, here))
-        raise ConfigError(f"{path}: {BASE_KEY} leads back to a file that it started from: {names}.")
-    try:
-        tree = nest(_parse(path))
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from error
-    bases = tree.pop(BASE_KEY, [])
-    merged: dict[str, Any] = {}
-    for base in [bases] if isinstance(bases, str) else bases:
-        if not isinstance(base, str):
-            raise ConfigError(f"{path}: {BASE_KEY} must be a file name or a list of them, not {base!r:.100}.")
-        merged = _merge(merged, _read(here.parent / Path(base).expanduser(), (*chain, here)))
-    return _merge(merged, tree)
-
-
-def _parse(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ConfigError(f"A configuration has at most {MAX_BYTES} bytes, not {path.stat().st_size}.")
-        text = path.read_text(encoding="utf-8")
-        # The loader derives from SafeLoader, so nothing is constructed but plain values.
-        tree = json.loads(text) if path.suffix == ".json" else yaml.load(text, _Loader)
-    except OSError as error:
-        raise ConfigError(f"It cannot be read: {error.strerror}.") from error
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"It is no readable configuration: {' '.join(str(error).split())[:300]}") from error
-    if not isinstance(tree, dict):
-        raise ConfigError(f"It must hold keys and values, not {type(tree).__name__}.")
-    return tree
-
-
-def _check_size(tree: Any) -> None:
-    """Aliases let a few bytes of YAML stand for billions of values, or for themselves."""
-    waiting, count = [tree], 0
-    while waiting:
-        node = waiting.pop()
-        count += 1
-        if count + len(waiting) > MAX_NODES:
-            raise ConfigError(f"A configuration has at most {MAX_NODES} values; this one unfolds to more.")
-        if isinstance(node, Mapping):
-            waiting.extend(node.values())
-        elif isinstance(node, list | tuple):
-            waiting.extend(node)
-
-
-def _merge(base: dict[str, Any], top: dict[str, Any]) -> dict[str, Any]:
-    result = dict(base)
+def _merge(base: dict[str, Any], top: dict[str, Any]) -> None:
+    """Put what ``top`` says over ``base``, which is altered; both are trees of :func:`nest`, which share no section."""
     for key, value in top.items():
-        if key in result and isinstance(result[key], dict) != isinstance(value, dict):
-            raise ConfigError(f"{key} is a section in one place of the configuration and a value in another.")
-        result[key] = _merge(result[key], value) if key in result and isinstance(value, dict) else value
-    return result
+        if key in base and isinstance(base[key], dict) != isinstance(value, dict):
+            raise ConfigError(f"{key:.100} is a section in one place of the configuration and a value in another.")
+        if key in base and isinstance(value, dict):
+            _merge(base[key], value)
+        else:
+            base[key] = value

@@ -11,6 +11,8 @@ from pointrend.config_defaults import DEFAULTS
 from pointrend.errors import ConfigError
 
 LONGEST_LITERAL = 1000
+MOST_NUMBERS = 64  # anchors at each place of a level: the network grows with them
+LARGEST_INTEGER = 2**63  # Python's have no end, and floats do not reach all of them
 
 
 class Values:
@@ -69,6 +71,8 @@ class Values:
         lists: Any = value if isinstance(value, list | tuple) else [None]
         if not lists or not all(_are_numbers(item) and item and min(item) > 0 for item in lists):
             raise ConfigError(f"{key} must be a list of lists of positive numbers, not {found}.")
+        if max(len(lists), *map(len, lists)) > MOST_NUMBERS:
+            raise ConfigError(f"{key} must have at most {MOST_NUMBERS} lists of as many numbers, not {found}.")
         return tuple(tuple(float(number) for number in item) for item in lists)
 
     def require(self, key: str, wanted: Any) -> None:
@@ -98,12 +102,14 @@ def _literal(value: Any) -> Any:
         return value
     try:
         return ast.literal_eval(value)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return value
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) < LARGEST_INTEGER
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def _are_numbers(value: Any) -> bool:
@@ -111,5 +117,14 @@ def _are_numbers(value: Any) -> bool:
 
 
 def _shown(value: Any) -> str:
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    if isinstance(value, int) and abs(value) >= LARGEST_INTEGER:
+        return f"a whole number of {value.bit_length()} bits"
+    try:
+        text = _text(value)
+    except ValueError:  # such a number within a list
+        text = f"a {type(value).__name__} with a number too long to show"
     return text if len(text) <= 100 else text[:97] + "..."
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)

@@ -110,14 +110,14 @@ def test_flattened_yaml_and_json_mean_the_same(tmp_path: Path) -> None:
     assert ModelConfig.from_file(write(tmp_path / "nested.json", json.dumps(tree))) == wanted
 
 
-def test_base_chain_with_defaults_means_the_full_configuration(chain: Path) -> None:
-    assert ModelConfig.from_file(chain) == ModelConfig.from_file(POINT_REND)
+def test_base_chain_with_defaults_means_the_full_configuration(chain: Path, tmp_path: Path) -> None:
+    assert ModelConfig.from_file(chain, tmp_path) == read_config(chain, tmp_path) == ModelConfig.from_file(POINT_REND)
 
 
 def test_the_last_base_wins_and_the_file_over_it(chain: Path) -> None:
     write(chain.parent / "more.yaml", "MODEL.RESNETS.DEPTH: 101\nINPUT.MIN_SIZE_TEST: 640\n")
     top = write(chain.parent / "top.yaml", "_BASE_: [model.yaml, more.yaml]\nINPUT: {MIN_SIZE_TEST: 480}\n")
-    config = ModelConfig.from_file(top)
+    config = ModelConfig.from_file(top, chain.parents[1])
     assert (config.trunk.depth, config.min_size) == (101, 480)
 
 
@@ -142,13 +142,14 @@ MODEL:
   ROI_MASK_HEAD: {NAME: CoarseMaskHead, FC_DIM: 1024, NUM_FC: 2, IN_FEATURES: ["p2"], POINT_HEAD_ON: true}
   POINT_HEAD: {FC_DIM: 256, NUM_FC: 3, IN_FEATURES: ["p2"]}
 """
-    assert ModelConfig.from_file(write(chain.parent / "old.yaml", text)) == ModelConfig.from_file(chain)
+    root = chain.parents[1]
+    assert ModelConfig.from_file(write(chain.parent / "old.yaml", text), root) == ModelConfig.from_file(chain, root)
 
 
 def test_python_tuples_are_read_as_tags_and_as_text(chain: Path) -> None:
     tagged = "PIXEL_STD: !!python/tuple [57.375, 57.12, 58.395]"
     text = f'_BASE_: model.yaml\nMODEL:\n  {tagged}\n  RPN: {{BBOX_REG_WEIGHTS: "(1.0, 1.0, 1.0, 1.0)"}}\n'
-    config = ModelConfig.from_file(write(chain.parent / "tuples.yaml", text))
+    config = ModelConfig.from_file(write(chain.parent / "tuples.yaml", text), chain.parents[1])
     assert config.pixel_std == (57.375, 57.12, 58.395)
 
 

@@ -28,8 +28,8 @@ from pointrend.training.settings import Settings
 from pointrend.training.state import STATE_NAME, Progress, load_state, read_resume
 from pointrend.training.trainer import SAVE_EVERY, Objective, Trainer
 from pointrend.weights import zoo
-from pointrend.weights.checkpoint import READERS, load_into, read_checkpoint, save_safetensors
-from pointrend.weights.folder import CONFIG, INFO, PACKAGED, WEIGHTS, Category, ModelFolder, ModelInfo
+from pointrend.weights.checkpoint import load_into, read_checkpoint, save_safetensors
+from pointrend.weights.folder import CONFIG, INFO, PACKAGED, SUFFIXES, WEIGHTS, Category, ModelFolder, ModelInfo
 from pointrend.weights.hub.address import is_address
 
 MODEL_FOLDER = "model"  # where --out receives the finished model
@@ -186,8 +186,8 @@ def _initialise(model: InstanceNetwork, init: str, categories: tuple[Category, .
         load_trunk(model, read_checkpoint(_in_package(init)))
         console.print(f"The trunk starts from {init}; everything else from random weights.")
         return
-    elif path.suffix in READERS:
-        state = read_checkpoint(path)
+    elif path.suffix.lower() in SUFFIXES:
+        state = read_checkpoint(path, note=console.print)
         if isinstance(model, RCNN) and any(name.startswith("_blocks.") for name in state):
             load_trunk(model, state)
             console.print(f"The trunk starts from {init}; everything else from random weights.")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from pointrend.config import InstanceConfig, OneStageConfig, SemanticConfig, config_from_dict, read_config
+from pointrend.config_text import read_values
 from pointrend.errors import ConfigError
 from pointrend.training.objective import Recipe
 
@@ -82,12 +82,7 @@ class Settings:
         """
         path = Path(path)
         try:
-            tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: is not YAML: {error}") from error
-        try:
+            tree, _ = read_values(path)
             return cls._from_tree(tree, path.parent)
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
@@ -107,7 +102,11 @@ class Settings:
         for key, value in values.items():
             values[key] = _checked(key, value)
         model = tree["model"]
-        network = read_config(folder / model) if isinstance(model, str) else config_from_dict(model)
+        # A recipe beside a tree of configurations, as at the root of detectron2's, opens the whole of it to _BASE_.
+        root = (
+            folder if isinstance(model, str) and (folder / model).resolve().is_relative_to(folder.resolve()) else None
+        )
+        network = read_config(folder / model, root) if isinstance(model, str) else config_from_dict(model)
         if isinstance(network, SemanticConfig):
             raise ConfigError(
                 "model asks for a semantic network (MODEL.META_ARCHITECTURE SemanticSegmentor), which can be served, "
@@ -123,6 +122,12 @@ class Settings:
     def for_classes(self, count: int) -> Settings:
         """The same with a network of as many classes."""
         return replace(self, model=replace(self.model, num_classes=count))
+
+
+def _read_network(folder: Path, name: str) -> ModelConfig | SemanticConfig:
+    """Read a recipe's configuration file; where that is below the recipe, ``_BASE_`` may name all below the recipe."""
+    inside = Path(os.path.abspath(folder / name)).is_relative_to(os.path.abspath(folder))
+    return read_config(folder / name, folder if inside else None)
 
 
 _RANGES: dict[str, tuple[float, float]] = {

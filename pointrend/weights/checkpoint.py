@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
-import pickle
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -15,10 +15,14 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from pointrend.errors import CheckpointError
+from pointrend.regular_files import open_regular
+from pointrend.weights.folder import SUFFIXES
+from pointrend.weights.formats import HEAD_BYTES, Format, identify
+from pointrend.weights.parts import Note, choose, log_note
+from pointrend.weights.torch_files import DTYPES, PickledTensor, load_legacy, load_zip
 from pointrend.weights.unpickle import PickledArray, load_arrays
 
-READERS = {".pkl": "pickle", ".pth": "torch", ".pt": "torch", ".safetensors": "safetensors"}
-WRAPPERS = ("model", "state_dict")  # detectron2's and other trainers' key of the weights proper
+MOST_SHARING = 4  # times the bytes of their file, that all tensors together may have: tied ones share theirs
 LISTED = 10  # keys that an error shows of each kind
 
 # PointRend's heads were renamed twice; its published checkpoints have any of the three generations of names.
@@ -33,28 +37,38 @@ _STALE = re.compile(
 )
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """Read a checkpoint without running anything that is in it.
+def read_checkpoint(path: str | Path, *, part: str | None = None, note: Note = log_note) -> dict[str, Tensor]:
+    """Read a checkpoint without running anything that is in it, at a cost that is bounded by the file's size.
 
     Args:
-        path: ``.pkl`` as in detectron2's model zoo, ``.pth`` or ``.pt`` as torch saves, or ``.safetensors``.
+        path: a pickle as in detectron2's model zoo, what ``torch.save`` writes, or safetensors, told apart by their
+            content; its suffix is one of :data:`SUFFIXES` in any case.
+        part: which part to take, such as ``model_ema``, where a checkpoint has several.
+        note: told what was chosen: parts, prefixes, averages.
 
     Returns:
-        tensors on the CPU by today's detectron2 names, whichever generation of names the file has; what is no
+        finite tensors on the CPU by today's detectron2 names, whichever generation of names the file has; what is no
         weight (``pixel_mean``, ``cell_anchors``, ``num_batches_tracked``...) is left out.
 
     Raises:
-        CheckpointError: the file is missing, damaged, of another kind, or asks for more than arrays and containers.
+        CheckpointError: the file is missing, damaged, of another kind, asks for more than arrays and containers, or
+            has weights that are not finite.
     """
     path = Path(path)
     try:
-        if path.suffix not in READERS:
+        if path.suffix.lower() not in SUFFIXES:
             raise CheckpointError(
-                f"weights are read from {', '.join(READERS)}, not from {path.suffix or 'no suffix'!r}"
+                f"weights are read from {', '.join(SUFFIXES)}, not from {path.suffix or 'no suffix'!r}"
             )
-        if path.stat().st_size == 0:
-            raise CheckpointError("the file is empty")
-        return _current_names(_tensors(_unwrap(_read(path))))
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            head = file.read(HEAD_BYTES)
+            file.seek(0)
+            tree = _read(path, file, identify(head, size))
+            state = choose(tree, part, note, _STALE.match)
+            tensors = _tensors(_current_names(state), size)
+        _require_finite(tensors)
+        return tensors
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}.") from error
     except OSError as error:
@@ -86,6 +100,11 @@ def check_fit(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     problems = {
         "missing": [f"{key} {_shape(wanted[key])}" for key in wanted if key not in state],
         "unexpected": [f"{key} {_shape(state[key])}" for key in state if key not in wanted],
+        "of whole numbers": [
+            f"{key} {_dtype(state[key])}"
+            for key in wanted
+            if key in state and wanted[key].is_floating_point() and not state[key].is_floating_point()
+        ],
         "misshapen": [
             f"{key} wants {_shape(wanted[key])}, found {_shape(state[key])}"
             for key in wanted
@@ -123,61 +142,70 @@ def save_safetensors(
         unfinished.unlink(missing_ok=True)
 
 
-def _read(path: Path) -> Any:
-    kind = READERS[path.suffix]
+def _read(path: Path, file: BinaryIO, kind: Format) -> Any:
+    if kind == "torch zip":
+        return load_zip(file)
+    if kind == "torch legacy":
+        return load_legacy(file)
     if kind == "pickle":
-        with path.open("rb") as file:
-            return load_arrays(file)
+        return load_arrays(file)
     try:
-        if kind == "safetensors":
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return load_file(path)
     except OSError:
         raise
-    except pickle.UnpicklingError as error:
-        # torch's own message advises to load the file unsafely; only the name in it is of use.
-        name = re.search(r"GLOBAL (\S+)", str(error))
-        asks = (
-            f"it asks for {name[1]}, which is neither a tensor nor a container"
-            if name
-            else "it is damaged, or not what torch saves"
-        )
-        raise CheckpointError(f"cannot be read safely as {kind}: {asks}; nothing was run") from error
-    # Damage is reported as RuntimeError, EOFError, KeyError, SafetensorError and more.
+    # Damage is reported as SafetensorError, and a type that torch lacks as KeyError and more.
     except Exception as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"cannot be read safely as {kind}: {reason:.300}") from error
 
 
-def _unwrap(tree: Any) -> Mapping[Any, Any]:
-    """The mapping of names to arrays, however many wrappers trainers put around it."""
-    while isinstance(tree, Mapping):
-        inner = next((tree[key] for key in WRAPPERS if isinstance(tree.get(key), Mapping)), None)
-        if inner is None or inner is tree:
-            return tree
-        tree = inner
-    raise CheckpointError(f"it holds a {type(tree).__name__}, not a mapping of names to arrays")
+def _tensors(state: Mapping[str, Any], size: int) -> dict[str, Tensor]:
+    """Make tensors of what stands for them.
 
-
-def _tensors(tree: Mapping[Any, Any]) -> dict[str, Tensor]:
-    if not tree:
+    Args:
+        state: by name; names may share a tensor.
+        size: bytes of the file.
+    """
+    if not state:
         raise CheckpointError("it holds no weights")
-    return {str(key): _tensor(str(key), value) for key, value in tree.items()}
+    for name, value in state.items():
+        if not isinstance(value, PickledArray | PickledTensor | Tensor):
+            raise CheckpointError(f"{name:.100} is a {type(value).__name__}, not an array")
+    total = sum(value.nbytes for value in state.values())
+    if total > MOST_SHARING * size:
+        raise CheckpointError(f"its tensors share {size} bytes so that they would be {total} alone")
+    made: dict[int, Tensor] = {}
+    return {name: made.setdefault(id(value), _tensor(name, value)) for name, value in state.items()}
 
 
-def _tensor(key: str, value: Any) -> Tensor:
+def _tensor(name: str, value: PickledArray | PickledTensor | Tensor) -> Tensor:
     if isinstance(value, PickledArray):
-        value = value.numpy()
-    if isinstance(value, np.generic | np.ndarray):
-        return torch.from_numpy(np.array(value))  # a copy: torch wants memory that it may write to
-    if isinstance(value, Tensor):
-        return value
-    raise CheckpointError(f"{key:.100} is a {type(value).__name__}, not an array")
+        return torch.from_numpy(np.array(value.numpy()))  # a copy: torch wants memory that it may write to
+    tensor = value.tensor() if isinstance(value, PickledTensor) else value
+    if tensor.dtype not in DTYPES:
+        raise CheckpointError(f"{name:.100} has the type {tensor.dtype}, which is not read; save it as float32")
+    return tensor
 
 
-def _current_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    current: dict[str, Tensor] = {}
-    for old, tensor in state.items():
+def _require_finite(state: Mapping[str, Tensor]) -> None:
+    """Check that every weight can be a float32, in which the network computes."""
+    broken = []
+    for name, tensor in state.items():
+        if not tensor.is_floating_point() or not tensor.numel():
+            continue
+        if not all(math.isfinite(float(bound.float())) for bound in tensor.aminmax()):
+            count = int((~tensor.float().isfinite()).sum())
+            broken.append(f"{name:.100} ({count} of {tensor.numel()})")
+    if broken:
+        raise CheckpointError(
+            f"{len(broken)} of its {len(state)} tensors have numbers that are NaN or infinite: {_listed(broken)}; "
+            "the training that saved them has diverged, so take an earlier checkpoint"
+        )
+
+
+def _current_names(state: Mapping[str, Any]) -> dict[str, Any]:
+    current: dict[str, Any] = {}
+    for old, value in state.items():
         if _STALE.match(old):
             continue
         key = old
@@ -185,7 +213,7 @@ def _current_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             key = pattern.sub(name, key)
         if key in current:
             raise CheckpointError(f"it holds {key} twice, under names of different years")
-        current[key] = tensor
+        current[key] = value
     return current
 
 
@@ -194,6 +222,10 @@ def _halved(tensor: Tensor) -> Tensor:
         return tensor
     halved = tensor.half()
     return halved if bool(halved.isfinite().all()) else tensor
+
+
+def _dtype(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _shape(tensor: Tensor) -> str:

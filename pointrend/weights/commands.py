@@ -131,17 +131,34 @@ def remove(
 
 @app.command()
 def convert(
-    checkpoint: Annotated[Path, typer.Argument(help="Weights of detectron2: .pkl, .pth or .safetensors.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(help="Weights of detectron2: .pkl, .pth, .pt, .ckpt, .bin or .safetensors.")
+    ],
     config: Annotated[Path, typer.Argument(help="Its configuration, a YAML file.")],
     info: Annotated[Path, typer.Argument(help="A model.json: name, version and categories.")],
     destination: Annotated[Path, typer.Argument(help="The model folder to write.")],
     half: Annotated[bool, typer.Option(help="Store the weights in half precision.")] = False,
+    part: Annotated[
+        str | None, typer.Option(help="Which part of the checkpoint to take, such as model_ema, where it has several.")
+    ] = None,
+    config_root: Annotated[
+        Path | None, typer.Option(help="A folder that holds all files of _BASE_; without it the configuration's own.")
+    ] = None,
 ) -> None:
     """Make a model folder of a detectron2 checkpoint, for `pointrend up --model FOLDER`."""
     from pointrend.weights.convert import convert as convert_checkpoint
     from pointrend.weights.folder import read_info
 
-    folder = convert_checkpoint(checkpoint, config, destination, read_info(info), half=half)
+    folder = convert_checkpoint(
+        checkpoint,
+        config,
+        destination,
+        read_info(info),
+        half=half,
+        part=part,
+        config_root=config_root,
+        note=typer.echo,
+    )
     typer.echo(f"{folder.path}: {folder.info.name}, {len(folder.info.categories)} categories")
 
 

@@ -12,6 +12,7 @@ from pointrend.config import AnyConfig, read_config
 from pointrend.modeling.network import build_network
 from pointrend.weights.checkpoint import check_fit, read_checkpoint, save_safetensors
 from pointrend.weights.folder import CONFIG, INFO, WEIGHTS, ModelFolder, ModelInfo, check_categories
+from pointrend.weights.parts import Note, log_note
 
 
 def convert(
@@ -21,6 +22,9 @@ def convert(
     info: ModelInfo,
     *,
     half: bool = False,
+    part: str | None = None,
+    config_root: Path | None = None,
+    note: Note = log_note,
 ) -> ModelFolder:
     """Write a model folder: safetensors, the configuration without what detectron2 assumes anyway, and ``model.json``.
 
@@ -30,6 +34,9 @@ def convert(
         destination: the folder, made where it is missing; nothing is written before everything was found to fit.
         info: what ``model.json`` will say.
         half: store matrices and kernels as float16.
+        part: as for :func:`~pointrend.weights.checkpoint.read_checkpoint`, and ``note`` too.
+        config_root: the folder that the files of ``_BASE_`` must lie in; without it that of ``config``.
+        note: told what was chosen, a sentence each time.
 
     Raises:
         ConfigError: the configuration cannot be built, or has another number of categories than ``info``.
@@ -38,9 +45,9 @@ def convert(
     """
     destination = Path(destination)
     if isinstance(config, str | Path):
-        config = read_config(config)
+        config = read_config(config, config_root)
     check_categories(info, config, destination)
-    state = read_checkpoint(checkpoint)
+    state = read_checkpoint(checkpoint, part=part, note=note)
     with torch.device("meta"):
         check_fit(build_network(config), state)
     destination.mkdir(parents=True, exist_ok=True)

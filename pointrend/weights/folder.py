@@ -6,20 +6,26 @@ A folder holds ``model.safetensors``, ``config.yaml`` (detectron2's keys), ``mod
 
 from __future__ import annotations
 
-import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pointrend.config import AnyConfig, InstanceConfig, NetworkConfig, OneStageConfig, SemanticConfig, read_config
+from pointrend.config_text import read_json
 from pointrend.errors import CheckpointError, ConfigError
 
 PACKAGED = ("demo",)  # folders beside this file
 WEIGHTS = "model.safetensors"
+SUFFIXES = (".ckpt", ".bin", ".pkl", ".pth", ".pt", ".safetensors")  # of weights, in any case
 CONFIG = "config.yaml"
 INFO = "model.json"
 CARD = "MODEL_CARD.md"
+LONGEST_TEXT = 10_000  # characters
+LONGEST_NAME = 200  # of a category
+MOST_CATEGORIES = 10_000  # as of MODEL.ROI_HEADS.NUM_CLASSES
+LARGEST_ID = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +119,23 @@ class ModelFolder:
 
     @property
     def weights(self) -> Path:
-        """The file of the weights."""
-        return self.path / WEIGHTS
+        """The file of the weights: ``model.safetensors``, or else the only file with one of :data:`SUFFIXES`.
+
+        Raises:
+            CheckpointError: there is none, or there are several.
+        """
+        if (self.path / WEIGHTS).exists():
+            return self.path / WEIGHTS
+        found = sorted(path for path in self.path.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+        if not found:
+            raise CheckpointError(f"{self.path} lacks its weights, {WEIGHTS}, or one file of {', '.join(SUFFIXES)}.")
+        if len(found) > 1:
+            names = ", ".join(path.name for path in found[:10])
+            raise CheckpointError(
+                f"{self.path} has {len(found)} files of weights, {names}: keep one, or make {WEIGHTS} of one with "
+                "`pointrend weights convert`."
+            )
+        return found[0]
 
     @classmethod
     def open(cls, name_or_path: str | Path) -> ModelFolder:
@@ -129,9 +150,10 @@ class ModelFolder:
         info = read_info(path / INFO)
         config = read_config(path / CONFIG)
         check_categories(info, config, path)
-        if not (path / WEIGHTS).is_file():
-            raise CheckpointError(f"{path} lacks its weights, {WEIGHTS}.")
-        return cls(path, info, config)
+        folder = cls(path, info, config)
+        if not folder.weights.is_file():
+            raise CheckpointError(f"{folder.weights} is no regular file.")
+        return folder
 
 
 def check_categories(info: ModelInfo, config: NetworkConfig, where: Path) -> None:
@@ -184,17 +206,13 @@ def read_info(path: Path) -> ModelInfo:
     Raises:
         ConfigError: it is missing, not JSON, or lacks something; the message names the file.
     """
+    if not path.exists():
+        raise ConfigError(f"{path.parent} is no model folder: it lacks {path.name}.")
     try:
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree, _ = read_json(path)
         if not isinstance(tree, dict):
             raise ConfigError(f"it must hold an object, not a {type(tree).__name__}.")
         return ModelInfo.from_dict(tree)
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path.parent} is no model folder: it lacks {path.name}.") from error
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: is not JSON: {error}.") from error
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 
@@ -203,24 +221,43 @@ def _text(tree: Mapping[str, Any], key: str, default: str | None = None) -> str:
     value = tree.get(key, default)
     if not isinstance(value, str) or not (value or default is not None):
         raise ConfigError(f"{key} must be text, not {value!r:.100}.")
+    if not _is_plain(value, LONGEST_TEXT):
+        raise ConfigError(
+            f"{key} must have at most {LONGEST_TEXT} characters, none of them a control character or half of a "
+            f"surrogate pair; it has {len(value)}: {value!r:.100}."
+        )
     return value
+
+
+def _is_plain(text: str, longest: int) -> bool:
+    """Whether a text can be shown in one place: neither control characters nor halves of surrogate pairs."""
+    return len(text) <= longest and all(unicodedata.category(sign) not in ("Cc", "Cs") for sign in text if sign != "\n")
 
 
 def _list(tree: Mapping[str, Any], key: str) -> list[Any]:
     value = tree.get(key)
     if not isinstance(value, list):
         raise ConfigError(f"{key} must be a list, not {value!r:.100}.")
+    if len(value) > MOST_CATEGORIES:
+        raise ConfigError(f"{key} must have at most {MOST_CATEGORIES} items, not {len(value)}.")
     return value
 
 
 def _refuse_repeated(kind: str, values: Sequence[object]) -> None:
-    for index, value in enumerate(values):
-        if value in values[:index]:
+    seen: set[object] = set()
+    for value in values:
+        if value in seen:
             raise ConfigError(f"categories has the {kind} {value!r} more than once.")
+        seen.add(value)
 
 
 def _category(item: Any) -> Category:
     number, name = (item.get("id"), item.get("name")) if isinstance(item, dict) else (None, None)
-    if type(number) is not int or not isinstance(name, str) or not name:
-        raise ConfigError(f'a category must be like {{"id": 1, "name": "person"}}, not {item!r:.100}.')
+    if type(number) is not int or not isinstance(name, str) or not name or not _is_plain(name, LONGEST_NAME):
+        raise ConfigError(
+            f'a category must be like {{"id": 1, "name": "person"}}, its name of at most {LONGEST_NAME} characters, '
+            f"not {item!r:.100}."
+        )
+    if not 0 <= number <= LARGEST_ID:
+        raise ConfigError(f"a category's id must be from 0 to {LARGEST_ID}, not {item!r:.100}.")
     return Category(number, name)
