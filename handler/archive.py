@@ -26,12 +26,12 @@ from pathlib import Path
 import handler
 import pointrend
 from pointrend.engines import AUTO, EAGER, OPENVINO_INT8, int8_is_here
-from pointrend.errors import ConfigError, PointRendError
-from pointrend.weights.folder import ModelFolder
+from pointrend.errors import CheckpointError, ConfigError, PointRendError
+from pointrend.weights.folder import CONFIG, INFO, WEIGHTS, ModelFolder
 
 ARCHIVE_NAME = "pointrend"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", re.ASCII)
-REQUIRED = ("model.safetensors", "config.yaml", "model.json")
+REQUIRED = (CONFIG, INFO)
 # By what they are rather than by what they are not: a pickle, which is a program, never comes in.
 MODEL_SUFFIXES = (".safetensors", ".yaml", ".json", ".md")
 HANDLER_MODULES = ("__init__.py", "inputs.py", "outputs.py", "metrics.py", "description.py")
@@ -53,7 +53,8 @@ def build(
     """Build the archive of a model; an older one is replaced only once the new one is whole.
 
     Args:
-        model_folder: holds :data:`REQUIRED`.
+        model_folder: holds :data:`REQUIRED` and the weights; where these are no ``model.safetensors``, the archive
+            gets one that is made of them.
         destination: the model store, a folder; made where it is missing.
         name: under which it is served: letters, digits, ``_``, ``-`` and ``.``, a letter or digit first.
         engine: what computes the network there: one of :data:`pointrend.engines.NAMES`. What openvino-int8 needs is
@@ -66,6 +67,7 @@ def build(
         the archive's path, ``destination/NAME.mar``.
 
     Raises:
+        CheckpointError: the weights are in another file, which cannot be read.
         ArchiveError: the name will not do, the folder lacks a file, torch-model-archiver is missing or failed, or the
             disk is full.
         ConfigError: the model cannot be quantised: a package is missing, or there is no photo to calibrate with; or
@@ -78,6 +80,7 @@ def build(
     missing = [file for file in REQUIRED if not (model_folder / file).is_file()]
     if missing:
         raise ArchiveError(f"{model_folder} is no model folder: it lacks {', '.join(missing)}.")
+    weights = _find_weights(model_folder)
     if importlib.util.find_spec("model_archiver") is None:
         raise ArchiveError("torch-model-archiver is not installed; install the project with its extra 'serve'.")
     destination = destination.resolve()  # the archiver runs in another working directory
@@ -86,6 +89,8 @@ def build(
         # Beside the destination: renaming is atomic within one file system only. The archiver works in a folder of
         # a fixed name inside TMPDIR, so that two builds at once would mix without one of their own.
         with tempfile.TemporaryDirectory(dir=destination, prefix=".building-") as scratch:
+            if weights.name != WEIGHTS:
+                model_folder = _with_safetensors(model_folder, weights, Path(scratch) / "model")
             files = {Path(path.name): path for path in _model_files(model_folder)}
             if engine == AUTO and not int8_is_here(ModelFolder.open(model_folder).network):
                 engine = EAGER
@@ -126,6 +131,28 @@ def _check_room(files: Iterable[Path], destination: Path) -> None:
 
 def _model_files(model_folder: Path) -> list[Path]:
     return sorted(path for path in model_folder.iterdir() if path.is_file() and path.suffix in MODEL_SUFFIXES)
+
+
+def _find_weights(model_folder: Path) -> Path:
+    """The file of the weights, which the archive holds as safetensors, for a server reads no pickle."""
+    if (model_folder / WEIGHTS).is_file():
+        return model_folder / WEIGHTS
+    try:
+        return ModelFolder.open(model_folder).weights
+    except (CheckpointError, ConfigError) as error:
+        lacks = f"it lacks {WEIGHTS}, and other weights cannot be taken"
+        raise ArchiveError(f"{model_folder} is no model folder: {lacks}. {error}") from error
+
+
+def _with_safetensors(model_folder: Path, weights: Path, copy: Path) -> Path:
+    """A copy of a model folder, its weights made safetensors."""
+    from pointrend.weights.checkpoint import read_checkpoint, save_safetensors  # with it comes torch
+
+    copy.mkdir()
+    for path in _model_files(model_folder):
+        shutil.copyfile(path, copy / path.name)
+    save_safetensors(read_checkpoint(weights), copy / WEIGHTS)
+    return copy
 
 
 def _version(model_folder: Path) -> str:

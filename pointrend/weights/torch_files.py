@@ -20,6 +20,7 @@ from pointrend.weights.pickle_machine import Global, Key, PickleMachine, shown
 from pointrend.weights.unpickle import array_globals, check_shape
 
 MOST_RECORDS = 100_000
+_LONGEST_STEP = 2**48
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_START = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 LEGACY_PROTOCOL = 1001
@@ -56,10 +57,6 @@ def load_zip(file: BinaryIO) -> Any:
     if len(pickles) != 1:
         raise CheckpointError("it is a zip archive, but not what torch.save writes: it lacks data.pkl")
     root = pickles[0].removesuffix("data.pkl")
-    if f"{root}constants.pkl" in records or any(name.startswith(f"{root}code/") for name in records):
-        raise CheckpointError(
-            "it is a TorchScript program, not weights: save its state_dict() with torch.save, or as safetensors"
-        )
     if f"{root}byteorder" in records and records[f"{root}byteorder"]() == b"big":
         raise CheckpointError("it was saved on a big-endian machine, which is not read: save it as safetensors there")
     storages: dict[str, Storage] = {}
@@ -155,7 +152,7 @@ class PickledTensor:
         check_shape(shape)
         if not isinstance(stride, tuple) or len(stride) != len(shape):
             raise CheckpointError(f"the pickle holds a tensor of shape {shown(shape)} and strides {shown(stride)}")
-        if not all(type(number) is int and 0 <= number <= storage.numel for number in (offset, *stride)):
+        if not all(type(number) is int and 0 <= number < _LONGEST_STEP for number in (offset, *stride)):
             raise CheckpointError(f"the pickle holds a tensor of strides {shown(stride)} at {shown(offset)}")
         last = offset + sum((side - 1) * step for side, step in zip(shape, stride, strict=True))
         if math.prod(shape) and (last >= storage.numel or math.prod(shape) > storage.numel):
@@ -170,6 +167,8 @@ class PickledTensor:
 
     def tensor(self) -> Tensor:
         """The tensor, which shares its storage with others as the file says."""
+        if not math.prod(self._shape):
+            return torch.empty(self._shape, dtype=self._storage.dtype)
         return self._storage.flat().as_strided(self._shape, self._stride, self._offset)
 
 
@@ -182,6 +181,10 @@ def _records(file: BinaryIO) -> dict[str, ReadBytes]:
         raise CheckpointError(f"the zip archive is damaged or cut short ({error!s:.100})") from error
     if len(found) > MOST_RECORDS:
         raise CheckpointError(f"the zip archive has {len(found)} records, more than {MOST_RECORDS}")
+    if any(info.filename.split("/", 1)[-1] == "constants.pkl" for info in found):
+        raise CheckpointError(
+            "it is a TorchScript program, not weights: save its state_dict() with torch.save, or as safetensors"
+        )
     records: dict[str, ReadBytes] = {}
     ends = [info.header_offset for info in found[1:]] + [file.seek(0, 2)]
     for info, end in zip(found, ends, strict=True):

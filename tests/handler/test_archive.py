@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -9,9 +10,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from handler.archive import ArchiveError, build
+from pointrend.weights.checkpoint import read_checkpoint
+from pointrend.weights.folder import ModelFolder
 
 
 @pytest.fixture
@@ -80,6 +84,36 @@ def test_the_archives_own_packages_win(model_folder, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert [Path(line).parent.parent for line in done.stdout.split()] == [unpacked, unpacked]
+
+
+@pytest.mark.parametrize("name", ["model_final.PTH", "last.ckpt", "MODEL.SAFETENSORS", "pytorch_model.bin", "m.pkl"])
+def test_weights_under_another_name_become_safetensors(tmp_path, name):
+    demo = ModelFolder.open(Path(__file__).parents[1] / "demo" / "reference_model")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for file in ("config.yaml", "model.json"):
+        shutil.copyfile(demo.path / file, folder / file)
+    state = read_checkpoint(demo.weights)
+    if name.endswith("SAFETENSORS"):
+        shutil.copyfile(demo.weights, folder / name)
+    elif name.endswith("pkl"):
+        (folder / name).write_bytes(pickle.dumps({"model": {key: value.numpy() for key, value in state.items()}}))
+    else:
+        torch.save({"model": {f"module.{key}": value for key, value in state.items()}}, folder / name)
+
+    archive = build(folder, tmp_path / "store")
+
+    with zipfile.ZipFile(archive) as content:
+        content.extractall(tmp_path / "unpacked")
+    assert sorted(path.name for path in (tmp_path / "unpacked" / "model").iterdir()) == [
+        "config.yaml",
+        "model.json",
+        "model.safetensors",
+    ]
+    served = read_checkpoint(ModelFolder.open(tmp_path / "unpacked" / "model").weights)
+    assert served.keys() == state.keys()
+    assert all(torch.equal(served[key], state[key]) for key in state)
+    assert {path.name for path in folder.iterdir()} == {name, "config.yaml", "model.json"}
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.yaml", "model.json"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -148,6 +149,48 @@ def test_a_missing_file_is_named(folder: Path, name: str, error: type[Exception]
 
 
 @pytest.mark.parametrize(
+    "name", ["model.PTH", "model_final.pkl", "last.Ckpt", "pytorch_model.bin", "MODEL.SAFETENSORS"]
+)
+def test_weights_may_have_another_name(folder: Path, name: str) -> None:
+    (folder / "model.safetensors").rename(folder / name)  # what they are is told by their content
+    opened = ModelFolder.open(folder)
+    assert opened.weights == folder / name
+    load_into(RCNN(opened.config), read_checkpoint(opened.weights))
+
+
+def test_of_several_files_the_usual_one_is_taken_or_all_are_named(folder: Path) -> None:
+    shutil.copyfile(folder / "model.safetensors", folder / "last.pth")
+    assert ModelFolder.open(folder).weights == folder / "model.safetensors"
+    (folder / "model.safetensors").rename(folder / "best.pth")
+    with pytest.raises(CheckpointError, match=r"2 files of weights, best\.pth, last\.pth: keep one"):
+        ModelFolder.open(folder)
+
+
+@pytest.mark.parametrize("name", ["model.json", "config.yaml", "model.safetensors"])
+def test_files_that_are_no_files_are_refused(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises((ConfigError, CheckpointError), match=rf"{name}.*(a FIFO|no regular file)"):
+        ModelFolder.open(folder)
+
+
+def test_info_of_any_size_and_depth_is_bounded(folder: Path) -> None:
+    path = folder / "model.json"
+    tree = json.loads(path.read_text())
+    for text, words in (
+        (json.dumps(tree | {"description": "x" * 1_000_000}), "at most 1000000 bytes"),
+        (json.dumps(tree | {"x": 0})[:-1].replace('"x": 0', '"x": ' + "[" * 40 + "]" * 40) + "}", "levels deep"),
+        ("[" * 400_000, "is not JSON"),
+        (json.dumps(tree)[:-1] + ', "name": "other"}', "'name' appears twice"),
+        (json.dumps(tree)[:-1] + ', "x": NaN}', "NaN is no number"),
+        (json.dumps(tree | {"categories": [{"id": n, "name": str(n)} for n in range(20_000)]}), "10000 items"),
+    ):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match=words):
+            ModelFolder.open(folder)
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"name": 3}, "name must be text, not 3"),
@@ -161,6 +204,13 @@ def test_a_missing_file_is_named(folder: Path, name: str, error: type[Exception]
         ({"categories": [{"id": 1, "name": "a"}, {"id": 1, "name": "b"}]}, "id 1 more than once"),
         ({"categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "a"}]}, "name 'a' more than once"),
         ({"categories": [{"id": 2, "name": "two"}]}, "1 categories, but MODEL.ROI_HEADS.NUM_CLASSES is 3"),
+        ({"categories": [{"id": -1, "name": "one"}]}, "id must be from 0 to"),
+        ({"categories": [{"id": 10**4000, "name": "one"}]}, "id must be from 0 to"),
+        ({"categories": [{"id": 1, "name": "a" * 201}]}, "at most 200 characters"),
+        ({"categories": [{"id": 1, "name": "\ud800"}]}, "a category must be like"),
+        ({"name": "a\0b"}, "control character"),
+        ({"description": "\ud800"}, "surrogate"),
+        ({"reliable": [["two"]]}, "reliable names"),
         ({"reliable": "two"}, "reliable must be a list"),
         ({"reliable": ["eight"]}, "reliable names 'eight'"),
     ],
