@@ -150,7 +150,8 @@ def _with_safetensors(model_folder: Path, weights: Path, copy: Path) -> Path:
 
     copy.mkdir()
     for path in _model_files(model_folder):
-        shutil.copyfile(path, copy / path.name)
+        if path != weights:
+            shutil.copyfile(path, copy / path.name)
     save_safetensors(read_checkpoint(weights), copy / WEIGHTS)
     return copy
 

@@ -9,10 +9,9 @@ from pointrend.engines.parts import parts
 from pointrend.engines.quantise import prepare
 from pointrend.errors import ConfigError
 from pointrend.modeling.instance_network import InstanceNetwork
-from pointrend.modeling.network import build_network
 from pointrend.modeling.rcnn import RCNN
 from pointrend.modeling.semantic import SemanticPointRend
-from pointrend.weights.checkpoint import load_into, read_checkpoint
+from pointrend.weights.checkpoint import load_network, read_checkpoint
 from pointrend.weights.folder import ModelFolder
 
 
@@ -56,6 +55,4 @@ def device_of(engine: str) -> str:
 
 
 def _eager(folder: ModelFolder) -> InstanceNetwork | SemanticPointRend:
-    network = build_network(folder.network).eval()
-    load_into(network, read_checkpoint(folder.weights))
-    return network
+    return load_network(folder.network, read_checkpoint(folder.weights)).eval()

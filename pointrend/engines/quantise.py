@@ -31,9 +31,8 @@ from pointrend.engines.calibration import find_photos, record
 from pointrend.engines.openvino import Compiled
 from pointrend.engines.parts import Part, Run, parts
 from pointrend.errors import ConfigError, PointRendError
-from pointrend.modeling.network import build_network
 from pointrend.modeling.rcnn import RCNN
-from pointrend.weights.checkpoint import load_into, read_checkpoint
+from pointrend.weights.checkpoint import load_network, read_checkpoint
 from pointrend.weights.folder import ModelFolder
 
 logger = logging.getLogger(__name__)
@@ -103,9 +102,8 @@ def _main(model: str, destination: str, threads: str, photos: str | None = None)
     """What the process of its own does."""
     torch.set_num_threads(int(threads))
     folder, into = ModelFolder.open(model), Path(destination)
-    network = build_network(folder.network).eval()
+    network = load_network(folder.network, read_checkpoint(folder.weights)).eval()
     assert isinstance(network, RCNN)  # quantise() has seen to it
-    load_into(network, read_checkpoint(folder.weights))
     chosen = find_photos(None if photos is None else Path(photos))
     own = parts(network)
     seen = record(network, own, chosen)

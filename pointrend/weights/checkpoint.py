@@ -14,7 +14,11 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from pointrend.config import ModelConfig, SemanticConfig
 from pointrend.errors import CheckpointError
+from pointrend.modeling.network import build_network
+from pointrend.modeling.rcnn import RCNN
+from pointrend.modeling.semantic import SemanticPointRend
 from pointrend.regular_files import open_regular
 from pointrend.weights.folder import SUFFIXES
 from pointrend.weights.formats import HEAD_BYTES, Format, identify
@@ -88,6 +92,20 @@ def load_into(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     """
     check_fit(model, state)
     model.load_state_dict(dict(state))
+
+
+def load_network(config: ModelConfig | SemanticConfig, state: Mapping[str, Tensor]) -> RCNN | SemanticPointRend:
+    """Build a network and give it its weights; one that is larger than its weights is never allocated.
+
+    Raises:
+        ConfigError: the configuration cannot be built.
+        CheckpointError: as :func:`load_into` says.
+    """
+    with torch.device("meta"):
+        check_fit(build_network(config), state)
+    network = build_network(config)
+    load_into(network, state)
+    return network
 
 
 def check_fit(model: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -14,10 +14,10 @@ import pytest
 import torch
 import yaml
 
-from pointrend.config import ModelConfig
+from pointrend.config import ModelConfig, config_from_dict
 from pointrend.errors import CheckpointError, ConfigError
 from pointrend.modeling.rcnn import RCNN
-from pointrend.weights.checkpoint import load_into, read_checkpoint
+from pointrend.weights.checkpoint import load_into, load_network, read_checkpoint
 from pointrend.weights.convert import convert
 from pointrend.weights.folder import Category, ModelFolder, ModelInfo
 
@@ -242,3 +242,18 @@ def test_the_demos_name_wins_over_a_folder_of_that_name(folder: Path, monkeypatc
     monkeypatch.chdir(folder.parent)
     assert ModelFolder.open("demo").info.name == "pointrend-demo"
     assert ModelFolder.open("./demo").info == INFO
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"MODEL.ROI_BOX_HEAD.FC_DIM": 65536, "MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION": 64},
+        {"MODEL.FPN.OUT_CHANNELS": 65536},
+        {"MODEL.ROI_HEADS.NUM_CLASSES": 10_000, "MODEL.POINT_HEAD.NUM_CLASSES": 10_000},
+        {"MODEL.RESNETS.RES2_OUT_CHANNELS": 65536},
+    ],
+)
+def test_a_network_larger_than_its_weights_is_never_allocated(folder: Path, changes: dict[str, int]) -> None:
+    network = config_from_dict(ModelConfig.from_file(folder / "config.yaml").to_dict() | changes)
+    with pytest.raises(CheckpointError, match="does not fit"):
+        load_network(network, read_checkpoint(folder / "model.safetensors"))
