@@ -6,6 +6,7 @@ A folder holds ``model.safetensors``, ``config.yaml`` (detectron2's keys), ``mod
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -183,14 +184,14 @@ def _locate(name_or_path: str | Path) -> Path:
     name = str(name_or_path)
     if is_address(name):
         return store.locate(HubAddress.parse(name))
-    path = Path(name_or_path).expanduser()
-    if path.is_dir():
+    path = Path(os.path.expanduser(name_or_path))  # which leaves a user that there is not as it is
+    if os.path.isdir(path):  # which knows no name that is too long to ask for
         return path.resolve()
     if name not in zoo.names():
         raise ConfigError(
-            f"There is no model {name!r}: it is neither a folder, nor the name of a model that comes with the package "
-            f"({', '.join(PACKAGED)}), nor that of a published one ({', '.join(zoo.names())}), nor an address on the "
-            f"Hugging Face Hub ({FORM})."
+            f"There is no model {name!r:.200}: it is neither a folder, nor the name of a model that comes with the "
+            f"package ({', '.join(PACKAGED)}), nor that of a published one ({', '.join(zoo.names())}), nor an address "
+            f"on the Hugging Face Hub ({FORM})."
         )
     if not cache.is_cached(name):
         raise ConfigError(

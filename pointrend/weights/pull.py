@@ -5,6 +5,7 @@ A model of the Hugging Face Hub, by its address, is pulled by :mod:`pointrend.we
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pointrend.errors import Unreachable
@@ -27,7 +28,7 @@ def is_missing(model: str | Path) -> bool:
     name = str(model)
     if is_address(name):
         return store.commit_of(HubAddress.parse(name)) is None
-    return name in zoo.names() and not Path(name).is_dir() and not cache.is_cached(name)
+    return name in zoo.names() and not os.path.isdir(name) and not cache.is_cached(name)
 
 
 def pull(name: str, *, progress: Progress = lambda _here, _total: None, force: bool = False) -> ModelFolder:

@@ -185,8 +185,11 @@ def _records(file: BinaryIO) -> dict[str, ReadBytes]:
         raise CheckpointError(
             "it is a TorchScript program, not weights: save its state_dict() with torch.save, or as safetensors"
         )
+    size = file.seek(0, 2)
+    if any(not 0 <= info.header_offset < size for info in found):
+        raise CheckpointError("the zip archive is damaged or cut short (it has records outside of itself)")
     records: dict[str, ReadBytes] = {}
-    ends = [info.header_offset for info in found[1:]] + [file.seek(0, 2)]
+    ends = [*(info.header_offset for info in found), size][1:]
     for info, end in zip(found, ends, strict=True):
         name = f"{info.filename:.100}"
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 or info.file_size != info.compress_size:

@@ -127,8 +127,9 @@ def test_nothing_is_written_where_it_does_not_fit(tmp_path: Path) -> None:
 def test_an_unknown_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no model 'dmeo'.*\(demo\)"):
         ModelFolder.open("dmeo")
-    with pytest.raises(ConfigError, match="neither a folder"):
-        ModelFolder.open(tmp_path / "absent")
+    for name in (tmp_path / "absent", "~nobody-of-this-name/model", "a\0b", "x" * 5000, ""):
+        with pytest.raises(ConfigError, match=r"neither a folder|no model folder"):
+            ModelFolder.open(name)
 
 
 def test_a_relative_folder_stays_where_it_was(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import io
 import itertools
@@ -10,12 +11,13 @@ import json
 import lzma
 import pickle
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
 
@@ -119,6 +121,28 @@ def test_any_bytes_have_a_format_or_a_sentence(content: bytes) -> None:
         sentence = "a format"
     assert sentence
     assert "\n" not in sentence
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_a_damaged_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    content = bytearray(CONTENTS[data.draw(st.sampled_from(sorted(CONTENTS)))])
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(content)))
+        length = data.draw(st.sampled_from([0, 1, 2, 4, 8]))
+        patch = data.draw(st.binary(max_size=8) | st.sampled_from([b"\xff" * 4, b"\xff\xff\xff\x7f", b"\0" * 8]))
+        content[place : place + length] = patch
+    path = tmp_path_factory.mktemp("damaged") / "m.pth"
+    path.write_bytes(content)
+    with contextlib.suppress(CheckpointError):  # damage within the numbers goes unseen
+        read_checkpoint(path)
+
+
+def test_an_empty_zip_archive_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "m.pth", "w"):
+        pass
+    with pytest.raises(CheckpointError, match=r"lacks data\.pkl"):
+        read_checkpoint(tmp_path / "m.pth")
 
 
 @pytest.mark.parametrize("content", CONTENTS)
