@@ -74,6 +74,11 @@ def read_json(path: Path) -> tuple[Any, int]:
     return _read(path, MAX_BYTES, _parse_json, "is not JSON")
 
 
+def read_yaml(path: Path) -> tuple[Any, int]:
+    """Read a YAML file, whatever its name; see :func:`read_values`."""
+    return _read(path, MAX_BYTES, _parse_yaml, "is not YAML")
+
+
 def _read(path: Path, most_bytes: int, parse: Callable[[str], Any], damage: str) -> tuple[Any, int]:
     try:
         with open_regular(path) as file:

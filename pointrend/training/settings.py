@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pointrend.config import InstanceConfig, OneStageConfig, SemanticConfig, config_from_dict, read_config
-from pointrend.config_text import read_values
+from pointrend.config_text import read_yaml
 from pointrend.errors import ConfigError
 from pointrend.training.objective import Recipe
 
@@ -82,7 +82,7 @@ class Settings:
         """
         path = Path(path)
         try:
-            tree, _ = read_values(path)
+            tree, _ = read_yaml(path)
             return cls._from_tree(tree, path.parent)
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error

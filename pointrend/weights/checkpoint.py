@@ -94,7 +94,7 @@ def load_into(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     model.load_state_dict(dict(state))
 
 
-def load_network(config: ModelConfig | SemanticConfig, state: Mapping[str, Tensor]) -> RCNN | SemanticPointRend:
+def load_network(config: AnyConfig, state: Mapping[str, Tensor]) -> InstanceNetwork | SemanticPointRend:
     """Build a network and give it its weights; one that is larger than its weights is never allocated.
 
     Raises:
