@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from pointrend.config import InstanceConfig, OneStageConfig, SemanticConfig, config_from_dict, read_config
+from pointrend.config import AnyConfig, InstanceConfig, OneStageConfig, SemanticConfig, config_from_dict, read_config
 from pointrend.config_text import read_yaml
 from pointrend.errors import ConfigError
 from pointrend.training.objective import Recipe
@@ -102,11 +102,7 @@ class Settings:
         for key, value in values.items():
             values[key] = _checked(key, value)
         model = tree["model"]
-        # A recipe beside a tree of configurations, as at the root of detectron2's, opens the whole of it to _BASE_.
-        root = (
-            folder if isinstance(model, str) and (folder / model).resolve().is_relative_to(folder.resolve()) else None
-        )
-        network = read_config(folder / model, root) if isinstance(model, str) else config_from_dict(model)
+        network = _read_network(folder, model) if isinstance(model, str) else config_from_dict(model)
         if isinstance(network, SemanticConfig):
             raise ConfigError(
                 "model asks for a semantic network (MODEL.META_ARCHITECTURE SemanticSegmentor), which can be served, "
@@ -124,7 +120,7 @@ class Settings:
         return replace(self, model=replace(self.model, num_classes=count))
 
 
-def _read_network(folder: Path, name: str) -> ModelConfig | SemanticConfig:
+def _read_network(folder: Path, name: str) -> AnyConfig:
     """Read a recipe's configuration file; where that is below the recipe, ``_BASE_`` may name all below the recipe."""
     inside = Path(os.path.abspath(folder / name)).is_relative_to(os.path.abspath(folder))
     return read_config(folder / name, folder if inside else None)

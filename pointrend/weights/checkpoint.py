@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from pointrend.config import ModelConfig, SemanticConfig
+from pointrend.config import AnyConfig
 from pointrend.errors import CheckpointError
+from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.network import build_network
-from pointrend.modeling.rcnn import RCNN
 from pointrend.modeling.semantic import SemanticPointRend
 from pointrend.regular_files import open_regular
 from pointrend.weights.folder import SUFFIXES
