@@ -17,6 +17,7 @@ from gradio_app.exports import BY_KEY, EXPORTS, write
 from gradio_app.lesson import SIDES
 from gradio_app.result import CUTOUTS, LOWEST_SCORE, MASKS, VIEWS, Choice, Result
 from gradio_app.servers import Servers
+from gradio_app.uploads import Uploads
 from pointrend.errors import RequestError
 from pointrend.options import Options
 from pointrend.prediction import Prediction
@@ -24,9 +25,9 @@ from pointrend.prediction import Prediction
 DRAWN_VIEWS = tuple(name for name in VIEWS if name != CUTOUTS)
 
 
-def add(servers: Servers) -> None:
+def add(servers: Servers, uploads: Uploads) -> None:
     """Add the endpoints to the current Blocks; nothing of them is seen on the page."""
-    functions = Functions(servers)
+    functions = Functions(servers, uploads)
     with gr.Column(visible=False):
         photo = gr.File(label="photo", type="filepath")
         threshold = gr.Slider(LOWEST_SCORE, 1, value=Options().score_threshold, label="score_threshold")
@@ -62,9 +63,11 @@ class Functions:
 
     Attributes:
         servers: what may be asked.
+        uploads: the callers' photos.
     """
 
     servers: Servers
+    uploads: Uploads
 
     def segment(
         self, photo: str | None, score_threshold: float = 0.5, categories: str = "", model: str | None = None
@@ -80,7 +83,7 @@ class Functions:
             model: one of those that `models` lists.
         """
         with _readable():
-            data = _read(photo)
+            data = self._read(photo)
             return self._ask(data, score_threshold, categories, model).to_dict()
 
     def overlay(
@@ -142,7 +145,7 @@ class Functions:
         with _readable():
             client = self.servers[model].client
             answer = client.segment(
-                _read(photo), score_threshold=score_threshold, refinement=int(step), exact=True, points=True
+                self._read(photo), score_threshold=score_threshold, refinement=int(step), exact=True, points=True
             )
             return answer.to_dict()
 
@@ -155,7 +158,7 @@ class Functions:
         return listed
 
     def _result(self, photo: str | None, threshold: float, categories: str, model: str | None) -> Result:
-        data = _read(photo)
+        data = self._read(photo)
         prediction = self._ask(data, threshold, categories, model)
         return Result.of(Path(str(photo)).name, data, prediction)
 
@@ -164,11 +167,12 @@ class Functions:
         options = {"categories": categories} if categories.strip() else {}
         return watch.client.segment(data, task=watch.task, score_threshold=threshold, **options)
 
-
-def _read(photo: str | None) -> bytes:
-    if photo is None:
-        raise RequestError("There is no photo: send an image file.", field="photo", code="missing_image", status=400)
-    return Path(photo).read_bytes()
+    def _read(self, photo: str | None) -> bytes:
+        if photo is None:
+            raise RequestError(
+                "There is no photo: send an image file.", field="photo", code="missing_image", status=400
+            )
+        return self.uploads.read(photo)
 
 
 @contextmanager

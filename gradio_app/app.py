@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import secrets
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 # Read when gradio is imported: the page makes no request beyond its own server.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+# Where it keeps files: a folder that no other program, and no other page, has; made when the first page is built.
+os.environ["GRADIO_TEMP_DIR"] = str(
+    Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()) / f"pointrend-page-{secrets.token_hex(8)}"
+)
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 from gradio_app import api, view
 from gradio_app.examples import credits
@@ -17,9 +25,11 @@ from gradio_app.how_tab import HowTab
 from gradio_app.image_tab import KEPT_SECONDS, ImageTab
 from gradio_app.live_tab import LiveTab
 from gradio_app.look import STYLE, THEME
+from gradio_app.page import Page
 from gradio_app.servers import ASK_EVERY_SECONDS, Server, Servers
+from gradio_app.upload_limits import UploadLimits
+from gradio_app.uploads import Uploads
 from pointrend.errors import PointRendError
-from pointrend.image import ImageLimits
 
 QUEUE_LENGTH = 40
 CLEAN_EVERY_SECONDS = 60
@@ -39,21 +49,27 @@ class McpMissingError(PointRendError):
     """The page was to be an MCP server too, and the library for it is not installed."""
 
 
-def build(servers: Servers) -> gr.Blocks:
+def build(servers: Servers) -> Page:
     """Lay out the page.
 
     Args:
         servers: what the viewer may choose from.
     """
+    uploads = Uploads(Path(get_upload_folder()), UploadLimits(kept_seconds=KEPT_SECONDS))
 
     def look_after(label: str | None) -> tuple[str, str]:
         state = servers[label].state()
         return view.state(state), view.about(state)
 
-    with gr.Blocks(
-        title="PointRend", analytics_enabled=False, delete_cache=(CLEAN_EVERY_SECONDS, KEPT_SECONDS)
-    ) as page:
-        api.add(servers)  # first: an endpoint has its name unless an event before it has the same
+    page = Page(
+        uploads,
+        sweep_seconds=CLEAN_EVERY_SECONDS,
+        title="PointRend",
+        analytics_enabled=False,
+        delete_cache=(CLEAN_EVERY_SECONDS, KEPT_SECONDS),
+    )
+    with page:
+        api.add(servers, uploads)  # first: an endpoint has its name unless an event before it has the same
         gr.Markdown(INTRODUCTION)
         with gr.Row():
             chooser = gr.Dropdown(
@@ -66,11 +82,11 @@ def build(servers: Servers) -> gr.Blocks:
             )
             state = gr.HTML(elem_id="server-state", padding=False)
         with gr.Tab("Image", id="image"):
-            ImageTab(servers, chooser)
+            ImageTab(page, servers, chooser)
         with gr.Tab("Live", id="live"):
-            LiveTab(servers, chooser)
+            LiveTab(page, servers, chooser)
         with gr.Tab("How PointRend works", id="how"):
-            HowTab(servers, chooser)
+            HowTab(page, servers, chooser)
         about = gr.Markdown(elem_id="about")
         gr.Markdown(f"{PRIVACY} {credits()}", elem_id="privacy")
         gr.on(
@@ -101,11 +117,12 @@ def launch(servers: Sequence[Server], *, host: str = "127.0.0.1", port: int = 78
     """
     if mcp and importlib.util.find_spec("mcp") is None:
         raise McpMissingError("The page cannot be an MCP server here: pip install 'pointrend-serve[mcp]' first.")
-    build(Servers(servers)).launch(
+    page = build(Servers(servers))
+    page.launch(
         server_name=host,
         server_port=port,
         ssr_mode=False,
-        max_file_size=ImageLimits().max_bytes,
+        max_file_size=page.uploads.limits.file_bytes,
         state_session_capacity=SESSIONS_KEPT,
         theme=THEME,
         css=STYLE,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -11,6 +10,7 @@ from gradio_app import view
 from gradio_app.examples import EXAMPLES
 from gradio_app.image_tab import AT_ONCE, KEPT_SECONDS
 from gradio_app.lesson import SIDES, Lesson
+from gradio_app.page import Page
 from gradio_app.servers import Servers
 from pointrend.errors import RequestError
 
@@ -33,11 +33,13 @@ class HowTab:
     """Lays the tab out inside the current Blocks and wires it.
 
     Args:
+        page: what it is laid out in.
         servers: what may be asked.
         chooser: holds the label of the one to ask.
     """
 
-    def __init__(self, servers: Servers, chooser: gr.Dropdown) -> None:
+    def __init__(self, page: Page, servers: Servers, chooser: gr.Dropdown) -> None:
+        self._page = page
         self._servers = servers
         gr.Markdown(TEXT)
         self.kept = gr.State(None, time_to_live=KEPT_SECONDS)
@@ -91,7 +93,7 @@ class HowTab:
                     elem_id="how-comparison",
                 )
         shown = [self.picture, self.status]
-        photo.change(
+        asked = photo.change(
             self.ask,
             inputs=[photo, chooser],
             outputs=[*shown, self.kept, self.object, self.step, self.said, self.comparison],
@@ -102,6 +104,7 @@ class HowTab:
             trigger_mode="always_last",
             api_visibility="private",
         )
+        page.complain(asked, self._complain)
         gr.on(
             [self.step.input, self.points.input],
             self.draw_step,
@@ -126,19 +129,18 @@ class HowTab:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Updates:
         """Ask for the masks of a photo after each step."""
-        if not upload or not upload.get("path"):
+        if not upload:
             return self._nothing(START)
         try:
             lesson = Lesson.ask(
                 self._servers[label].client,
-                Path(upload["path"]).read_bytes(),
+                self._page.uploads.read(upload),
                 on_step=lambda number, count: progress(
                     (number, count), desc="The server draws each step", unit="steps"
                 ),
             )
         except RequestError as error:
-            gr.Warning(error.message)
-            return {self.status: view.complaint(error)}
+            return self._complain(error)
         if not lesson.labels:
             return {**self._nothing("Nothing was found in this photo; try another."), self.kept: None}
         objects = [(name, index) for index, name in enumerate(lesson.labels)]
@@ -148,6 +150,10 @@ class HowTab:
             self.object: gr.update(choices=objects, value=0, visible=True),
             self.step: gr.update(value=0, interactive=len(lesson.steps) > 1),
         }
+
+    def _complain(self, error: RequestError) -> Updates:
+        gr.Warning(error.message)
+        return {self.status: view.complaint(error)}
 
     def draw_step(self, lesson: Lesson | None, chosen: int | None, step: int, points: bool) -> Updates:
         """Show another step."""

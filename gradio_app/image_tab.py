@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -10,6 +9,7 @@ import gradio as gr
 from gradio_app import view
 from gradio_app.examples import EXAMPLES
 from gradio_app.exports import EXPORTS, Export, write
+from gradio_app.page import Page
 from gradio_app.result import CUTOUTS, LOWEST_SCORE, MASKS, SEMANTIC, VIEWS, Choice, Result
 from gradio_app.servers import Servers
 from pointrend.errors import RequestError
@@ -35,11 +35,13 @@ class ImageTab:
     """Lays the tab out inside the current Blocks and wires it.
 
     Args:
+        page: what it is laid out in.
         servers: what may be asked.
         chooser: holds the label of the one to ask.
     """
 
-    def __init__(self, servers: Servers, chooser: gr.Dropdown) -> None:
+    def __init__(self, page: Page, servers: Servers, chooser: gr.Dropdown) -> None:
+        self._page = page
         self._servers = servers
         self._chooser = chooser
         with gr.Row():
@@ -127,7 +129,7 @@ class ImageTab:
     def _wire(self) -> None:
         shown = [self.result, self.gallery, self.status, self.table, self.chosen]
         choice = [self.kept, self.view, self.threshold, self.categories, self.opacity, self.chosen]
-        gr.on(
+        asked = gr.on(
             [self.photo.change, self.button.click],
             self.segment,
             inputs=[self.photo, self._chooser, self.view, self.threshold, self.opacity],
@@ -141,6 +143,7 @@ class ImageTab:
             trigger_mode="always_last",
             api_visibility="private",
         )
+        self._page.complain(asked, self._complain)
         gr.on(
             [self.view.input, self.threshold.input, self.categories.input, self.opacity.input],
             self.redraw,
@@ -181,20 +184,19 @@ class ImageTab:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Updates:
         """Find the objects of a photo; on a failure the last result stays and a message says what happened."""
-        if not upload or not upload.get("path"):
+        if not upload:
             hidden = gr.update(choices=[], value=[], visible=False)
             return {**self._updates(None, Choice()), self.kept: None, self.categories: hidden}
         try:
             watch = self._servers[label]
             progress(0.2, desc="The server looks at the photo")
-            data = Path(upload["path"]).read_bytes()
+            data = self._page.uploads.read(upload)
             asked = {"task": watch.task, "score_threshold": LOWEST_SCORE, "categories": "all"}
             prediction = watch.client.segment(data, **asked)
             progress(0.8, desc="Drawing")
             result = Result.of(upload.get("orig_name") or "photo", data, prediction)
         except RequestError as error:
-            gr.Warning(error.message)
-            return {self.status: view.complaint(error)}
+            return self._complain(error)
         offered, ticked = view.category_choices(result, watch.state().about.get("reliable", []))
         choice = Choice(shown_view, threshold, tuple(ticked), opacity)
         return {
@@ -202,6 +204,10 @@ class ImageTab:
             self.kept: result,
             self.categories: gr.update(choices=offered, value=ticked, visible=bool(offered)),
         }
+
+    def _complain(self, error: RequestError) -> Updates:
+        gr.Warning(error.message)
+        return {self.status: view.complaint(error)}
 
     def redraw(
         self, result: Result | None, shown: str, threshold: float, names: list[str], opacity: float, chosen: int | None

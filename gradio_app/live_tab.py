@@ -7,9 +7,12 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from gradio_app import view
 from gradio_app.live import SENT_SIDE, Meter, segment_frame
+from gradio_app.page import Page
 from gradio_app.result import LOWEST_SCORE
 from gradio_app.servers import Servers
+from pointrend import image
 from pointrend.errors import RequestError
 from pointrend.options import Options
 
@@ -29,11 +32,13 @@ class LiveTab:
     """Lays the tab out inside the current Blocks and wires it.
 
     Args:
+        page: what it is laid out in.
         servers: what may be asked.
         chooser: holds the label of the one to ask.
     """
 
-    def __init__(self, servers: Servers, chooser: gr.Dropdown) -> None:
+    def __init__(self, page: Page, servers: Servers, chooser: gr.Dropdown) -> None:
+        self._page = page
         self._servers = servers
         gr.Markdown(EXPLANATION)
         with gr.Row():
@@ -70,7 +75,7 @@ class LiveTab:
                 )
                 status = gr.Markdown("The camera is off.", elem_id="live-status")
         meter = gr.State(None)
-        camera.stream(
+        asked = camera.stream(
             self.frame,
             inputs=[camera, threshold, chooser, meter],
             outputs=[shown, status, meter],
@@ -78,18 +83,21 @@ class LiveTab:
             time_limit=MINUTES * 60,
             concurrency_limit=VIEWERS,
             show_progress="hidden",
+            preprocess=False,  # frames are opened like any other image, by the page's own limits
             api_visibility="private",
         )
+        page.complain(asked, lambda error: {status: view.complaint(error)})
 
     def frame(
-        self, picture: Image.Image | None, threshold: float, label: str | None, meter: Meter | None
+        self, upload: dict[str, Any] | None, threshold: float, label: str | None, meter: Meter | None
     ) -> tuple[Any, str, Meter]:
         """Show one frame's masks; while the server is away the last picture stays, and the next frame asks again."""
         meter = meter or Meter()
-        if picture is None:
+        if not upload:
             return gr.skip(), "The camera is off.", meter
         try:
             watch = self._servers[label]
+            picture = Image.fromarray(image.decode(self._page.uploads.read(upload)))
             drawn, prediction = segment_frame(watch.live_client, picture, threshold, task=watch.task)
         except RequestError as error:
             return gr.skip(), f"⚠️ {error.message} The live view goes on as soon as it answers.", meter

@@ -1,0 +1,449 @@
+"""Strangers who ask the page for files: every event and endpoint, by every way in, whatever it is that names one."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gradio_client import Client, handle_file
+from PIL import Image
+from raw import FILE_META, RawCaller
+
+from gradio_app.examples import EXAMPLES
+from gradio_app.upload_errors import NOT_UPLOADED
+from pointrend.launcher import Page
+from pointrend.processes import free_ports
+from pointrend.torchserve import TorchServe
+
+pytestmark = pytest.mark.server
+
+PHOTO = EXAMPLES[0].path
+MULTIPART = "multipart/form-data; boundary=b"
+
+
+@pytest.fixture(scope="module")
+def page(served: TorchServe) -> Iterator[Page]:
+    with Page(served.url, free_ports(1)[0], mcp=True) as page:
+        page.wait_ready()
+        yield page
+
+
+@pytest.fixture(scope="module")
+def me(page: Page) -> RawCaller:
+    return RawCaller(page.url)
+
+
+@pytest.fixture(scope="module")
+def folder(me: RawCaller) -> Path:
+    """Where the page keeps files, as every visitor sees it from an upload."""
+    return Path(me.upload(PHOTO.read_bytes())).parents[2]
+
+
+@pytest.fixture(scope="module")
+def hostile(page: Page, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """By name, what a stranger may send where a file is expected."""
+    outside = tmp_path_factory.mktemp("server")
+    secret = outside / "secret.png"
+    secret.write_bytes(PHOTO.read_bytes())
+    pipes = [outside / "pipe.png", folder / "pipe.png"]
+    for pipe in pipes:
+        os.mkfifo(pipe)
+    (folder / "link.png").symlink_to(secret)
+    (folder / "folder.png").mkdir()
+    (folder / "planted.png").write_bytes(PHOTO.read_bytes())
+    with open(folder / "sparse.png", "wb") as sparse:
+        sparse.truncate(2**40)
+    neighbour = RawCaller(page.url)
+    of_neighbour = neighbour.upload(PHOTO.read_bytes())
+    script = RawCaller(page.url, visits=False)
+    of_script = script.upload(PHOTO.read_bytes())
+    script.http.cookies.clear()
+    script.call("segment", [{"path": of_script}, 0.5, "", None], session_hash=script.session)
+    paths = {
+        "a picture of the server": str(secret),
+        "a text": "/etc/passwd",
+        "nothing there": "/etc/no-such-file",
+        "a device": "/dev/zero",
+        "a pipe": str(pipes[0]),
+        "a pipe among the uploads": str(pipes[1]),
+        "a link": str(folder / "link.png"),
+        "a folder": str(folder / "folder.png"),
+        "the folder itself": str(folder),
+        "a sparse file": str(folder / "sparse.png"),
+        "a file that nobody uploaded": str(folder / "planted.png"),
+        "dots": f"{folder}/../../../../../../../../../../..{secret}",
+        "dots from an upload": f"{Path(of_neighbour).parent}/../{Path(of_neighbour).parent.name}/photo.png",
+        "a relative path": "README.md",
+        "NUL": f"{secret}\0.png",
+        "a long name": "/tmp/" + "x" * 5000,
+        "nothing": ".",
+        "a neighbour's": of_neighbour,
+        "a script's": of_script,
+        "a file URL": f"file://{secret}",
+        "a loopback URL": f"{page.url}/gradio_api/file={of_neighbour}",
+        "a far URL": "https://example.com/photo.png",
+        "the own URL": f"/gradio_api/file={of_neighbour}",
+        "a number": 7,
+        "a list": [str(secret)],
+        "an object": {"path": str(secret)},
+    }
+    sent: dict[str, Any] = {name: {"path": path} for name, path in paths.items()}
+    sent |= {f"{name}, as Gradio's": {"path": path, "meta": FILE_META} for name, path in paths.items()}
+    sent["a stream"] = {"path": str(secret), "is_stream": True, "meta": FILE_META}
+    sent["a URL alone"] = {"url": f"{page.url}/gradio_api/file={of_neighbour}"}
+    sent["a file URL alone"] = {"path": None, "url": f"file://{secret}"}
+    sent["both"] = {"path": str(secret), "url": "data:image/png;base64,AAAA", "orig_name": "x.svg"}
+    sent["a gallery"] = [{"image": {"path": str(secret), "meta": FILE_META}, "caption": None}]
+    sent["deep"] = [[[{"files": [{"path": str(secret)}]}]]]
+    sent["a prop"] = {"value": {"path": str(secret)}}
+    yield sent
+    for pipe in pipes:
+        pipe.unlink(missing_ok=True)
+
+
+def events(me: RawCaller) -> list[tuple[dict[str, Any], list[Any]]]:
+    """Every event that the server handles, whatever its tab, with what its components hold at the start."""
+    tree = me.config()
+    components = {each["id"]: each for each in tree["components"]}
+    return [
+        (event, [components[each]["props"].get("value") for each in event["inputs"]])
+        for event in tree["dependencies"]
+        if event["backend_fn"] and event["inputs"]
+    ]
+
+
+def test_every_event_refuses_whatever_the_visitor_did_not_upload(me: RawCaller, hostile: dict[str, Any]) -> None:
+    """In each of its inputs, whether that is one for files or not; and nothing tells which files exist."""
+    types = {each["id"]: each["type"] for each in me.config()["components"]}
+    attacked = 0
+    few = {name: hostile[name] for name in ("a picture of the server", "a neighbour's", "a URL alone", "deep")}
+    for event, usual in events(me):
+        for place in range(len(usual)):
+            takes_files = types[event["inputs"][place]] in ("image", "file")
+            for name, value in (hostile if takes_files else few).items():
+                sent = [*usual[:place], value, *usual[place + 1 :]]
+                said = me.run(event["id"], event["api_name"], sent)
+                assert NOT_UPLOADED in said, (event["api_name"], place, name, said)
+                assert "Traceback" not in said
+                attacked += 1
+    assert attacked > 400
+
+
+def test_the_queue_refuses_the_same(me: RawCaller, hostile: dict[str, Any]) -> None:
+    """By the way that a browser goes, on the events that take files; a pipe keeps nobody waiting."""
+    with_files = [(event, usual) for event, usual in events(me) if None in usual and usual[0] is None]
+    assert {"segment", "overlay", "export", "refine", "segment_1", "frame", "ask"} <= {
+        event["api_name"] for event, _ in with_files
+    }
+    for event, usual in with_files:
+        for name in ("a picture of the server", "a pipe", "a neighbour's", "a sparse file", "a loopback URL"):
+            said = me.join(event["id"], [hostile[name], *usual[1:]])
+            assert NOT_UPLOADED in said, (event["api_name"], name, said)
+
+
+@pytest.mark.parametrize("way", ["call", "call/v2"])
+def test_the_named_endpoints_refuse_the_same(page: Page, hostile: dict[str, Any], way: str) -> None:
+    caller = RawCaller(page.url, visits=False)
+    usual: dict[str, list[Any]] = {
+        "segment": [0.5, "", None],
+        "overlay": [0.5, "", "Masks", 0.5, None],
+        "export": [0.5, "", "coco", None],
+        "refine": [0.5, 4, None],
+    }
+    for name, rest in usual.items():
+        for kind, value in hostile.items():
+            if way == "call":
+                said = caller.call(name, [value, *rest])
+            else:
+                asked = caller.http.post(f"/gradio_api/call/v2/{name}", json={"photo": value})
+                said = caller.http.get(f"/gradio_api/call/v2/{name}/{asked.json()['event_id']}").text
+            assert NOT_UPLOADED in said, (name, kind, said)
+
+
+def test_what_an_event_brings_beside_its_inputs_is_checked_too(me: RawCaller, hostile: dict[str, Any]) -> None:
+    event, usual = next((event, usual) for event, usual in events(me) if event["api_name"] == "select_in_picture")
+    said = me.join(event["id"], usual, event_data={"index": [1, 1], "value": hostile["a picture of the server"]})
+    assert NOT_UPLOADED in said
+
+
+def test_the_photo_tabs_say_it_in_their_status_line(me: RawCaller, hostile: dict[str, Any]) -> None:
+    for name in ("segment_1", "ask", "frame"):
+        event, usual = next((event, usual) for event, usual in events(me) if event["api_name"] == name)
+        said = me.run(event["id"], name, [hostile["a text"], *usual[1:]])
+        assert f"⚠️ {NOT_UPLOADED}" in json.dumps(json.loads(said)["data"], ensure_ascii=False)
+
+
+def test_a_malformed_file_is_a_sentence(me: RawCaller) -> None:
+    for event, usual in events(me):
+        if usual[0] is not None or event["api_name"] not in ("segment", "segment_1", "ask", "frame"):
+            continue
+        for value in ("text", 7, ["text"], {"name": "x"}):
+            said = me.run(event["id"], event["api_name"], [value, *usual[1:]])
+            assert "is not what it takes" in said or NOT_UPLOADED in said, (event["api_name"], value)
+        deep: Any = "x"
+        for _ in range(200):
+            deep = [deep]
+        assert "levels deep" in me.run(event["id"], event["api_name"], [deep, *usual[1:]])
+
+
+def test_a_data_url_is_an_image_of_the_request_itself(me: RawCaller) -> None:
+    """As the camera's frames are; bounded, and opened by the page's own limits."""
+    image = "data:image/png;base64," + base64.b64encode(PHOTO.read_bytes()).decode()
+    event, usual = next((event, usual) for event, usual in events(me) if event["api_name"] == "segment_1")
+    assert "Found" in me.run(event["id"], "segment_1", [{"url": image}, *usual[1:]])
+    for bad in ("data:image/png;base64,%%%", "data:text/plain,hello", "data:"):
+        assert "data: URL" in me.run(event["id"], "segment_1", [{"url": bad}, *usual[1:]])
+    frame, usual = next((event, usual) for event, usual in events(me) if event["api_name"] == "frame")
+    assert "not an image" in me.run(frame["id"], "frame", [{"url": "data:image/png;base64,AAAA"}, *usual[1:]])
+
+
+def test_an_own_upload_is_taken_by_every_way(page: Page) -> None:
+    browser = RawCaller(page.url)
+    path = browser.upload(PHOTO.read_bytes())
+    event, usual = next((event, usual) for event, usual in events(browser) if event["api_name"] == "segment_1")
+    assert "Found" in browser.join(event["id"], [{"path": path, "meta": FILE_META}, *usual[1:]])
+    browser.session = "another-tab"
+    assert "Found" in browser.join(event["id"], [{"path": path}, *usual[1:]])
+    assert browser.file(path).content == PHOTO.read_bytes()
+
+    script = RawCaller(page.url, visits=False)
+    path = script.upload(PHOTO.read_bytes())
+    script.http.cookies.clear()
+    for _ in range(2):  # each call is a session of its own
+        assert "person" in script.call("segment", [{"path": path, "meta": FILE_META}, 0.5, "", None])
+
+
+def test_a_neighbours_upload_and_session_are_not_shared(page: Page, folder: Path) -> None:
+    """A browser's file is its own; a script's belongs to the first session that uses it."""
+    mine, other = RawCaller(page.url), RawCaller(page.url)
+    path = mine.upload(PHOTO.read_bytes())
+    nobody = RawCaller(page.url, visits=False)
+    for caller in (other, nobody):
+        assert NOT_UPLOADED in caller.call("segment", [{"path": path}, 0.5, "", None])
+        assert NOT_UPLOADED in caller.call("segment", [{"path": path}, 0.5, "", None], session_hash=mine.session)
+        assert caller.file(path).status_code == 404
+    assert "person" in mine.call("segment", [{"path": path}, 0.5, "", None])
+
+    script = Client(page.url, verbose=False, download_files=False)
+    before = stored(folder)
+    assert script.predict(photo=handle_file(PHOTO), api_name="/segment")
+    (path,) = stored(folder) - before
+    for caller in (other, nobody):
+        assert NOT_UPLOADED in caller.call("segment", [{"path": str(path)}, 0.5, "", None])
+
+
+def test_the_same_content_lies_apart(page: Page) -> None:
+    """Nobody finds another's upload by what is in it."""
+    mine, other = RawCaller(page.url), RawCaller(page.url)
+    paths = {mine.upload(PHOTO.read_bytes()), other.upload(PHOTO.read_bytes()), mine.upload(PHOTO.read_bytes())}
+    assert len(paths) == 3
+
+
+def test_examples_are_everybodys(page: Page) -> None:
+    caller = RawCaller(page.url)
+    loads = [event for event, _ in events(caller) if event["api_name"].startswith("load_example")]
+    assert len(loads) == 2
+    segment, usual = next((event, usual) for event, usual in events(caller) if event["api_name"] == "segment_1")
+    for load in loads:
+        for index in range(len(EXAMPLES)):
+            (update,) = json.loads(caller.run(load["id"], load["api_name"], [index]))["data"]
+            assert caller.file(update["value"]["path"]).status_code == 200
+            said = caller.run(segment["id"], "segment_1", [update["value"], *usual[1:]])
+            assert "Found" in said or "Nothing to show" in said
+
+
+def test_files_are_served_from_the_folder_alone(me: RawCaller, hostile: dict[str, Any]) -> None:
+    for name, value in hostile.items():
+        path = value.get("path") if isinstance(value, dict) else None
+        if isinstance(path, str) and name != "a file that nobody uploaded":  # whoever plants it knows its name
+            for form in ("file=", "file/"):
+                answer = me.http.get("/gradio_api/" + form + path.replace("\0", "%00").replace("..", "%2e%2e"))
+                assert answer.status_code in (400, 403, 404) or "planted" in path, (name, form, answer.status_code)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "proxy=https://example.com/x",
+        "file=https://example.com/x",
+        "deep_link?session_hash=x",
+        "custom_component/a/b/c/d",
+        "vibe-code/",
+    ],
+)
+def test_addresses_that_fetch_or_keep_for_others_are_closed(me: RawCaller, path: str) -> None:
+    assert me.http.get(f"/gradio_api/{path}").status_code == 404
+
+
+def test_nothing_else_is_posted_to(me: RawCaller) -> None:
+    """Gradio's other addresses store files, run components' functions, or edit the program."""
+    described = me.http.get("/openapi.json").json()["paths"]
+    posted = {path for path, methods in described.items() if "post" in methods}
+    assert "/gradio_api/process_recording" in posted
+    known = re.compile(r"/gradio_api/(queue/join|run/|api/|call/|cancel|reset|stream/|upload)")
+    for path in sorted(posted):
+        if not known.match(path):
+            assert me.http.post(path, json={}).status_code == 404, path
+    assert me.http.put("/gradio_api/upload", content=b"x").status_code in (404, 405)
+
+
+def mcp(url: str, arguments: list[dict[str, Any]]) -> list[Any]:
+    """The answers of the tool that segments."""
+
+    async def use() -> list[Any]:
+        from mcp import ClientSession
+        from mcp.client.streamable_http import streamablehttp_client
+
+        async with (
+            streamablehttp_client(f"{url}/gradio_api/mcp/") as (incoming, outgoing, _),
+            ClientSession(incoming, outgoing) as session,
+        ):
+            await session.initialize()
+            tools = (await session.list_tools()).tools
+            name = next(tool.name for tool in tools if tool.name.endswith("segment"))
+            return [await session.call_tool(name, each) for each in arguments]
+
+    return asyncio.run(use())
+
+
+def test_language_models_get_no_files_either(page: Page, hostile: dict[str, Any]) -> None:
+    pytest.importorskip("mcp", reason="needs the extra mcp")
+    named = [value["path"] for value in hostile.values() if isinstance(value, dict) and value.get("path")]
+    sent: list[dict[str, Any]] = [{"photo": value} for value in (*named, *hostile.values())]
+    sent += [{"photo": None, "categories": value} for value in hostile.values()]
+    for arguments, answer in zip(sent, mcp(page.url, sent), strict=True):
+        assert answer.isError, arguments
+        assert "person" not in str(answer.content)
+    photo = "data:image/png;base64," + base64.b64encode(PHOTO.read_bytes()).decode()
+    (good,) = mcp(page.url, [{"photo": photo}])
+    assert not good.isError
+    (far,) = mcp(page.url, [{"photo": "https://example.com/photo.png"}])
+    assert NOT_UPLOADED in far.content[0].text
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("..", "name"), ("../up.png", "name"), ("a\0b.png", "name"), ("x" * 300 + ".png", "name"), ("a/b.png", "name")],
+)
+def test_a_files_name_is_one(me: RawCaller, name: str, said: str) -> None:
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="files"; filename="' + name.encode() + b'"\r\n\r\nx\r\n--b--\r\n'
+    )
+    answer = me.http.post("/gradio_api/upload", content=body, headers={"Content-Type": MULTIPART})
+    assert answer.status_code == 400
+    assert said in answer.json()["error"]["message"]
+
+
+def part(disposition: bytes, end: bytes = b"\r\n--b--\r\n") -> bytes:
+    return b"--b\r\nContent-Disposition: form-data; " + disposition + b"\r\n\r\nx" + end
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data", b"x"),
+        (MULTIPART, b""),
+        (MULTIPART, b"nonsense"),
+        (MULTIPART, part(b'name="files"')),
+        (MULTIPART, part(b'filename="x"')),
+        (MULTIPART, part(b'name="other"; filename="x"')),
+        (MULTIPART, part(b'name="files"; filename="x"', end=b"")),
+        (f"{MULTIPART}; charset=idna", part(b'name="\xff."; filename="x"')),
+        ("application/json", b"{}"),
+        ("image/png", b"x"),
+        (None, b"x"),
+    ],
+)
+def test_a_malformed_upload_is_a_sentence(me: RawCaller, folder: Path, kind: str | None, body: bytes) -> None:
+    before = stored(folder)
+    headers = {} if kind is None else {"Content-Type": kind}
+    answer = me.http.post("/gradio_api/upload?upload_id=abc", content=body, headers=headers)
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["message"]
+    assert stored(folder) == before
+
+
+def test_many_parts_are_refused(me: RawCaller, folder: Path) -> None:
+    before = stored(folder)
+    answer = me.http.post("/gradio_api/upload", files=[("files", ("x.png", b"x")) for _ in range(3000)])
+    assert answer.status_code == 400
+    assert "Too many files" in answer.json()["error"]["message"]
+    assert stored(folder) == before
+
+
+def test_too_large_is_413_wherever_it_comes(me: RawCaller, folder: Path) -> None:
+    before = stored(folder)
+    big = bytes(21 * 2**20)
+    assert me.post_upload(big).status_code == 413
+    assert (
+        me.http.post("/gradio_api/upload", files=[("files", ("x", big[: 15 * 2**20])) for _ in range(2)]).status_code
+        == 413
+    )
+    said = me.http.post("/gradio_api/queue/join", content=b'{"data": ["' + bytes(40 * 2**20))
+    assert said.status_code == 413
+
+    def endless() -> Iterator[bytes]:
+        for _ in range(40):
+            yield bytes(2**20)
+
+    assert me.http.post("/gradio_api/queue/join", content=endless()).status_code == 413
+    assert stored(folder) == before
+
+
+def stored(folder: Path) -> set[Path]:
+    return {each for each in (folder / "received").rglob("*") if each.is_file()}
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(page: Page, folder: Path) -> None:
+    before = stored(folder)
+    address = page.url.removeprefix("http://").split(":")
+    with socket.create_connection((address[0], int(address[1]))) as peer:
+        peer.sendall(
+            b"POST /gradio_api/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
+            b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+            b'--b\r\nContent-Disposition: form-data; name="files"; filename="half.png"\r\n\r\n' + bytes(100_000)
+        )
+        deadline = time.monotonic() + 60
+        while stored(folder) == before:  # it is being written
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    while stored(folder) != before:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_browser_gets_its_name_by_a_cookie_that_no_script_reads(page: Page) -> None:
+    plain = RawCaller(page.url).http.cookies
+    assert len(plain["pointrend_visitor"]) == 43
+    answer = RawCaller(page.url, visits=False).http.get("/", headers={"X-Forwarded-Proto": "https"})
+    cookie = answer.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=None; Secure; Partitioned" in cookie
+
+
+def test_a_picture_replaced_on_the_disk_is_not_followed(page: Page, tmp_path: Path) -> None:
+    """Not that a visitor could; but what is opened is what was uploaded."""
+    me = RawCaller(page.url)
+    event, usual = next((event, usual) for event, usual in events(me) if event["api_name"] == "segment_1")
+    secret = tmp_path / "secret.png"
+    Image.open(PHOTO).save(secret)
+    for replace in (lambda path: path.symlink_to(secret), os.mkfifo, Path.mkdir):
+        path = Path(me.upload(PHOTO.read_bytes()))
+        path.unlink()
+        replace(path)
+        assert NOT_UPLOADED in me.run(event["id"], "segment_1", [{"path": str(path)}, *usual[1:]])
+    path = Path(me.upload(PHOTO.read_bytes()))
+    path.unlink()
+    assert "has expired" in me.run(event["id"], "segment_1", [{"path": str(path)}, *usual[1:]])
+    path = Path(me.upload(PHOTO.read_bytes()))
+    os.truncate(path, 2**40)
+    assert "bytes are accepted" in me.run(event["id"], "segment_1", [{"path": str(path)}, *usual[1:]])
