@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from gradio_app.app import launch
+from gradio_app.image_tab import KEPT_SECONDS
 from gradio_app.servers import Server
+from gradio_app.upload_limits import MIB, UploadLimits
 from pointrend.errors import PointRendError
 
 
@@ -21,12 +23,16 @@ def main(
     ] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
+    upload_mib: Annotated[
+        int, typer.Option(min=32, help="Disk that uploads may take together, in MiB; results take as much again or so.")
+    ] = 128,
     mcp: Annotated[bool, typer.Option(help="Serve the API as MCP tools too; needs the extra mcp.")] = False,
 ) -> None:
     """Serve the page."""
     try:
         servers = [Server.parse(text) for text in server or ["http://127.0.0.1:8080"]]
-        launch(servers, host=host, port=port, mcp=mcp)
+        limits = UploadLimits(folder_bytes=upload_mib * MIB, kept_seconds=KEPT_SECONDS)
+        launch(servers, host=host, port=port, mcp=mcp, limits=limits)
     except PointRendError as error:
         raise typer.BadParameter(str(error)) from error
 

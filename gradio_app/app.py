@@ -49,13 +49,14 @@ class McpMissingError(PointRendError):
     """The page was to be an MCP server too, and the library for it is not installed."""
 
 
-def build(servers: Servers) -> Page:
+def build(servers: Servers, limits: UploadLimits | None = None) -> Page:
     """Lay out the page.
 
     Args:
         servers: what the viewer may choose from.
+        limits: what uploads may cost.
     """
-    uploads = Uploads(Path(get_upload_folder()), UploadLimits(kept_seconds=KEPT_SECONDS))
+    uploads = Uploads(Path(get_upload_folder()), limits or UploadLimits(kept_seconds=KEPT_SECONDS))
 
     def look_after(label: str | None) -> tuple[str, str]:
         state = servers[label].state()
@@ -102,7 +103,14 @@ def build(servers: Servers) -> Page:
     return page
 
 
-def launch(servers: Sequence[Server], *, host: str = "127.0.0.1", port: int = 7860, mcp: bool = False) -> None:
+def launch(
+    servers: Sequence[Server],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    mcp: bool = False,
+    limits: UploadLimits | None = None,
+) -> None:
     """Serve the page until the process ends.
 
     Args:
@@ -110,6 +118,7 @@ def launch(servers: Sequence[Server], *, host: str = "127.0.0.1", port: int = 78
         host: the address to listen on.
         port: the port.
         mcp: serve the API to language models too, by the Model Context Protocol, at ``/gradio_api/mcp/``.
+        limits: what uploads may cost.
 
     Raises:
         McpMissingError: ``mcp`` without its library.
@@ -117,7 +126,7 @@ def launch(servers: Sequence[Server], *, host: str = "127.0.0.1", port: int = 78
     """
     if mcp and importlib.util.find_spec("mcp") is None:
         raise McpMissingError("The page cannot be an MCP server here: pip install 'pointrend-serve[mcp]' first.")
-    page = build(Servers(servers))
+    page = build(Servers(servers), limits)
     page.launch(
         server_name=host,
         server_port=port,

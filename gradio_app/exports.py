@@ -14,6 +14,7 @@ from uuid import uuid4
 from gradio.utils import get_upload_folder
 
 from gradio_app.result import CUTOUTS, MASKS, Choice, Result
+from gradio_app.upload_errors import storing
 from pointrend import image, render
 from pointrend.cutouts import cutouts
 from pointrend.exporters import coco_dataset, to_labelme, to_mask_pngs
@@ -47,11 +48,15 @@ def write(export: Export, result: Result, choice: Choice, categories: Categories
         result: what was found.
         choice: what of it is visible.
         categories: what the model knows, ``{"id": ..., "name": ...}`` each; of use to COCO.
+
+    Raises:
+        ServerError: the disk is full, or fails.
     """
-    folder = Path(get_upload_folder()) / uuid4().hex
-    folder.mkdir(parents=True)
-    path = folder / f"{Path(result.file_name).stem}{export.suffix}"
-    path.write_bytes(export.content(result, choice, categories))
+    content = export.content(result, choice, categories)
+    path = Path(get_upload_folder()) / uuid4().hex / f"{Path(result.file_name).stem}{export.suffix}"
+    with storing():
+        path.parent.mkdir(mode=0o700, parents=True)
+        path.write_bytes(content)
     return str(path)
 
 

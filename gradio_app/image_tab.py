@@ -283,6 +283,9 @@ class ImageTab:
             if result is None:
                 raise gr.Error("There is nothing to save yet. Choose a photo first.", print_exception=False)
             choice = Choice(shown, threshold, tuple(names), opacity, chosen)
-            return write(export, result, choice, self._servers[label].state().about.get("categories", []))
+            try:
+                return write(export, result, choice, self._servers[label].state().about.get("categories", []))
+            except RequestError as error:
+                raise gr.Error(error.message, print_exception=False) from error
 
         return save

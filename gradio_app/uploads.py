@@ -24,7 +24,7 @@ from gradio_app.rates import Rates
 from gradio_app.safe_files import check_regular, delete_old, read_data_url, read_regular
 from gradio_app.upload_limits import UploadLimits
 from gradio_app.upload_records import Arrival, Upload
-from pointrend.errors import InvalidRequest, ServerError
+from pointrend.errors import InvalidRequest, RequestError, ServerError
 
 FILE_META = {"_type": "gradio.FileData"}  # by it Gradio knows a file
 MAX_DEPTH = 32  # of lists and objects in a request; the page's own have 3
