@@ -82,7 +82,7 @@ def delete_old(folder: Path, *, but: Collection[str], skip: Collection[Path], ro
             continue
         for path in (os.path.join(place, name) for name in names):
             if path not in but:
-                with contextlib.suppress(FileNotFoundError):  # Gradio deletes here too
+                with contextlib.suppress(OSError):  # Gradio deletes here too
                     info = os.lstat(path)
                     found.append((info.st_ctime, info.st_blocks * 512, path))
         with contextlib.suppress(OSError):  # it is not empty, or is gone
@@ -91,5 +91,5 @@ def delete_old(folder: Path, *, but: Collection[str], skip: Collection[Path], ro
     for since, size, path in sorted(found, reverse=True):
         room -= size
         if room < 0 or now - since > seconds:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 os.unlink(path)

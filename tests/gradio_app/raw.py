@@ -1,4 +1,4 @@
-"""A caller of the page who writes his requests himself: no Gradio client checks or completes them."""
+"""A caller of the page by requests written out: no Gradio client checks or completes them."""
 
 from __future__ import annotations
 
