@@ -61,9 +61,11 @@ def read(data: Mapping[str, Any], headers: Mapping[str, Any], limits: ImageLimit
             field="Content-Encoding",
             value=texts["content-encoding"],
             code="unsupported_encoding",
+            status=415,
         )
     is_json = BODY in data and len(data) == 1 and _is_json(headers)
     fields = _parsed(data[BODY]) if is_json else data
+    _check_text(fields)
     action = _action(fields)
     if action != SEGMENT:
         return Request(action)
@@ -123,6 +125,26 @@ def _parsed(body: Any) -> Mapping[str, Any]:
     if not isinstance(body, Mapping):
         raise InvalidRequest("The JSON body must be an object with the key 'image'.", code="invalid_json")
     return body
+
+
+def _check_text(fields: Mapping[str, Any]) -> None:
+    """Refuse half a character anywhere in JSON (``"\\ud800"``, a lone surrogate): no answer could repeat it."""
+    pending: list[Any] = [fields]
+    while pending:  # a loop, since JSON nests deeper than Python calls
+        value = pending.pop()
+        if isinstance(value, Mapping):
+            pending += [*value.keys(), *value.values()]
+        elif isinstance(value, list | tuple):
+            pending += value
+        elif isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError as error:
+                raise InvalidRequest(
+                    f"The JSON text holds a lone surrogate, \\u{ord(value[error.start]):04x}, which is half a character.",
+                    value=f"\\u{ord(value[error.start]):04x}",
+                    code="invalid_json",
+                ) from error
 
 
 def _from_json(tree: Mapping[str, Any], limits: ImageLimits) -> tuple[bytes, dict[str, Any]]:

@@ -35,9 +35,9 @@ class Reply:
 
     @classmethod
     def json(cls, tree: Mapping[str, object], status: int = 200) -> Reply:
-        """A JSON body; whatever stands in ``tree`` is finite."""
+        """A JSON body; whatever stands in ``tree`` is finite. A lone surrogate, which UTF-8 cannot say, becomes ``?``."""
         text = json.dumps(tree, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-        return cls(text.encode(), "application/json", status)
+        return cls(text.encode(errors="replace"), "application/json", status)
 
     @property
     def phrase(self) -> str:

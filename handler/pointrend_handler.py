@@ -99,23 +99,32 @@ class PointRendHandler:
         self, item: Mapping[str, Any], headers: Mapping[str, Any], request_id: str | None
     ) -> tuple[outputs.Reply, dict[str, Any]]:
         """The reply, and what the log may say of the request: nothing that tells what is on the photo."""
-        started = time.perf_counter()
         try:
-            request = inputs.Request(inputs.DESCRIBE) if _describes(headers) else self._read(item, headers)
-            if request.action == inputs.DESCRIBE:
-                tree = describe(self._segmenter, self._limits, self._max_response_bytes)
-                return outputs.Reply.json(tree), {"action": request.action}
-            if request.action == inputs.HEALTH:
-                return self._health(), {"action": request.action}
-            return self._segment(request, started)
-        except RequestError as error:
-            refused = error
+            try:
+                return self._perform(item, headers)
+            except RequestError as error:
+                return self._refuse(error)
         except Exception:
-            # Whatever else goes wrong is ours: it must neither fail the batch nor end the worker.
+            # Whatever else goes wrong, in a refusal too, is ours: it must neither fail the batch nor end the worker.
             logger.exception("Request %s failed", request_id)
-            refused = ServerError(f"The server failed on this request; its log has the details under {request_id}.")
-        self._metrics.refused(refused.code)
-        return outputs.refusal(refused), {"code": refused.code, "field": refused.field}
+            return self._refuse(
+                ServerError(f"The server failed on this request; its log has the details under {request_id}.")
+            )
+
+    def _perform(self, item: Mapping[str, Any], headers: Mapping[str, Any]) -> tuple[outputs.Reply, dict[str, Any]]:
+        started = time.perf_counter()
+        request = inputs.Request(inputs.DESCRIBE) if _describes(headers) else self._read(item, headers)
+        if request.action == inputs.DESCRIBE:
+            tree = describe(self._segmenter, self._limits, self._max_response_bytes)
+            return outputs.Reply.json(tree), {"action": request.action}
+        if request.action == inputs.HEALTH:
+            return self._health(), {"action": request.action}
+        return self._segment(request, started)
+
+    def _refuse(self, error: RequestError) -> tuple[outputs.Reply, dict[str, Any]]:
+        reply = outputs.refusal(error)
+        self._metrics.refused(error.code)
+        return reply, {"code": error.code, "field": error.field}
 
     def _read(self, item: Mapping[str, Any], headers: Mapping[str, Any]) -> inputs.Request:
         return inputs.read(item, headers, self._limits)

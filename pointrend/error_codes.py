@@ -37,7 +37,7 @@ ERROR_CODES = (
     ErrorCode("invalid_base64", 400, MODEL, "in JSON, `image` is not base64"),
     ErrorCode("invalid_options_header", 400, MODEL, "`X-PointRend-Options` is not URL-encoded, or names one twice"),
     ErrorCode("duplicate_option", 400, MODEL, "an option stands in the request and in the header"),
-    ErrorCode("unsupported_encoding", 400, MODEL, "the body is compressed (`Content-Encoding`)"),
+    ErrorCode("unsupported_encoding", 415, MODEL, "the body is compressed (`Content-Encoding`)"),
     ErrorCode("image_too_large", 413, MODEL, "the image has too many bytes or pixels, or too long a side"),
     ErrorCode("response_too_large", 413, MODEL, "the answer would be larger than the server sends; it says what helps"),
     ErrorCode("unsupported_image", 415, MODEL, "no image that we read, or damaged, or cut short"),

@@ -31,7 +31,7 @@ def context(tmp_path: Path) -> Context:
 
 
 def test_each_request_of_a_batch_is_answered_for_itself(context: Context) -> None:
-    requests: list[tuple[Mapping[str, str], Mapping[str, Any]]] = [
+    requests: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = [
         ({}, {"body": bytearray(PHOTO)}),
         ({}, {"body": bytearray(b"no photo")}),
         ({}, {"image": bytearray(PHOTO), "format": "png"}),
@@ -39,6 +39,8 @@ def test_each_request_of_a_batch_is_answered_for_itself(context: Context) -> Non
         ({}, {"body": bytearray(PHOTO + b" ")}),
         ({}, {"describe": bytearray(b"true")}),
         ({"X-Request-Id": "mine"}, {"body": bytearray(PHOTO)}),
+        ({"body": {"content-type": "application/json"}}, {"body": {"image": "AAAA", "\ud800": "\udfff"}}),
+        ({"X-PointRend-Options": "\ud800=1"}, {"body": bytearray(PHOTO)}),
     ]
     context.request_ids = {index: f"request {index}" for index in range(len(requests))}
     context.request_processor = [RequestProcessor(dict(headers)) for headers, _ in requests]
@@ -49,14 +51,15 @@ def test_each_request_of_a_batch_is_answered_for_itself(context: Context) -> Non
 
     replies = [each.get_response_headers() for each in context.request_processor]
     statuses = [each.get_response_status_code() for each in context.request_processor]
-    assert statuses == [200, 415, 200, 422, 413, 200, 200]
+    assert statuses == [200, 415, 200, 422, 413, 200, 200, 400, 422]
     assert answers[2].startswith(b"\x89PNG")
-    assert [reply.get("X-Client-Request-Id") for reply in replies] == [None] * 6 + ["mine"]
+    assert [reply.get("X-Client-Request-Id") for reply in replies] == [None] * 6 + ["mine", None, None]
     trees = {index: json.loads(answer) for index, answer in enumerate(answers) if index != 2}
-    assert {index: tree["error"]["field"] for index, tree in trees.items() if "error" in tree} == {
+    assert {index: tree["error"]["field"] for index, tree in trees.items() if "field" in tree.get("error", {})} == {
         1: "image",
         3: "task",
         4: "image",
+        8: "?",
     }
     assert trees[0]["instances"] == trees[6]["instances"]
     assert trees[0]["instances"][0]["category"] == "person"

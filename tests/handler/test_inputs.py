@@ -62,7 +62,11 @@ def test_the_options_format_wins_over_accept():
         ({"body": b"p"}, {"X-PointRend-Options": "masks"}, "invalid_options_header"),
         ({"body": b"p"}, {"X-PointRend-Options": "masks=rle&masks=none"}, "invalid_options_header"),
         ({"image": b"p", "masks": b"rle"}, {"X-PointRend-Options": "masks=none"}, "duplicate_option"),
-        ({"body": b"p"}, {"Content-Encoding": "gzip"}, "unsupported_encoding"),
+        ({"body": {"image": "\ud800"}}, JSON_BODY, "invalid_json"),
+        ({"body": {"image": "cA==", "\ud800": 1}}, JSON_BODY, "invalid_json"),
+        ({"body": {"image": "cA==", "categories": ["a", "b\udfff"]}}, JSON_BODY, "invalid_json"),
+        ({"body": b'{"image": "cA==", "masks": {"a": ["\\ud83d"]}}'}, JSON_BODY, "invalid_json"),
+        ({"image": b"p", "masks": {"parsed": "by TorchServe \ud800"}}, {}, "invalid_json"),
         ({"image": {"a": 1}}, {}, "invalid_request"),
         ({"describe": b"true", "health": b"true"}, {}, "invalid_request"),
         ({"body": {"health": False}}, JSON_BODY, "missing_image"),
@@ -73,6 +77,17 @@ def test_what_cannot_be_understood_is_400(data, headers, code):
     with pytest.raises(InvalidRequest) as raised:
         read(data, headers, LIMITS)
     assert (raised.value.status, raised.value.code) == (400, code)
+
+
+def test_a_compressed_body_is_415():
+    with pytest.raises(InvalidRequest) as raised:
+        read({"body": b"p"}, {"Content-Encoding": "gzip"}, LIMITS)
+    assert (raised.value.status, raised.value.code) == (415, "unsupported_encoding")
+
+
+def test_whole_characters_beyond_the_first_plane_are_no_surrogates():
+    with pytest.raises(InvalidOption, match="no option '😀'"):
+        read({"body": b'{"image": "cA==", "\\ud83d\\ude00": 1}'}, JSON_BODY, LIMITS)
 
 
 def test_base64_is_measured_before_it_is_decoded():
@@ -107,16 +122,32 @@ def test_torchserves_own_header_tells_rest_from_grpc():
     assert is_grpc({"url_path": {"content-type": ""}})  # an entry of that name in gRPC's input map
 
 
-NAMES = st.sampled_from(("image", "data", "body", "masks", "describe", "health", "format")) | st.text(max_size=6)
-VALUES = st.binary(max_size=30) | st.text(max_size=30) | st.none() | st.booleans() | st.integers() | st.floats()
-HEADER_NAMES = st.sampled_from(("X-PointRend-Options", "Accept", "Content-Encoding", "describe")) | st.text(max_size=6)
+TEXT = st.text(st.characters(exclude_categories=()), max_size=30)  # lone surrogates too
+NAMES = st.sampled_from(("image", "data", "body", "masks", "describe", "health", "format")) | TEXT
+VALUES = st.binary(max_size=30) | TEXT | st.none() | st.booleans() | st.integers() | st.floats()
+HEADER_NAMES = st.sampled_from(("X-PointRend-Options", "Accept", "Content-Encoding", "describe")) | TEXT
+
+
+@given(st.recursive(TEXT, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3)))
+def test_json_with_half_a_character_anywhere_is_400(value):
+    image = {"image": base64.b64encode(b"photo").decode()}
+    half = any("\ud800" <= char <= "\udfff" for char in json.dumps(value, ensure_ascii=False))
+    for tree in (image | {"masks": value}, {"image": value}):
+        for body in (tree, json.dumps(tree).encode()):
+            refused = None
+            try:
+                read({"body": body}, JSON_BODY, LIMITS)
+            except RequestError as error:
+                refused = error
+                refusal(error).body.decode()
+            assert (refused is not None and refused.code == "invalid_json") == half
 
 
 @given(
     st.dictionaries(
         NAMES, VALUES | st.dictionaries(NAMES, VALUES, max_size=3) | st.lists(VALUES, max_size=3), max_size=4
     ),
-    st.dictionaries(HEADER_NAMES, st.text(max_size=30), max_size=3),
+    st.dictionaries(HEADER_NAMES, TEXT, max_size=3),
     st.booleans(),
 )
 def test_whatever_comes_is_read_or_refused(data, headers, is_json):

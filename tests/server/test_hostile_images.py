@@ -84,8 +84,22 @@ def test_a_photo_that_is_something_else_too_is_only_a_photo(served):
         (b'{"image": "AAAA", "score_threshold": NaN}', 422),
         (b'{"image": ["AAAA"]}', 400),
         ("\ud800".encode("utf-16", "surrogatepass"), 400),
+        (b'{"image": "\\ud800"}', 400),
+        (b'{"image": "AAAA", "\\udfff": 1}', 400),
+        (b'{"image": "AAAA", "categories": ["person", {"a": "\\ud83d"}]}', 400),
     ],
-    ids=["deep", "long base64", "long name", "long number", "not a number", "list", "not utf-8"],
+    ids=[
+        "deep",
+        "long base64",
+        "long name",
+        "long number",
+        "not a number",
+        "list",
+        "not utf-8",
+        "half a character in the image",
+        "in a name",
+        "in a value",
+    ],
 )
 def test_hostile_json(served, body, status):
     answer = requests.post(
