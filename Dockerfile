@@ -24,7 +24,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY pointrend pointrend
 COPY handler handler
 COPY gradio_app gradio_app
-COPY front front
+COPY gateway gateway
 COPY scripts/sbom.py scripts/sbom.py
 # The wheel, so that the image shows that it is complete, and the demo model's archive, so that the start is quick:
 # quantised as well, where OpenVINO is there to run it. pip goes: nothing is installed later.
@@ -56,6 +56,6 @@ USER 1000
 # Nobody but root writes here, and `python -m` looks here first.
 WORKDIR /opt/pointrend
 EXPOSE 7860 8080 7070
-HEALTHCHECK --interval=30s --timeout=25s --start-period=120s --retries=3 CMD ["python", "-m", "front.health"]
+HEALTHCHECK --interval=30s --timeout=25s --start-period=120s --retries=3 CMD ["python", "-m", "gateway.health"]
 ENTRYPOINT ["tini", "--"]
-CMD ["python", "-m", "front"]
+CMD ["python", "-m", "gateway"]

@@ -140,9 +140,10 @@ def _check_text(fields: Mapping[str, Any]) -> None:
             try:
                 value.encode()
             except UnicodeEncodeError as error:
+                half = f"\\u{ord(value[error.start]):04x}"
                 raise InvalidRequest(
-                    f"The JSON text holds a lone surrogate, \\u{ord(value[error.start]):04x}, which is half a character.",
-                    value=f"\\u{ord(value[error.start]):04x}",
+                    f"The JSON text holds a lone surrogate, {half}, which is half a character.",
+                    value=half,
                     code="invalid_json",
                 ) from error
 

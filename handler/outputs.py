@@ -35,7 +35,7 @@ class Reply:
 
     @classmethod
     def json(cls, tree: Mapping[str, object], status: int = 200) -> Reply:
-        """A JSON body; whatever stands in ``tree`` is finite. A lone surrogate, which UTF-8 cannot say, becomes ``?``."""
+        """A JSON body; what stands in ``tree`` is finite. A lone surrogate, which UTF-8 cannot carry, becomes ``?``."""
         text = json.dumps(tree, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         return cls(text.encode(errors="replace"), "application/json", status)
 

@@ -49,7 +49,7 @@ def up(
 ) -> None:
     """Serve a model with TorchServe and open the page, until Ctrl-C.
 
-    The server takes server-port and the two ports after it, and two for gRPC (7070 and 7071, shifted alike).
+    The server takes server-port, and two ports for gRPC (7070 and 7071, shifted alike).
     """
     from pointrend.launcher import up as launch
     from pointrend.torchserve import Ports

@@ -1,4 +1,4 @@
-"""``pointrend up``: TorchServe and the page on one machine, started together and stopped together."""
+"""``pointrend up``: TorchServe, the gateway and the page on one machine, started and stopped together."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from rich.console import Console
 
 from pointrend.engines import AUTO, EAGER, OPENVINO_INT8, require, resolve
 from pointrend.errors import Unreachable
+from pointrend.gateway_process import Gateway
 from pointrend.processes import LaunchError, Service, require_free_port
 from pointrend.torchserve import Ports, TorchServe
 from pointrend.weights import cache
@@ -126,18 +127,23 @@ def up(
                 archive = build(folder.path, STORE, name, engine=engines[name])
             size = f"{archive.stat().st_size / 2**20:.1f} MiB"
             console.print(f"Built {archive.name} ({size}) with {folder.info.name}, for the engine {engines[name]}.")
-        with TorchServe(STORE, ports, models=tuple(folders)) as server:
+        with (
+            TorchServe(STORE, ports, models=tuple(folders), private=True) as server,
+            Gateway(server, ports.inference) as gateway,
+        ):
             with console.status("Starting TorchServe and waiting for a first prediction"):
+                gateway.wait_ready()
                 server.wait_ready()
             for name in folders:
-                console.print(f"TorchServe answers at [bold]{server.url}/predictions/{name}[/]")
+                console.print(f"The server answers at [bold]{gateway.url}/predictions/{name}[/]")
+            console.print(f"TorchServe's management is at {server.management_url}", soft_wrap=True)
             if not page:
-                _stay(console, started, server)
-            with Page(server.url, ports.page, mcp=mcp) as gradio_page:
+                _stay(console, started, server, gateway)
+            with Page(gateway.url, ports.page, mcp=mcp) as gradio_page:
                 with console.status("Starting the page"):
                     gradio_page.wait_ready()
                 console.print(f"Open [bold]{gradio_page.url}[/] in a browser.")
-                _stay(console, started, server, gradio_page)
+                _stay(console, started, server, gateway, gradio_page)
     console.print("Stopped.")
 
 
@@ -176,8 +182,12 @@ def _stay(console: Console, started: float, *services: Service) -> None:
 
 
 def _check_machine(ports: Ports, *, page: bool) -> None:
-    for name in ("inference", "management", "metrics", "grpc_inference", "grpc_management"):
-        require_free_port(getattr(ports, name), f"TorchServe's {name.replace('_', ' ')}", "--server-port")
+    for name, purpose in (
+        ("inference", "the server"),
+        ("grpc_inference", "gRPC"),
+        ("grpc_management", "TorchServe's management by gRPC"),
+    ):
+        require_free_port(getattr(ports, name), purpose, "--server-port")
     if page:
         require_free_port(ports.page, "the page", "--port")
     STORE.mkdir(parents=True, exist_ok=True)

@@ -6,13 +6,14 @@ from http import HTTPStatus
 from typing import Any
 
 import pointrend
-from pointrend.error_codes import CLIENT, ERROR_CODES, MODEL
+from pointrend.error_codes import CLIENT, ERROR_CODES
 from pointrend.options import schema
 
 Tree = dict[str, Any]
 
 _SUMMARY = (
-    "PointRend instance segmentation, served by TorchServe. Options go into the form or the JSON beside the image, or, "
+    "PointRend instance segmentation, served by TorchServe behind a gateway. Options go into the form or "
+    "the JSON beside the image, or, "
     "beside a raw body, into the header X-PointRend-Options: TorchServe drops query parameters."
 )
 
@@ -97,15 +98,14 @@ def _success() -> Tree:
 
 
 def _failures() -> Tree:
-    """One response a status. What TorchServe answers by itself has another body, or none."""
+    """One response a status, all in one form where the gateway stands before TorchServe."""
     failures: Tree = {}
     answered = [entry for entry in ERROR_CODES if entry.origin != CLIENT]
     for status in sorted({status for entry in answered for status in (entry.status, entry.also) if status}):
         codes = [entry for entry in answered if status in (entry.status, entry.also)]
         said = "; ".join(f"{entry.code}: {entry.meaning}" for entry in codes)
         failures[str(status)] = {"description": f"{HTTPStatus(status).phrase}. {said}."}
-        if any(entry.origin == MODEL for entry in codes):
-            failures[str(status)]["content"] = {"application/json": {"schema": _ref("Error")}}
+        failures[str(status)]["content"] = {"application/json": {"schema": _ref("Error")}}
     return failures
 
 
@@ -184,7 +184,7 @@ def _description() -> Tree:
 
 def _error() -> Tree:
     properties = {
-        "code": {"type": "string", "enum": sorted(entry.code for entry in ERROR_CODES if entry.origin == MODEL)},
+        "code": {"type": "string", "enum": sorted(entry.code for entry in ERROR_CODES if entry.origin != CLIENT)},
         "status": {"type": "integer"},
         "message": {"type": "string", "description": "A sentence that names the field, the limit and the value."},
         "field": {"type": "string"},

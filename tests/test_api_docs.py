@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from openapi_spec_validator import validate
 
-from pointrend.error_codes import CLIENT, ERROR_CODES, MODEL, SERVER
+from pointrend.error_codes import CLIENT, ERROR_CODES, GATEWAY, MODEL, SERVER
 from pointrend.errors import RequestError
 
 ROOT = Path(__file__).parent.parent
@@ -38,6 +38,13 @@ def test_every_code_that_the_model_raises_is_in_the_table():
     by_class = {kind.code for kind in (RequestError, *RequestError.__subclasses__())}
     listed = {entry.code for entry in ERROR_CODES if entry.origin == MODEL}
     assert mentioned | by_class == listed
+
+
+def test_every_code_that_the_gateway_makes_is_in_the_table():
+    paths = (ROOT / "gateway").glob("*.py")
+    text = "\n".join(path.read_text() for path in paths)
+    assert set(re.findall(r'\bcode="(\w+)"', text)) <= {entry.code for entry in ERROR_CODES}
+    assert all(f'"{entry.code}"' in text for entry in ERROR_CODES if entry.origin == GATEWAY)
 
 
 def test_every_code_that_the_client_makes_is_in_the_table():

@@ -60,7 +60,7 @@ def test_what_the_image_says_of_itself(image: str) -> None:
     config = json.loads(call("podman", "inspect", image))[0]
     assert config["Config"]["User"] == "1000"
     assert config["Config"]["Entrypoint"] == ["tini", "--"]
-    assert "front.health" in " ".join(config["Healthcheck"]["Test"])
+    assert "gateway.health" in " ".join(config["Healthcheck"]["Test"])
     assert config["Size"] < 2.2e9
     history = call("buildah", "inspect", "--format", "{{.Docker.History}}", image)
     assert "TOKEN" not in history

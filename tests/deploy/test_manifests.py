@@ -19,8 +19,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from front.door import Limits
-from front.settings import VARIABLES, Settings
+from gateway.config import VARIABLES, ContainerConfig
+from gateway.limits import ServerLimits
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -172,12 +172,12 @@ def test_the_variables_are_such_that_the_container_starts(name: str, container: 
     if "POINTREND_TOKEN_FILE" in variables:
         assert variables["POINTREND_TOKEN_FILE"].startswith(container["volumeMounts"][1]["mountPath"])
         variables["POINTREND_TOKEN_FILE"] = str(token)
-    settings = Settings.read({"POINTREND_HOST": "0.0.0.0", **variables})
+    settings = ContainerConfig.read({"POINTREND_HOST": "0.0.0.0", **variables})
     assert settings.port == container["ports"][0]["containerPort"]
 
 
 def test_concurrency_is_what_the_server_takes() -> None:
-    takes = Limits.of_server()
+    takes = ServerLimits.read()
     run = yaml.safe_load((DEPLOY / "cloud-run" / "server.yaml").read_text())["spec"]["template"]["spec"]
     predictor = yaml.safe_load((DEPLOY / "kserve" / "inference-service.yaml").read_text())["spec"]["predictor"]
     assert run["containerConcurrency"] == predictor["containerConcurrency"] == takes.requests

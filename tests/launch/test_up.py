@@ -1,5 +1,6 @@
 """``pointrend up`` as a person runs it: a process, Ctrl-C, and nothing left behind."""
 
+import re
 import signal
 import socket
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 import requests
@@ -38,6 +40,13 @@ def test_up_serves_and_ctrl_c_leaves_nothing(tmp_path):
         photo = Image.new("RGB", (64, 48))
         assert Client(f"http://127.0.0.1:{server_port}").segment(photo).width == 64
         assert requests.get(f"http://127.0.0.1:{page_port}", timeout=10).ok
+        models = f"http://127.0.0.1:{server_port}/models"
+        assert requests.get(models, timeout=10).json()["models"][0]["modelName"] == "pointrend"
+        for header, status in (({"Host": "evil.example"}, 421), ({"Origin": "http://evil.example"}, 403)):
+            assert requests.get(models, headers=header, timeout=10).status_code == status
+        (socket_path,) = re.findall(r"unix:(\S+management\.sock)", log.read_text())
+        with httpx.Client(transport=httpx.HTTPTransport(uds=socket_path)) as management:
+            assert management.get("http://localhost/models").is_success
         children = psutil.Process(process.pid).children(recursive=True)
         assert len(children) >= 3  # Java, a worker, the page
 
@@ -101,7 +110,8 @@ def test_a_port_in_use_is_said_clearly():
 
 
 def test_an_unknown_model_is_said_clearly():
-    result = subprocess.run([*COMMAND, "--model", "no-such-model"], capture_output=True, text=True, timeout=60)
+    ports = ["--server-port", str(free_server_port()), "--port", str(free_ports(1)[0])]
+    result = subprocess.run([*COMMAND, *ports, "--model", "no-such-model"], capture_output=True, text=True, timeout=60)
     assert result.returncode == 1
     assert "no-such-model" in result.stderr
     assert "Traceback" not in result.stderr

@@ -16,7 +16,7 @@ SHORTEST_TOKEN = 16
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+", re.ASCII)  # what RFC 6750 lets a bearer token be
 
 
-class SettingsError(PointRendError):
+class VariableError(PointRendError):
     """A variable that keeps the container from starting; one sentence names it."""
 
 
@@ -51,8 +51,8 @@ VARIABLES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """The container's settings, checked.
+class ContainerConfig:
+    """The container's configuration, checked.
 
     Attributes:
         role: one of :data:`ROLES`.
@@ -94,18 +94,18 @@ class Settings:
         return self.serves_model and (bool(self.tokens) or is_loopback(self.host))
 
     @classmethod
-    def read(cls, environment: Mapping[str, str]) -> Settings:
+    def read(cls, environment: Mapping[str, str]) -> ContainerConfig:
         """Read and check the variables.
 
         Raises:
-            SettingsError: one is out of range, a file cannot be read, or the role lacks something.
+            VariableError: one is out of range, a file cannot be read, or the role lacks something.
         """
         values = {each.name: environment.get(each.name, "").strip() or each.default for each in VARIABLES}
         role = values["POINTREND_ROLE"]
         if role not in ROLES:
-            raise SettingsError(f"POINTREND_ROLE is {role!r}; it may be {', '.join(ROLES)}.")
+            raise VariableError(f"POINTREND_ROLE is {role!r}; it may be {', '.join(ROLES)}.")
         grpc_port = _number(values, "POINTREND_GRPC_PORT", 0, 65535)
-        settings = cls(
+        config = cls(
             role=role,
             host=_host(values["POINTREND_HOST"]),
             port=_number(values | {"PORT": values["PORT"] or ("8080" if role == SERVER else "7860")}, "PORT", 1, 65535),
@@ -117,16 +117,16 @@ class Settings:
             trusted_proxies=tuple(map(_network, filter(None, values["POINTREND_TRUSTED_PROXIES"].split(",")))),
             drain_seconds=_number(values, "POINTREND_DRAIN_SECONDS", 0, 3600),
         )
-        if role == SERVER and not settings.serves_api:
-            raise SettingsError(
-                f"The server would listen on {settings.host} for everyone: set POINTREND_TOKEN or "
+        if role == SERVER and not config.serves_api:
+            raise VariableError(
+                f"The server would listen on {config.host} for everyone: set POINTREND_TOKEN or "
                 "POINTREND_TOKEN_FILE to a secret that callers send as `Authorization: Bearer`."
             )
-        if role == PAGE and not settings.server:
-            raise SettingsError("The page needs POINTREND_SERVER, the URL of the server that it asks.")
-        if settings.grpc_port == settings.port:
-            raise SettingsError(f"PORT and POINTREND_GRPC_PORT are both {settings.port}.")
-        return settings
+        if role == PAGE and not config.server:
+            raise VariableError("The page needs POINTREND_SERVER, the URL of the server that it asks.")
+        if config.grpc_port == config.port:
+            raise VariableError(f"PORT and POINTREND_GRPC_PORT are both {config.port}.")
+        return config
 
 
 def is_loopback(host: str) -> bool:
@@ -139,7 +139,7 @@ def _host(text: str) -> str:
     try:
         address = ipaddress.ip_address(text.strip("[]"))
     except ValueError:
-        raise SettingsError(f"POINTREND_HOST is {text!r}, no IP address.") from None
+        raise VariableError(f"POINTREND_HOST is {text!r}, no IP address.") from None
     return f"[{address}]" if address.version == 6 else str(address)
 
 
@@ -147,32 +147,32 @@ def _network(text: str) -> str:
     try:
         return str(ipaddress.ip_network(text.strip()))
     except ValueError:
-        raise SettingsError(f"POINTREND_TRUSTED_PROXIES names {text!r}, no network such as 10.0.0.0/8.") from None
+        raise VariableError(f"POINTREND_TRUSTED_PROXIES names {text!r}, no network such as 10.0.0.0/8.") from None
 
 
 def _number(values: Mapping[str, str], name: str, least: int, most: int) -> int:
     text = values[name]
     if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
-        raise SettingsError(f"{name} is {text!r}; it may be {least} to {most}.")
+        raise VariableError(f"{name} is {text!r}; it may be {least} to {most}.")
     return int(text)
 
 
 def _tokens(given: str, file: str) -> tuple[str, ...]:
     """The secrets; no message repeats one."""
     if given and file:
-        raise SettingsError("POINTREND_TOKEN and POINTREND_TOKEN_FILE are both set; one must go.")
+        raise VariableError("POINTREND_TOKEN and POINTREND_TOKEN_FILE are both set; one must go.")
     tokens, source = ([given] if given else []), "POINTREND_TOKEN"
     if file:
         source = f"POINTREND_TOKEN_FILE ({file})"
         try:
             tokens = [line.strip() for line in Path(file).read_text().splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{source} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+            raise VariableError(f"{source} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
         if not tokens:
-            raise SettingsError(f"{source} is empty.")
+            raise VariableError(f"{source} is empty.")
     for token in tokens:
         if len(token) < SHORTEST_TOKEN:
-            raise SettingsError(f"{source} holds a secret of {len(token)} characters; {SHORTEST_TOKEN} are needed.")
+            raise VariableError(f"{source} holds a secret of {len(token)} characters; {SHORTEST_TOKEN} are needed.")
         if not _TOKEN.fullmatch(token):
-            raise SettingsError(f"{source} holds a secret with other characters than letters, digits and ._~+/=-")
+            raise VariableError(f"{source} holds a secret with other characters than letters, digits and ._~+/=-")
     return tuple(tokens)

@@ -1,4 +1,4 @@
-"""``python -m front``: what the container runs. Its settings are environment variables, see ``front/settings.py``."""
+"""``python -m gateway``: what the container runs, configured by environment variables; see ``gateway/config.py``."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from front.door import Door, Limits, Upstreams
-from front.settings import Settings
+from gateway.config import ContainerConfig
+from gateway.limits import ServerLimits
+from gateway.nginx import Nginx, Upstreams
 from handler.archive import ARCHIVE_NAME, build
 from pointrend.client.tokens import KEY_FILE_VARIABLE
 from pointrend.errors import PointRendError
+from pointrend.gateway_process import Gateway
 from pointrend.launcher import Page, StopSignals
 from pointrend.processes import LaunchError, Service, free_ports
 from pointrend.torchserve import Ports, TorchServe
@@ -25,8 +27,8 @@ from pointrend.weights.pull import is_missing, pull
 BUILT_STORE = "POINTREND_STORE"  # set by the image: a store with the demo model's archive, built with it
 LOG_SETTINGS = Path(__file__).with_name("log4j2.xml")
 JAVA_OPTIONS = f"-Xmx1g -XX:+ExitOnOutOfMemoryError -Dlog4j.configurationFile={LOG_SETTINGS.as_uri()}"
-# The door has the limit of requests: TorchServe breaks one that is too large off without a word.
-SERVER_SETTINGS = {"vmargs": JAVA_OPTIONS, "max_request_size": str(2**31 - 1)}
+# TorchServe breaks off without a word what is too large; by REST the gateway says so before, by gRPC nginx.
+SERVER_SETTINGS = {"vmargs": JAVA_OPTIONS}
 ASK_EVERY_SECONDS = 30.0
 # A worker that hangs is restarted by TorchServe after its responseTimeout; what does not come back within this time
 # does not come back, and a new container does better.
@@ -39,44 +41,53 @@ def main(environment: Mapping[str, str]) -> None:
     Raises:
         PointRendError: a setting is wrong, or a service failed; nothing is left running.
     """
-    settings = Settings.read(environment)
+    config = ContainerConfig.read(environment)
     for secret in ("POINTREND_TOKEN", "POINTREND_TOKEN_FILE"):
         os.environ.pop(secret, None)  # what is started here has no use for it
     with StopSignals(), ExitStack() as stack:
-        _serve(settings, stack)
+        _serve(config, stack)
     _say("Stopped.")
 
 
-def _serve(settings: Settings, stack: ExitStack) -> None:
+def _serve(config: ContainerConfig, stack: ExitStack) -> None:
     started = time.monotonic()
     ports = Ports(*free_ports(6))
     upstreams = Upstreams(ports.inference, ports.grpc_inference, ports.page)
     services: list[Service] = []
-    # The door ends first: it lets what is in flight finish while everything behind it still runs.
+    # nginx ends first: it lets what is in flight finish while everything behind it still runs.
     stack.callback(_stop, services)
     # It also stands first: platforms look for an open port long before the model can answer.
-    door = Door(settings, upstreams, Limits.of_server(), relay=True)
-    services.append(door)
-    door.wait_ready()
-    server_url = settings.server
-    if settings.serves_model:
-        server = TorchServe(_store(settings.model, stack), ports, SERVER_SETTINGS, relay=True)
+    nginx = Nginx(config, upstreams, ServerLimits.read(), relay=True)
+    services.append(nginx)
+    nginx.wait_ready()
+    server_url = config.server
+    if config.serves_model:
+        server = TorchServe(_store(config.model, stack), ports, SERVER_SETTINGS, private=True, relay=True)
         services.append(server)
+        gateway = Gateway(server, ports.inference, _gateway_options(config, ports), relay=True)
+        services.append(gateway)
+        gateway.wait_ready()
         server.wait_ready()
-        server_url = server.url
-        if not settings.serves_api:
+        server_url = gateway.url
+        if not config.serves_api:
             _say("The API is closed: POINTREND_TOKEN or POINTREND_TOKEN_FILE opens it.")
-    if settings.serves_page:
-        if settings.tokens and not settings.serves_model:
-            os.environ[KEY_FILE_VARIABLE] = str(_key_file(settings.tokens[0], stack))
+    if config.serves_page:
+        if config.tokens and not config.serves_model:
+            os.environ[KEY_FILE_VARIABLE] = str(_key_file(config.tokens[0], stack))
         page = Page(server_url, ports.page, relay=True)
         services.append(page)
         page.wait_ready()
-    _say(f"Ready after {time.monotonic() - started:.0f} s at {door.url}, as {settings.role}.")
-    _watch(door, services)
+    _say(f"Ready after {time.monotonic() - started:.0f} s at {nginx.url}, as {config.role}.")
+    _watch(nginx, services)
 
 
-def _watch(door: Door, services: list[Service]) -> None:
+def _gateway_options(config: ContainerConfig, ports: Ports) -> list[str]:
+    """Callers prove themselves by the secret where there is one, and need no name of loopback's then."""
+    options = ["--proxied", *(["--any-host"] if config.tokens else [])]
+    return [*options, "--page", ports.page_url] if config.serves_page else options
+
+
+def _watch(nginx: Nginx, services: list[Service]) -> None:
     """Return never: raise once a service has ended, or the model has long been silent."""
     answered = asked = time.monotonic()
     while True:
@@ -84,7 +95,7 @@ def _watch(door: Door, services: list[Service]) -> None:
         for service in services:
             service.require_running()
         if time.monotonic() - asked > ASK_EVERY_SECONDS:
-            if door.model_answers():
+            if nginx.model_answers():
                 answered = time.monotonic()
             asked = time.monotonic()
             if asked - answered > SILENT_SECONDS:

@@ -6,37 +6,37 @@ from pathlib import Path
 
 import pytest
 
-from front.settings import VARIABLES, Settings, SettingsError
+from gateway.config import VARIABLES, ContainerConfig, VariableError
 
 SECRET = "correct-horse-battery"
 
 
 def test_on_loopback_nothing_needs_to_be_set() -> None:
-    settings = Settings.read({})
-    assert (settings.role, settings.host, settings.port, settings.grpc_port) == ("all", "127.0.0.1", 7860, 7070)
-    assert settings.serves_api
-    assert settings.serves_page
+    config = ContainerConfig.read({})
+    assert (config.role, config.host, config.port, config.grpc_port) == ("all", "127.0.0.1", 7860, 7070)
+    assert config.serves_api
+    assert config.serves_page
 
 
 def test_a_server_beyond_loopback_does_not_start_without_a_secret() -> None:
-    with pytest.raises(SettingsError, match=r"0\.0\.0\.0 for everyone: set POINTREND_TOKEN"):
-        Settings.read({"POINTREND_ROLE": "server", "POINTREND_HOST": "0.0.0.0"})
-    settings = Settings.read({"POINTREND_ROLE": "server", "POINTREND_HOST": "0.0.0.0", "POINTREND_TOKEN": SECRET})
-    assert settings.serves_api
-    assert settings.port == 8080
+    with pytest.raises(VariableError, match=r"0\.0\.0\.0 for everyone: set POINTREND_TOKEN"):
+        ContainerConfig.read({"POINTREND_ROLE": "server", "POINTREND_HOST": "0.0.0.0"})
+    config = ContainerConfig.read({"POINTREND_ROLE": "server", "POINTREND_HOST": "0.0.0.0", "POINTREND_TOKEN": SECRET})
+    assert config.serves_api
+    assert config.port == 8080
 
 
 def test_page_and_server_in_one_keep_the_api_closed_without_a_secret() -> None:
-    settings = Settings.read({"POINTREND_HOST": "::"})
-    assert settings.host == "[::]"
-    assert settings.serves_page
-    assert not settings.serves_api
+    config = ContainerConfig.read({"POINTREND_HOST": "::"})
+    assert config.host == "[::]"
+    assert config.serves_page
+    assert not config.serves_api
 
 
 def test_a_file_may_hold_several_secrets(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(f"{SECRET}\n\n  another-long-secret= \n")
-    assert Settings.read({"POINTREND_TOKEN_FILE": str(file)}).tokens == (SECRET, "another-long-secret=")
+    assert ContainerConfig.read({"POINTREND_TOKEN_FILE": str(file)}).tokens == (SECRET, "another-long-secret=")
 
 
 @pytest.mark.parametrize(
@@ -58,8 +58,8 @@ def test_a_file_may_hold_several_secrets(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_refused(variables: dict[str, str], message: str) -> None:
-    with pytest.raises(SettingsError, match=message) as caught:
-        Settings.read(variables)
+    with pytest.raises(VariableError, match=message) as caught:
+        ContainerConfig.read(variables)
     assert SECRET not in str(caught.value)
     assert 'sixteen"' not in str(caught.value)
 

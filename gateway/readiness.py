@@ -1,0 +1,114 @@
+"""Whether a request would be answered now: the disk, each model by a real prediction, and the page."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+
+from gateway.refusals import overloaded
+from gateway.upstream import INFERENCE, Upstream
+from pointrend.errors import RequestError, ServerError
+
+ASK_SECONDS = 10.0
+KEPT_SECONDS = 2.0  # however many ask, the model is asked once in that time
+PROBE_BYTES = 2**16
+
+
+def check_disk(folders: Sequence[Path]) -> None:
+    """Write a little to each folder; a quota counts too, since it is tried.
+
+    Raises:
+        RequestError: 503, one of them has no room.
+    """
+    for folder in folders:
+        try:
+            with tempfile.TemporaryFile(dir=folder, prefix=".room-") as file:
+                file.write(bytes(PROBE_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise ServerError(
+                    f"The server's disk is full: {folder} has no room for {PROBE_BYTES} bytes. Free some space; the "
+                    "server goes on by itself.",
+                    field="disk",
+                    limit=PROBE_BYTES,
+                    code="disk_full",
+                    status=503,
+                ) from error
+
+
+class Readiness:
+    """Asked by ``/readyz``; its answer is kept for :data:`KEPT_SECONDS`.
+
+    Args:
+        upstream: whose models are asked.
+        folders: that have to have room.
+        page: the page's URL, where it counts.
+    """
+
+    def __init__(self, upstream: Upstream, folders: Sequence[Path], page: str | None = None) -> None:
+        self._upstream = upstream
+        self._folders = folders
+        self._page = page
+        self._asking = asyncio.Lock()
+        self._answered = -KEPT_SECONDS
+        self._error: RequestError | None = None
+        self._disk_asked = -KEPT_SECONDS
+        self._disk_error: RequestError | None = None
+
+    async def check(self) -> None:
+        """Return where all is ready.
+
+        Raises:
+            RequestError: 503 as a rule; what is not.
+        """
+        clock = asyncio.get_running_loop().time
+        async with self._asking:
+            if clock() - self._answered >= KEPT_SECONDS:
+                try:
+                    await self._ask()
+                    self._error = None
+                except RequestError as error:
+                    self._error = error
+                self._answered = clock()
+        if self._error is not None:
+            raise self._error
+
+    async def check_disk(self) -> None:
+        """As :func:`check_disk`, at most once in :data:`KEPT_SECONDS` and without holding up other requests."""
+        now = asyncio.get_running_loop().time()
+        if now - self._disk_asked >= KEPT_SECONDS:
+            self._disk_asked, self._disk_error = now, None
+            try:
+                await asyncio.to_thread(check_disk, self._folders)
+            except RequestError as error:
+                self._disk_error = error
+        if self._disk_error is not None:
+            raise self._disk_error
+
+    async def _ask(self) -> None:
+        await self.check_disk()
+        for model in self._upstream.models:
+            asked = self._upstream.ask(
+                INFERENCE,
+                "POST",
+                f"/predictions/{model}",
+                {"content-type": "application/json"},
+                [b'{"health": true}'],
+                seconds=ASK_SECONDS,
+            )
+            async with asked as answer:
+                await answer.aread()
+        if self._page is not None:
+            try:
+                async with httpx.AsyncClient(timeout=ASK_SECONDS, trust_env=False) as client:
+                    (await client.head(self._page)).raise_for_status()
+            except httpx.HTTPError as error:
+                raise overloaded() from error

@@ -1,0 +1,88 @@
+"""What the gateway and nginx refuse by themselves, as errors in the form of the model's own."""
+
+from __future__ import annotations
+
+import json
+
+from pointrend.errors import ImageTooLarge, InvalidRequest, RequestError, ServerError
+
+_CODES = {
+    400: "invalid_request",
+    408: "upload_too_slow",
+    414: "path_too_long",
+    417: "expectation_failed",
+    431: "headers_too_long",
+}
+
+
+def bad_request(why: str = "The request is not HTTP/1.1 as it should be.", status: int = 400) -> RequestError:
+    """400, or another ``status`` of those that have a code here: HTTP itself is broken."""
+    return InvalidRequest(why, code=_CODES[status], status=status)
+
+
+def not_found() -> RequestError:
+    """404: no such path."""
+    return RequestError(
+        "There is nothing here; a model answers at /predictions/NAME, and the first one is called pointrend.",
+        code="not_found",
+        status=404,
+    )
+
+
+def model_not_found() -> RequestError:
+    """404: no such model."""
+    return RequestError(
+        "No model of that name and version is served; the first one is called pointrend.",
+        field="model",
+        code="model_not_found",
+        status=404,
+    )
+
+
+def method_not_allowed(allowed: str) -> RequestError:
+    """405: the path is answered, with other methods."""
+    return RequestError(
+        f"Only {allowed} is answered here.", field="method", limit=allowed, code="method_not_allowed", status=405
+    )
+
+
+def request_too_large(limit: int, value: int | None = None) -> RequestError:
+    """413: more bytes than TorchServe takes."""
+    return ImageTooLarge(
+        f"The request is larger than {limit} bytes.", field="image", limit=limit, value=value, code="request_too_large"
+    )
+
+
+def overloaded() -> RequestError:
+    """503: no room for now."""
+    return ServerError(
+        "The server is overloaded or still starting; try again in a moment.", code="overloaded", status=503
+    )
+
+
+def worker_died() -> RequestError:
+    """500: the worker ended, perhaps by this request."""
+    return ServerError("The process of the model ended on this request; it is restarting.", code="worker_died")
+
+
+def timeout(seconds: float) -> RequestError:
+    """504: no answer in time."""
+    return ServerError(f"The model did not answer within {seconds:g} s.", limit=seconds, code="timeout", status=504)
+
+
+def headers_of(error: RequestError) -> dict[str, str]:
+    """What an error says in HTTP's headers beside its JSON."""
+    if error.status == 401:
+        return {"WWW-Authenticate": "Bearer"}
+    if error.status == 405:
+        return {"Allow": str(error.limit)}
+    if error.status == 429:
+        return {"Retry-After": "1"}
+    if error.status == 503:
+        return {"Retry-After": "10" if error.code == "disk_full" else "2"}
+    return {}
+
+
+def body_of(error: RequestError) -> bytes:
+    """The JSON of an error, in ASCII: what it repeats of the request may be anything."""
+    return json.dumps(error.to_dict()).encode() + b"\n"
