@@ -25,7 +25,7 @@ COPY pointrend pointrend
 COPY handler handler
 COPY gradio_app gradio_app
 COPY gateway gateway
-COPY scripts/sbom.py scripts/sbom.py
+COPY scripts/sbom scripts/sbom
 # The wheel, so that the image shows that it is complete, and the demo model's archive, so that the start is quick:
 # quantised as well, where OpenVINO is there to run it. pip goes: nothing is installed later.
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
@@ -41,7 +41,8 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* /etc/nginx/sites-enabled /var/log/* \
     && useradd --uid 1000 --create-home pointrend
 COPY --from=build /opt/pointrend /opt/pointrend
-COPY --from=build /src/scripts/sbom.py /src/LICENSE /usr/share/pointrend/
+COPY --from=build /src/scripts/sbom /usr/share/pointrend/sbom
+COPY --from=build /src/LICENSE /usr/share/pointrend/
 # Platforms that choose the user give it no name and no home.
 ENV PATH=/opt/pointrend/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -51,7 +52,7 @@ ENV PATH=/opt/pointrend/bin:$PATH \
     GRADIO_ANALYTICS_ENABLED=False \
     POINTREND_HOST=0.0.0.0 \
     POINTREND_STORE=/opt/pointrend/store
-RUN python /usr/share/pointrend/sbom.py > /usr/share/pointrend/sbom.json
+RUN PYTHONPATH=/usr/share/pointrend python -m sbom > /usr/share/pointrend/sbom.json
 USER 1000
 # Nobody but root writes here, and `python -m` looks here first.
 WORKDIR /opt/pointrend

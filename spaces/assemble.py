@@ -13,7 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CARD = ROOT / "spaces" / "card.md"
-PARTS = ("pointrend", "handler", "gradio_app", "gateway", "requirements", "scripts/sbom.py")
+PARTS = ("pointrend", "handler", "gradio_app", "gateway", "requirements", "scripts/sbom")
 FILES = ("Dockerfile", ".dockerignore", "pyproject.toml", "LICENSE")
 ATTRIBUTES = "".join(f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in ("*.safetensors", "*.pkl"))
 

@@ -43,7 +43,7 @@ def container(image: str, secret_file: Path) -> Iterator[Container]:
         yield container
 
 
-UNDECLARED = "not declared"  # as scripts/sbom.py says it
+UNDECLARED = "not declared"  # as scripts/sbom says it
 KILL_WORKERS = """
 import os, pathlib, signal
 count = 0

@@ -1,0 +1,1 @@
+"""What an image holds, and what its known vulnerabilities mean here; see ``__main__.py``."""

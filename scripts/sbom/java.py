@@ -1,0 +1,149 @@
+"""The libraries inside TorchServe's jar, and which of its classes can run at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import yaml
+
+TABLE = Path(__file__).with_name("java-libraries.yaml")
+JAR = "ts/frontend/model-server.jar"
+SERVER = "org/pytorch/serve/"
+_CLASS = ".class"
+_MULTI_RELEASE = re.compile(r"^META-INF/versions/\d+/")
+# A class' name as it stands in another's constants, with slashes in code and with dots where it is found by name.
+_NAME = re.compile(rb"[A-Za-z_$][\w$]*(?:(?:/[\w$]+)+|(?:\.[\w$]+)+)")
+
+
+class UnknownLibraryError(Exception):
+    """The jar holds what :data:`TABLE` does not explain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A library of which the jar holds classes.
+
+    Attributes:
+        name: its Maven coordinates, ``group:artifact``.
+        version: that lies in the jar.
+        licence: an SPDX identifier.
+        source: where the version is known from.
+        is_read: whether it was read from the jar, not only declared elsewhere.
+        folders: of its classes.
+    """
+
+    name: str
+    version: str
+    licence: str
+    source: str
+    is_read: bool
+    folders: tuple[str, ...]
+
+    @property
+    def purl(self) -> str:
+        """As a package URL."""
+        return f"pkg:maven/{self.name.replace(':', '/')}@{self.version}"
+
+
+class Jar:
+    """TorchServe's jar.
+
+    Args:
+        path: of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = ZipFile(path)
+
+    @classmethod
+    def installed(cls) -> Jar | None:
+        """That of the wheel, where it is installed; nothing of it is imported."""
+        spec = find_spec("ts")
+        return cls(Path(spec.origin).parents[1] / JAR) if spec and spec.origin else None
+
+    @cached_property
+    def classes(self) -> frozenset[str]:
+        """Names with slashes; those for newer Javas count as the ones that they replace."""
+        names = (_MULTI_RELEASE.sub("", name) for name in self._file.namelist() if name.endswith(_CLASS))
+        return frozenset(name.removesuffix(_CLASS) for name in names)
+
+    @cached_property
+    def libraries(self) -> tuple[Library, ...]:
+        """All of them, each with its version.
+
+        Raises:
+            UnknownLibraryError: a class belongs to none of the table, one of the table has none, or a version is not
+                where the table says.
+        """
+        found = tuple(self._library(row) for row in yaml.safe_load(TABLE.read_text()))
+        owned = {folder for library in found for folder in library.folders}
+        strangers = {name for name in self.classes if "/" in name and not owned.intersection(_folders(name))}
+        if strangers:
+            raise UnknownLibraryError(f"{len(strangers)} classes are of no known library, such as {min(strangers)}.")
+        held = {folder for name in self.classes for folder in _folders(name)}
+        if missing := owned - held:
+            raise UnknownLibraryError(f"The jar holds nothing in {', '.join(sorted(missing))}.")
+        return found
+
+    @cached_property
+    def reachable(self) -> frozenset[str]:
+        """The classes that running TorchServe can load, seen from the outside: an upper bound.
+
+        From TorchServe's own, and the services of gRPC and Log4j that Java finds by name, follow every class that
+        another's constants name.
+        """
+        names = (name for name in self._file.namelist() if name.startswith("META-INF/services/"))
+        services = [name for name in names if "/io.grpc" in name or "/org.apache.logging" in name]
+        roots = {name for name in self.classes if name.startswith(SERVER)}
+        for service in services:
+            lines = self._file.read(service).decode().splitlines()
+            roots |= {line.split("#")[0].strip().replace(".", "/") for line in lines} & self.classes
+        reached, left = set(roots), list(roots)
+        while left:
+            named = set(self._named(left.pop())) - reached
+            reached |= named
+            left += named
+        return frozenset(reached)
+
+    def can_run(self, prefix: str) -> bool:
+        """Whether any class whose name begins so is :attr:`reachable`.
+
+        Raises:
+            UnknownLibraryError: the jar has no such class, so that the question is mistaken.
+        """
+        if not any(name.startswith(prefix) for name in self.classes):
+            raise UnknownLibraryError(f"The jar has no class {prefix}.")
+        return any(name.startswith(prefix) for name in self.reachable)
+
+    def _named(self, name: str) -> Iterator[str]:
+        if f"{name}{_CLASS}" not in self._file.NameToInfo:  # for newer Javas alone
+            return
+        for found in _NAME.findall(self._file.read(f"{name}{_CLASS}")):
+            candidate = found.decode().replace(".", "/")
+            # A descriptor has an L before the name.
+            yield from {candidate, candidate.removeprefix("L")} & self.classes
+
+    def _library(self, row: Mapping[str, Any]) -> Library:
+        where = row["version"]
+        if "declared" in where:
+            version, source = where["declared"], f"declared by {where['by']}"
+        else:
+            text = self._file.read(where["file"]).decode("latin-1")
+            match = re.search(where["pattern"], text)
+            if match is None:
+                raise UnknownLibraryError(f"{where['file']} does not say which {row['name']} it is.")
+            version, source = match[1], where["file"]
+        return Library(row["name"], version, row["licence"], source, "file" in where, tuple(row["folders"]))
+
+
+def _folders(name: str) -> list[str]:
+    """The folders above a class, ``a/b/C`` -> ``a``, ``a/b``."""
+    parts = name.split("/")[:-1]
+    return ["/".join(parts[: end + 1]) for end in range(len(parts))]
