@@ -20,13 +20,13 @@ from pointrend.errors import PointRendError
 from pointrend.gateway_process import Gateway
 from pointrend.launcher import Page, StopSignals
 from pointrend.processes import LaunchError, Service, free_ports
-from pointrend.torchserve import Ports, TorchServe
+from pointrend.torchserve import SETTINGS, Ports, TorchServe, read_settings
 from pointrend.weights.folder import ModelFolder
 from pointrend.weights.pull import is_missing, pull
 
 BUILT_STORE = "POINTREND_STORE"  # set by the image: a store with the demo model's archive, built with it
 LOG_SETTINGS = Path(__file__).with_name("log4j2.xml")
-JAVA_OPTIONS = f"-Xmx1g -XX:+ExitOnOutOfMemoryError -Dlog4j.configurationFile={LOG_SETTINGS.as_uri()}"
+JAVA_OPTIONS = f"{read_settings(SETTINGS)['vmargs']} -Dlog4j.configurationFile={LOG_SETTINGS.as_uri()}"
 # TorchServe breaks off without a word what is too large; by REST the gateway says so before, by gRPC nginx.
 SERVER_SETTINGS = {"vmargs": JAVA_OPTIONS}
 ASK_EVERY_SECONDS = 30.0
