@@ -197,7 +197,7 @@ def kind(process: psutil.Process) -> str:
     return process.name()
 
 
-def unlinked_mib(pid: int) -> float:
+def unlinked_mib(pid: int | str) -> float:
     """The size of the files that a process holds open and that have no name any more."""
     size = 0
     for link in Path(f"/proc/{pid}/fd").glob("*"):

@@ -16,10 +16,17 @@ import yaml
 TABLE = Path(__file__).with_name("java-libraries.yaml")
 JAR = "ts/frontend/model-server.jar"
 SERVER = "org/pytorch/serve/"
+# Whose services are looked for: Log4j asks Java for script engines, and so Groovy's factory is loaded.
+SERVICES = ("javax.", "io.grpc.", "org.apache.logging.")
+_SERVICES = "META-INF/services/"
 _CLASS = ".class"
 _MULTI_RELEASE = re.compile(r"^META-INF/versions/\d+/")
 # A class' name as it stands in another's constants, with slashes in code and with dots where it is found by name.
 _NAME = re.compile(rb"[A-Za-z_$][\w$]*(?:(?:/[\w$]+)+|(?:\.[\w$]+)+)")
+# Constants of a class file: the tag of a text, the bytes behind every other tag, and the tags that take two places.
+_TEXT = 1
+_SIZES = {3: 4, 4: 4, 5: 8, 6: 8, 7: 2, 8: 2, 9: 4, 10: 4, 11: 4, 12: 4, 15: 3, 16: 2, 17: 4, 18: 4, 19: 2, 20: 2}
+_DOUBLE = (5, 6)
 
 
 class UnknownLibraryError(Exception):
@@ -96,11 +103,11 @@ class Jar:
     def reachable(self) -> frozenset[str]:
         """The classes that running TorchServe can load, seen from the outside: an upper bound.
 
-        From TorchServe's own, and the services of gRPC and Log4j that Java finds by name, follow every class that
-        another's constants name.
+        From TorchServe's own, and the services that Java, gRPC and Log4j find by name, follow all classes that their
+        constants name.
         """
-        names = (name for name in self._file.namelist() if name.startswith("META-INF/services/"))
-        services = [name for name in names if "/io.grpc" in name or "/org.apache.logging" in name]
+        names = (name for name in self._file.namelist() if name.startswith(_SERVICES))
+        services = [name for name in names if name.removeprefix(_SERVICES).startswith(SERVICES)]
         roots = {name for name in self.classes if name.startswith(SERVER)}
         for service in services:
             lines = self._file.read(service).decode().splitlines()
@@ -125,10 +132,11 @@ class Jar:
     def _named(self, name: str) -> Iterator[str]:
         if f"{name}{_CLASS}" not in self._file.NameToInfo:  # for newer Javas alone
             return
-        for found in _NAME.findall(self._file.read(f"{name}{_CLASS}")):
-            candidate = found.decode().replace(".", "/")
-            # A descriptor has an L before the name.
-            yield from {candidate, candidate.removeprefix("L")} & self.classes
+        for text in constants(self._file.read(f"{name}{_CLASS}")):
+            for found in _NAME.findall(text):
+                candidate = found.decode().replace(".", "/")
+                # A descriptor has an L before the name.
+                yield from {candidate, candidate.removeprefix("L")} & self.classes
 
     def _library(self, row: Mapping[str, Any]) -> Library:
         where = row["version"]
@@ -141,6 +149,20 @@ class Jar:
                 raise UnknownLibraryError(f"{where['file']} does not say which {row['name']} it is.")
             version, source = match[1], where["file"]
         return Library(row["name"], version, row["licence"], source, "file" in where, tuple(row["folders"]))
+
+
+def constants(code: bytes) -> Iterator[bytes]:
+    """The texts among the constants of a class file (The Java Virtual Machine Specification, section 4.4)."""
+    count, at, index = int.from_bytes(code[8:10]), 10, 1
+    while index < count:
+        tag = code[at]
+        if tag == _TEXT:
+            length = int.from_bytes(code[at + 1 : at + 3])
+            yield code[at + 3 : at + 3 + length]
+            at += 3 + length
+        else:
+            at += 1 + _SIZES[tag]
+        index += 2 if tag in _DOUBLE else 1
 
 
 def _folders(name: str) -> list[str]:

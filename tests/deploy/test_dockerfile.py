@@ -49,3 +49,8 @@ def test_the_dockerfile_copies_only_what_the_ignore_file_lets_through() -> None:
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     let_through = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     assert {name for names in copied for name in names.split()} == let_through
+
+
+def test_the_base_is_debian() -> None:
+    bases = re.findall(r"^(?:FROM|ARG BASE=)\s*(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert bases == ["docker.io/library/debian:bookworm-slim", "${BASE}", "${BASE}"]
