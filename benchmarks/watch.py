@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import threading
 import time
@@ -133,7 +132,7 @@ class Watch:
         self.files += [Files(now, part, count, size) for part, (count, size) in lying_in(self._folder).items()]
 
     def heap_mib(self) -> float | None:
-        """What Java's heap holds of the system; None where the JDK's jcmd is not installed."""
+        """What Java's heap holds of the system; None where it does not say."""
         for process in self._root.children(recursive=True):
             if kind(process) == JAVA:
                 return committed_heap_mib(process.pid)
@@ -229,9 +228,9 @@ def lying_in(folder: Path) -> dict[str, tuple[int, float]]:
 
 
 def committed_heap_mib(pid: int) -> float | None:
-    """What a Java process' heap holds of the system, by jcmd; None where that is missing or is not answered."""
-    jcmd = shutil.which("jcmd")
-    if jcmd is None:
+    """What a Java process' heap holds of the system, by its runtime's jcmd; None where that is missing or silent."""
+    jcmd = Path(psutil.Process(pid).exe()).with_name("jcmd")
+    if not jcmd.exists():
         return None
     try:
         told = subprocess.run([jcmd, str(pid), "GC.heap_info"], capture_output=True, text=True, timeout=20, check=False)
