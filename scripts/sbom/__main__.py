@@ -55,7 +55,7 @@ def bill_of_materials() -> dict[str, Any]:
 
 
 def vex() -> dict[str, Any]:
-    """TorchServe, whose version is pinned, its jar's libraries, and what is stated of them: the same on each machine."""
+    """TorchServe, whose version is pinned, its jar's libraries, and what is stated of them: the same anywhere."""
     (package,) = [each for each in distributions() if normalised(each) == SERVER]
     return document(unique([python_package(package), *carried_by(package)]))
 
