@@ -130,6 +130,10 @@ def test_the_bill_of_materials_lists_what_is_installed(container: Container) -> 
     assert any(purl.startswith("pkg:deb/debian/nginx") for purl in listed)
     assert not [name for name, component in listed.items() if component["licenses"][0]["license"]["name"] == UNDECLARED]
     assert any(component["type"] == "machine-learning-model" for component in listed.values())
+    # What wheels carry, and what is stated of it.
+    assert {"pkg:maven/io.netty/netty-codec-http@4.1.53.Final", "pkg:maven/io.grpc/grpc-core@1.50.0"} <= listed.keys()
+    assert any(purl.startswith("pkg:generic/openjdk@") for purl in listed)
+    assert document["vulnerabilities"]
 
 
 def test_a_worker_that_dies_comes_back(container: Container) -> None:
