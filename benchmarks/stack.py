@@ -1,6 +1,6 @@
 """The whole stack as users start it, for benchmarks that ask it from outside and watch its processes.
 
-With nginx installed that is ``python -m front``, what the container runs; without it, TorchServe alone, and
+With nginx installed that is ``python -m gateway``, what the container runs; without it, TorchServe alone, and
 :attr:`Stack.through` says so. Everything that the stack writes lies below :attr:`Stack.folder`.
 """
 
@@ -92,7 +92,7 @@ def stack(model: str = "demo", engine: str = "auto") -> Iterator[Stack]:
         working = Path(place) / "working"
         working.mkdir()
         url, headers = f"http://127.0.0.1:{port}", {"Authorization": f"Bearer {token}"}
-        with Service("The stack", [sys.executable, "-m", "front"], working, os.environ | variables) as service:
+        with Service("The stack", [sys.executable, "-m", "gateway"], working, os.environ | variables) as service:
             service.wait_until(lambda: _is_ready(url), START_SECONDS)
             yield Stack(url, headers, WHOLE, service.pid, folder)
 

@@ -18,7 +18,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from pointrend.torchserve import TorchServe, read_settings
+from pointrend.torchserve import SETTINGS, TorchServe, read_settings
 from scripts.sbom.bundled import UNVERSIONED
 from scripts.sbom.java import Jar, Library, UnknownLibraryError
 from scripts.sbom.vex import TEST, statements
@@ -207,7 +207,7 @@ def test_the_temporary_folder_is_private(served: TorchServe) -> None:
 
 
 def test_torchserve_listens_on_loopback_without_tls() -> None:
-    settings = read_settings()
+    settings = read_settings(SETTINGS)
     for name in ("inference_address", "management_address", "metrics_address"):
         assert settings[name].startswith("http://127.0.0.1:")
     for name in ("grpc_inference_address", "grpc_management_address"):
@@ -216,7 +216,7 @@ def test_torchserve_listens_on_loopback_without_tls() -> None:
 
 
 def test_the_log_goes_to_the_console_alone() -> None:
-    tree = ElementTree.parse(ROOT / "front" / "log4j2.xml")
+    tree = ElementTree.parse(ROOT / "gateway" / "log4j2.xml")
     appenders = tree.find("Appenders")
     assert appenders is not None
     assert [each.tag for each in appenders] == ["Console"]

@@ -13,7 +13,6 @@ from itertools import repeat
 
 import psutil
 import pytest
-from doors import SECRET, MakeDoor, upstreams_of
 from hpack import Encoder
 from hyperframe.frame import (
     ContinuationFrame,
@@ -26,9 +25,12 @@ from hyperframe.frame import (
     SettingsFrame,
     WindowUpdateFrame,
 )
+from served_nginx import SECRET, MakeNginx, upstreams_of
 
-from front.door import SERVICE, Door, Limits
+from gateway.limits import ServerLimits
+from gateway.nginx import SERVICE, Nginx
 from pointrend.client import Client
+from pointrend.gateway_process import Gateway
 from pointrend.torchserve import TorchServe
 
 pytestmark = [
@@ -46,8 +48,8 @@ PIECE = 16_384  # the longest frame
 
 
 @pytest.fixture(scope="module")
-def door(served: TorchServe, make_door: MakeDoor) -> Door:
-    return make_door(upstreams_of(served))
+def nginx(gateway: Gateway, private_server: TorchServe, make_nginx: MakeNginx) -> Nginx:
+    return make_nginx(upstreams_of(gateway, private_server))
 
 
 def headers(*more: tuple[str, str]) -> bytes:
@@ -165,22 +167,22 @@ def java(server: TorchServe) -> psutil.Process:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FLOODS)
-def test_a_flood_ends_at_nginx(name: str, door: Door, served: TorchServe, photo: bytes) -> None:
-    assert door.grpc_port
-    process = java(served)
+def test_a_flood_ends_at_nginx(name: str, nginx: Nginx, private_server: TorchServe, photo: bytes) -> None:
+    assert nginx.grpc_port
+    process = java(private_server)
     before = process.memory_info().rss
-    assert is_ended(door.grpc_port, FLOODS[name]()) or name in REFUSED
-    with Client(f"grpc://127.0.0.1:{door.grpc_port}", token=SECRET) as client:
-        assert client.segment(photo).instances
+    assert is_ended(nginx.grpc_port, FLOODS[name]()) or name in REFUSED
+    with Client(f"grpc://127.0.0.1:{nginx.grpc_port}", token=SECRET) as client:
+        assert client.segment(photo).width == 451
     connections = [each for each in process.net_connections("tcp") if each.status == psutil.CONN_ESTABLISHED]
-    assert len(connections) <= Limits.of_server().requests + 10  # the worker's, and the client's of another test
+    assert len(connections) <= ServerLimits.read().requests + 10  # the worker's, and the client's of another test
     assert process.memory_info().rss - before < 200 * 2**20
 
 
-def test_a_connection_that_does_nothing_wrong_stays(door: Door) -> None:
+def test_a_connection_that_does_nothing_wrong_stays(nginx: Nginx) -> None:
     """The check tells one from the other."""
-    assert door.grpc_port
-    with socket.create_connection(("127.0.0.1", door.grpc_port), timeout=1) as connection:
+    assert nginx.grpc_port
+    with socket.create_connection(("127.0.0.1", nginx.grpc_port), timeout=1) as connection:
         connection.sendall(PREFACE + SettingsFrame().serialize() + PingFrame(opaque_data=b"12345678").serialize())
         with contextlib.suppress(TimeoutError):
             while data := connection.recv(4096):

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from benchmarks.watch import committed_heap_mib
-from front.__main__ import JAVA_OPTIONS
+from gateway.__main__ import JAVA_OPTIONS
 from pointrend.torchserve import SETTINGS, Ports, read_settings, render_settings
 
 
@@ -30,7 +30,7 @@ def test_the_settings_for_a_start_by_hand_are_those_of_the_package():
 
 
 def test_the_container_takes_the_options_of_java_and_adds_its_log():
-    assert JAVA_OPTIONS.startswith(read_settings()["vmargs"] + " -Dlog4j.configurationFile=file:///")
+    assert JAVA_OPTIONS.startswith(read_settings(SETTINGS)["vmargs"] + " -Dlog4j.configurationFile=file:///")
 
 
 @pytest.mark.server
