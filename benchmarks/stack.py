@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from pointrend.torchserve import Ports, TorchServe
 from pointrend.weights.folder import ModelFolder
 
 START_SECONDS = 300.0
-WHOLE, ALONE = "nginx and TorchServe", "TorchServe alone (nginx is not installed)"
+WHOLE, ALONE = "nginx, the gateway and TorchServe", "TorchServe alone (nginx is not installed)"
 _PROGRAMS = "/usr/local/sbin:/usr/sbin:/usr/local/bin:/usr/bin"
 
 
@@ -67,6 +68,8 @@ def stack(model: str = "demo", engine: str = "auto") -> Iterator[Stack]:
     Raises:
         LaunchError: it ended, or did not answer in time.
     """
+    # As Ctrl-C does, so that nothing is left running.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="pointrend-stack-") as place:
         store, folder = Path(place) / "store", Path(place) / "temporary"
         folder.mkdir()

@@ -221,7 +221,7 @@ def lying_in(folder: Path) -> dict[str, tuple[int, float]]:
             continue
         first, *below = path.relative_to(folder).parts
         inside = below[0] if below else first
-        owner = "nginx" if "door" in first or "gateway" in first else "TorchServe"
+        owner = next((name for name in ("nginx", "gateway") if first.startswith(f"pointrend-{name}-")), "TorchServe")
         count, sum_mib = parts.get(f"{owner}: {inside}", (0, 0.0))
         parts[f"{owner}: {inside}"] = count + 1, sum_mib + size / MIB
     return parts

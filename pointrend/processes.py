@@ -22,6 +22,7 @@ from pointrend.errors import PointRendError
 
 GRACE_SECONDS = 15.0  # TorchServe drains for about 2.5 s; a busy worker may hold it longer
 LINES_KEPT = 20  # of a command's output, for messages
+LARGEST_LOG = 16 * 2**20  # bytes of a service's output on the disk; then its end alone is kept
 
 
 class LaunchError(PointRendError):
@@ -98,6 +99,20 @@ class ProcessGroup:
     def log(self) -> Path | None:
         """The file with its output; None where that is passed on."""
         return self._log
+
+    def bound_log(self) -> None:
+        """Cut a log that has grown beyond :data:`LARGEST_LOG` down to its end, while the command appends to it.
+
+        What it writes at that very moment may be lost.
+        """
+        if self._log is None or not self._log.exists() or self._log.stat().st_size <= LARGEST_LOG:
+            return
+        with self._log.open("r+b") as file:
+            file.seek(-kept_logs.MOST_BYTES, os.SEEK_END)
+            end = file.read()
+            file.truncate(0)
+        with self._log.open("ab") as file:
+            file.write(end)
 
     def tail(self) -> str:
         """The last lines of its output."""
@@ -185,13 +200,14 @@ class Service:
             time.sleep(0.2)
 
     def require_running(self) -> None:
-        """Check that it has not ended by itself.
+        """Check that it has not ended by itself, and keep its log bounded meanwhile.
 
         Raises:
             LaunchError: it has; one sentence names the service, its signal or exit status, and its log, which is kept.
         """
         if not self.running():
             raise LaunchError(f"{self.name} {self._group.end()}{self._where_its_log_is()}.")
+        self._group.bound_log()
 
     def _where_its_log_is(self) -> str:
         if self._group.log is None:

@@ -75,6 +75,10 @@ class Jar:
         spec = find_spec("ts")
         return cls(Path(spec.origin).parents[1] / JAR) if spec and spec.origin else None
 
+    def read(self, name: str) -> bytes:
+        """A file in it that is no class."""
+        return self._file.read(name)
+
     @cached_property
     def classes(self) -> frozenset[str]:
         """Names with slashes; those for newer Javas count as the ones that they replace."""

@@ -143,7 +143,7 @@ def test_files_without_a_name_are_seen(tmp_path):
 
 
 def test_parts_of_the_temporary_folder_are_told_apart(tmp_path):
-    for path in ("pointrend-x/models/1/model.bin", "pointrend-door-y/body/1", "pointrend-x/logs/ts.log"):
+    for path in ("pointrend-x/models/1/model.bin", "pointrend-nginx-y/body/1", "pointrend-x/logs/ts.log"):
         (tmp_path / path).parent.mkdir(parents=True)
         (tmp_path / path).write_bytes(bytes(2**20))
     assert lying_in(tmp_path) == {"TorchServe: models": (1, 1), "nginx: body": (1, 1), "TorchServe: logs": (1, 1)}

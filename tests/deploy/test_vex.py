@@ -215,12 +215,17 @@ def test_torchserve_listens_on_loopback_without_tls() -> None:
     assert not {"keystore", "certificate_file", "private_key_file"} & settings.keys()
 
 
-def test_the_log_goes_to_the_console_alone() -> None:
-    tree = ElementTree.parse(ROOT / "gateway" / "log4j2.xml")
-    appenders = tree.find("Appenders")
-    assert appenders is not None
-    assert [each.tag for each in appenders] == ["Console"]
-    assert [layout.tag for each in appenders for layout in each] == ["PatternLayout"]
+def test_the_logs_open_no_connection(jar: Jar) -> None:
+    """The container's configuration, and TorchServe's own, which `pointrend up` leaves in place."""
+    own = ElementTree.fromstring(jar.read("log4j2.xml"))
+    image = ElementTree.parse(ROOT / "gateway" / "log4j2.xml").getroot()
+    for root, kinds in ((image, {"Console"}), (own, {"Console", "RollingFile"})):
+        appenders = root.find("Appenders")
+        assert appenders is not None
+        assert {each.tag for each in appenders} == kinds
+        layouts = [part.tag for each in appenders for part in each if part.tag.endswith("Layout")]
+        assert set(layouts) == {"PatternLayout"}
+        assert len(layouts) == len(appenders)
 
 
 def test_what_wheels_carry_is_listed() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pointrend import kept_logs
+from pointrend import kept_logs, processes
 from pointrend.processes import LaunchError, ProcessGroup, Service, free_ports, require_free_port
 
 
@@ -54,6 +54,32 @@ def test_a_group_tells_that_it_ended_and_what_it_said(tmp_path):
     group._process.wait()
     assert not group.running()
     assert group.tail() == "over"
+    group.stop()
+
+
+def test_a_log_is_cut_down_to_its_end_while_it_is_written_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "LARGEST_LOG", 3000)
+    monkeypatch.setattr(kept_logs, "MOST_BYTES", 1000)
+    code = "import sys\nfor line in sys.stdin: print(line.strip().ljust(99), flush=True)"
+    written = tmp_path / "written"
+    os.mkfifo(written)
+    # Reads what is written to the FIFO, which the test opens too, so that it never ends.
+    group = ProcessGroup(
+        ["sh", "-c", f"exec {sys.executable} -c '{code}' < {written}"],
+        log=tmp_path / "log",
+        cwd=tmp_path,
+        env=os.environ,
+    )
+    with written.open("w", buffering=1) as lines:
+        for number in range(100):
+            lines.write(f"{number}\n")
+            while f"{number} " not in group.tail():
+                assert group.running()
+            group.bound_log()
+            assert (tmp_path / "log").stat().st_size <= 3000
+    text = (tmp_path / "log").read_text()
+    assert "\0" not in text
+    assert text.split()[-10:] == [str(number) for number in range(90, 100)]
     group.stop()
 
 
