@@ -6,7 +6,7 @@ What lies in it::
     handler/     inputs.py outputs.py metrics.py description.py
     pointrend/   the library, without any model
     model/       model.safetensors config.yaml model.json MODEL_CARD.md
-                 openvino-int8/, the quantised parts, where the archive is for that engine
+                 openvino-int8/ or openvino/, the exported parts, where the archive is for that engine
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pathlib import Path
 
 import handler
 import pointrend
-from pointrend.engines import AUTO, EAGER, OPENVINO_INT8, int8_is_here
+from pointrend.engines import AUTO, EAGER, EXPORTED, OPENVINO_INT8, int8_is_here
 from pointrend.errors import CheckpointError, ConfigError, PointRendError
 from pointrend.weights.folder import CONFIG, INFO, WEIGHTS, ModelFolder
 
@@ -57,9 +57,10 @@ def build(
             gets one that is made of them.
         destination: the model store, a folder; made where it is missing.
         name: under which it is served: letters, digits, ``_``, ``-`` and ``.``, a letter or digit first.
-        engine: what computes the network there: one of :data:`pointrend.engines.NAMES`. What openvino-int8 needs is
-            made, where it is not in the cache yet, and goes into the archive. So it is with ``auto`` where it can be
-            made here; a server on which ``auto`` stands for eager then runs the same archive with that.
+        engine: what computes the network there: one of :data:`pointrend.engines.NAMES`. What openvino and
+            openvino-int8 need is made, where it is not in the cache yet, and goes into the archive. So it is with
+            ``auto`` where it can be made here; a server on which ``auto`` stands for eager then runs the same archive
+            with that.
         calibrate: a folder of photos that openvino-int8 is calibrated with, rather than those that come with
             scikit-image.
 
@@ -95,7 +96,7 @@ def build(
             if engine == AUTO and not int8_is_here(ModelFolder.open(model_folder).network):
                 engine = EAGER
             brings = OPENVINO_INT8 if engine == AUTO else engine
-            files |= _engine_files(model_folder, brings, calibrate, Path(scratch) / "quantised")
+            files |= _engine_files(model_folder, brings, calibrate, Path(scratch) / "exported")
             _check_room(files.values(), destination)
             staged = _stage(files, Path(scratch) / "staged", engine)
             archive = _run_archiver(staged, Path(scratch), name, _version(model_folder))
@@ -108,18 +109,18 @@ def build(
 
 def _engine_files(model_folder: Path, engine: str, calibrate: Path | None, scratch: Path) -> dict[Path, Path]:
     """What an engine needs besides the model, by its place in the archive's folder ``model``."""
-    if engine != OPENVINO_INT8:
-        if calibrate is not None:
-            raise ConfigError(f"calibrate: the engine {engine} is not calibrated; {OPENVINO_INT8} is.")
+    if engine != OPENVINO_INT8 and calibrate is not None:
+        raise ConfigError(f"calibrate: the engine {engine} is not calibrated; {OPENVINO_INT8} is.")
+    if engine not in EXPORTED:
         return {}
-    from pointrend.engines.quantise import prepare, quantise  # with it comes torch, which an archive needs else not
+    from pointrend.engines.export import export, prepare  # with it comes torch, which an archive needs else not
 
     if calibrate is None:
-        quantised = prepare(ModelFolder.open(model_folder))
+        exported = prepare(ModelFolder.open(model_folder), engine)
     else:
-        quantise(ModelFolder.open(model_folder), scratch, calibrate)
-        quantised = scratch
-    return {Path(OPENVINO_INT8, path.name): path for path in sorted(quantised.iterdir())}
+        export(ModelFolder.open(model_folder), scratch, engine, calibrate)
+        exported = scratch
+    return {Path(engine, path.name): path for path in sorted(exported.iterdir())}
 
 
 def _check_room(files: Iterable[Path], destination: Path) -> None:

@@ -21,8 +21,8 @@ app.add_typer(weights, name="weights")
 Engine = Annotated[
     str,
     typer.Option(
-        help="What computes the network: eager (plain PyTorch), openvino-int8, bf16, cuda or detectron2; auto takes "
-        "openvino-int8 where it is installed and the processor has VNNI, and otherwise eager."
+        help="What computes the network: eager (plain PyTorch), openvino, openvino-int8, bf16, cuda or detectron2; "
+        "auto takes openvino-int8 where it is installed and the processor has VNNI, and otherwise eager."
     ),
 ]
 Model = Annotated[
@@ -96,7 +96,7 @@ def evaluate(
     bootstrap: Annotated[int, typer.Option(help="Resamples that the intervals come from.")] = 1000,
     sheet: Annotated[int, typer.Option(help="Photos on the contact sheet.")] = 20,
     engine: Annotated[
-        str, typer.Option(help="What computes the network: eager, openvino-int8, bf16 or cuda.")
+        str, typer.Option(help="What computes the network: eager, openvino, openvino-int8, bf16 or cuda.")
     ] = "eager",
 ) -> None:
     """Measure a model on labelled photos: COCO's box and mask AP, and boundary AP of each mask head."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import requests
 from rich.console import Console
 
-from pointrend.engines import AUTO, EAGER, OPENVINO_INT8, require, resolve
+from pointrend.engines import AUTO, EAGER, EXPORTED, OPENVINO_INT8, require, resolve
 from pointrend.errors import Unreachable
 from pointrend.gateway_process import Gateway
 from pointrend.processes import LaunchError, Service, require_free_port
@@ -121,8 +121,8 @@ def up(
     started = time.monotonic()
     with StopSignals():
         for name, folder in folders.items():
-            if engines[name] == OPENVINO_INT8:
-                _quantised(folder, console)
+            if engines[name] in EXPORTED:
+                _export(folder, engines[name], console)
             with console.status("Building the archive"):
                 archive = build(folder.path, STORE, name, engine=engines[name])
             size = f"{archive.stat().st_size / 2**20:.1f} MiB"
@@ -159,18 +159,19 @@ def _obtain(model: str | Path, console: Console) -> ModelFolder:
         ) from error
 
 
-def _quantised(folder: ModelFolder, console: Console) -> None:
-    """Quantise a model where this was not done before, and say so: it takes a while."""
+def _export(folder: ModelFolder, engine: str, console: Console) -> None:
+    """Make an engine's files where this was not done before, and say so: it takes a while."""
     from pointrend.engines import store
-    from pointrend.engines.quantise import prepare
+    from pointrend.engines.export import prepare
 
-    known = store.find(folder)
+    doing, done = ("Quantising", "quantised") if engine == OPENVINO_INT8 else ("Converting", "converted")
+    known = store.find(folder, engine)
     if known is not None:
-        console.print(f"{folder.info.name} was quantised before: {known}.")
+        console.print(f"{folder.info.name} was {done} before: {known}.")
         return
-    with console.status(f"Quantising {folder.info.name}, once"):
-        place = prepare(folder)
-    console.print(f"Quantised {folder.info.name}; kept in {place}.")
+    with console.status(f"{doing} {folder.info.name}, once"):
+        place = prepare(folder, engine)
+    console.print(f"{done.capitalize()} {folder.info.name}; kept in {place}.")
 
 
 def _stay(console: Console, started: float, *services: Service) -> None:

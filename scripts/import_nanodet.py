@@ -21,6 +21,7 @@ from PIL import Image
 
 from pointrend.config import OneStageConfig, read_config
 from pointrend.modeling.one_stage.detector import Detector
+from pointrend.modeling.one_stage.gfl_head import by_cell
 from pointrend.preprocess import resize, to_input
 from pointrend.weights.checkpoint import load_into, save_safetensors
 from pointrend.weights.nanodet import detector_weights
@@ -50,7 +51,7 @@ def main(
         return
     images, _ = to_input(resize(np.asarray(Image.open(check).convert("RGB")), config), config)
     with torch.inference_mode():
-        logits, bins = detector.head.flatten(detector(images).predictions)
+        logits, bins = by_cell(detector(images).predictions, config.num_classes)
     ours = torch.cat([logits, bins.flatten(2)], dim=2)[0].numpy()
     theirs = ncnn_outputs(param, binary, images[0].numpy())
     print(f"largest difference {np.abs(ours - theirs).max():.2g} of outputs up to {np.abs(theirs).max():.1f}")

@@ -1,4 +1,4 @@
-"""What all tests share: the process's threads, and one real TorchServe with the demo model."""
+"""What all tests share: the process's threads, a small one-stage model, and one real TorchServe with the demo model."""
 
 from __future__ import annotations
 
@@ -8,9 +8,23 @@ import pytest
 import torch
 
 from handler.archive import build
+from pointrend.config import (
+    CoarseMaskConfig,
+    ConvMaskConfig,
+    GFLHeadConfig,
+    GhostPANConfig,
+    MaskFeaturesConfig,
+    OneStageConfig,
+    PointHeadConfig,
+    ShuffleNetConfig,
+)
+from pointrend.modeling.one_stage.network import OneStage
 from pointrend.processes import free_ports
 from pointrend.torchserve import Ports, TorchServe
-from pointrend.weights.folder import ModelFolder
+from pointrend.training.initialise import randomise
+from pointrend.weights.checkpoint import save_safetensors
+from pointrend.weights.convert import convert
+from pointrend.weights.folder import Category, ModelFolder, ModelInfo
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +41,51 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("POINTREND_HOME", str(tmp_path_factory.mktemp("home")))
         yield
+
+
+@pytest.fixture(scope="session")
+def one_stage_config() -> OneStageConfig:
+    """NanoDet-Plus at half its width, with heads to match."""
+    return OneStageConfig(
+        num_classes=3,
+        pixel_mean=(127.0, 127.0, 127.0),
+        pixel_std=(64.0, 64.0, 64.0),
+        input_format="RGB",
+        min_size=128,
+        max_size=128,
+        keep_aspect=False,
+        trunk=ShuffleNetConfig(width="0.5x"),
+        pyramid=GhostPANConfig(channels=16, kernel=3),
+        head=GFLHeadConfig(num_conv=1, kernel=3),
+        mask_features=MaskFeaturesConfig(channels=16, num_conv=1),
+        coarse_mask=CoarseMaskConfig(conv_dim=16, fc_dim=32),
+        point_head=PointHeadConfig(fc_dim=16),
+        conv_mask=ConvMaskConfig(num_conv=1, conv_dim=16),
+    )
+
+
+@pytest.fixture(scope="session")
+def one_stage_folder(one_stage_config: OneStageConfig, tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
+    """Random weights that find tens of objects in any image; what they are called means nothing."""
+    torch.manual_seed(0)
+    network = OneStage(one_stage_config)
+    randomise(network)
+    for level in range(3, 7):
+        layer = network.detector.head.get_submodule(f"predict{level}")
+        assert isinstance(layer, torch.nn.Conv2d)
+        assert layer.bias is not None
+        with torch.no_grad():
+            layer.weight *= 100  # so that scores and distances differ from cell to cell
+            layer.bias[:3] = -2
+    folder = tmp_path_factory.mktemp("one-stage")
+    save_safetensors(network.state_dict(), folder / "weights.safetensors")
+    categories = tuple(Category(number, name) for number, name in enumerate(("ball", "box", "cone"), start=1))
+    return convert(
+        folder / "weights.safetensors",
+        one_stage_config,
+        folder / "model",
+        ModelInfo("balls", "1", categories=categories),
+    )
 
 
 @pytest.fixture(scope="session")

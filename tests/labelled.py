@@ -1,4 +1,4 @@
-"""Labelled photos for tests of judging: what the demo model finds in the test photos is the truth."""
+"""Labelled photos for tests of judging: what a model finds in the test photos is the truth."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ DEMO = Path(__file__).parent / "demo"
 EVERYTHING = Options(score_threshold=0.05, categories=("all",), exact=True)
 
 
-def label(folder: Path, names: Sequence[str]) -> None:
+def label(folder: Path, names: Sequence[str], model: str | Path = "demo") -> None:
     """Write ``images`` and ``instances_val.json`` of some of the test photos into a folder."""
     (folder / "images").mkdir()
-    segmenter = pointrend.load("demo")
+    segmenter = pointrend.load(model)
     images, annotations = [], []
     for number, name in enumerate(names):
         path = shutil.copy(DEMO / f"{name}.png", folder / "images")

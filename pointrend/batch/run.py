@@ -10,7 +10,7 @@ from typing import Any
 
 from pointrend.batch.plan import BatchError, Plan, Settings
 from pointrend.batch.worker import Worker
-from pointrend.engines import OPENVINO_INT8, resolve
+from pointrend.engines import EXPORTED, resolve
 from pointrend.options import Options
 from pointrend.weights.folder import ModelFolder
 from pointrend.weights.hub import store
@@ -77,10 +77,12 @@ def run(plan: Plan, workers: int, threads: int, address: str | None = None) -> O
     kept = len(plan.photos) - sum(len(shard.photos) for shard in left)
     if not left:
         return Outcome(0, 0, kept, time.monotonic() - started)
-    if plan.settings.engine == OPENVINO_INT8:
-        from pointrend.engines.quantise import prepare
+    if plan.settings.engine in EXPORTED:
+        from pointrend.engines.export import prepare
 
-        prepare(ModelFolder.open(plan.settings.model))  # once, here, and not by all workers of this machine at a time
+        prepare(
+            ModelFolder.open(plan.settings.model), plan.settings.engine
+        )  # once, here, and not by all workers of this machine at a time
     if not ray.is_initialized():
         ray.init(address=address, include_dashboard=False, log_to_driver=False)
     context = DataContext.get_current()

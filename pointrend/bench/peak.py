@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from pointrend.modeling.rcnn import RCNN
+from pointrend.modeling.instance_network import InstanceNetwork
 
 SIDE = 2048
 REPEATS = 5
@@ -54,8 +54,8 @@ def _seconds(product: Callable[[], Tensor], device: str) -> float:
     return time.perf_counter() - started
 
 
-def trunk_operations(network: RCNN, images: Tensor) -> int:
-    """Operations of backbone, pyramid and RPN head on images (1, 3, H, W), computed by plain PyTorch."""
+def trunk_operations(network: InstanceNetwork, images: Tensor) -> int:
+    """Operations of a network's trunk on images (1, 3, H, W), computed by plain PyTorch."""
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         network.trunk(images)
     return int(counter.get_total_flops())

@@ -11,11 +11,16 @@ import numpy as np
 
 from pointrend.bench.footprint import INSTANCES
 from pointrend.bench.run import SHAPE, Measured, Results
-from pointrend.bench.stages import DENSE, MASKS, Cost, total
-from pointrend.engines import BF16, EAGER, OPENVINO_INT8
+from pointrend.bench.stages import MASKS, Cost, dense, total
+from pointrend.engines import BF16, EAGER, OPENVINO, OPENVINO_INT8
 from pointrend.errors import ConfigError
 
-FORMATS = {EAGER: "f32", BF16: "bf16", OPENVINO_INT8: "int8"}  # of the products that an engine computes
+FORMATS = {
+    EAGER: "f32",
+    OPENVINO: "f32",
+    BF16: "bf16",
+    OPENVINO_INT8: "int8",
+}  # of the products that an engine computes
 
 
 def markdown(results: Results) -> str:
@@ -56,25 +61,30 @@ def plot(results: Results, file: Path, count: int) -> None:
     """
     try:
         from matplotlib.figure import Figure
+        from matplotlib.patches import Rectangle
     except ModuleNotFoundError as error:
         raise ConfigError(
             "bench: the picture is drawn with matplotlib, which is not installed. Install the project's extra train."
         ) from error
     models = results.settings.models
+    # A stage has its colour in all panels, though two kinds of model have different ones.
+    colours: dict[str, str] = {}
+    bars: dict[str, Rectangle] = {}
     figure = Figure(figsize=(5.6 * len(models) + 1, 4.4), layout="constrained")
     for model, panel in zip(models, figure.subplots(1, len(models), squeeze=False)[0], strict=True):
         group = [each for each in results.measured if each.model == model]
         names = [f"{each.engine}\n{each.side} px" for each in group]
         floor = np.zeros(len(group))
-        for stage in (*DENSE, *MASKS):
+        for stage in (*dense(group[0].rounds[0]), *MASKS):
             name = f"{stage} {count}" if stage in MASKS else stage
             heights = np.array([_median(each, _stage(name)).wall for each in group])
-            panel.bar(names, heights, 0.7, bottom=floor, label=stage)
+            colour = colours.setdefault(stage, f"C{len(colours)}")
+            bars[stage] = panel.bar(names, heights, 0.7, bottom=floor, color=colour).patches[0]
             floor += heights
         panel.set_title(f"{model}, {count} instance{'s' * (count > 1)}")
         panel.set_ylabel("seconds a photo")
         panel.tick_params(axis="x", labelsize=7)
-    figure.legend(*panel.get_legend_handles_labels(), loc="outside right upper", fontsize=8)
+    figure.legend(bars.values(), bars, loc="outside right upper", fontsize=8)
     figure.savefig(file, dpi=100)
 
 
@@ -93,7 +103,7 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
 def _photos(group: Sequence[Measured], counts: Sequence[int]) -> list[str]:
     """The stages of one photo size, and the whole photo."""
     model, side = group[0].model, group[0].side
-    names = [*DENSE, *(f"{stage} {count}" for stage in MASKS for count in counts)]
+    names = [*dense(group[0].rounds[0]), *(f"{stage} {count}" for stage in MASKS for count in counts)]
     stages = [(name, *(_milliseconds(each, name) for each in group)) for name in names]
     width = side * SHAPE[0] // SHAPE[1]
     lines = [f"### {model}, photos of {width}x{side}", ""]

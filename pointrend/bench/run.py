@@ -22,7 +22,6 @@ from pointrend.errors import ConfigError
 from pointrend.image import decode
 from pointrend.machine import processor
 from pointrend.memory import Reserve
-from pointrend.modeling.rcnn import RCNN
 from pointrend.preprocess import resize, to_input
 from pointrend.segmenter import Segmenter, load
 
@@ -132,8 +131,6 @@ def _load(folder: Path, settings: Settings, left_out: dict[str, str]) -> dict[st
             continue
         if not isinstance(segmenter, Segmenter):
             raise ConfigError(f"{segmenter.info.name} finds no single objects: its stages are others.")
-        if not isinstance(segmenter.model, RCNN):
-            raise ConfigError(f"{segmenter.info.name} is a one-stage model: its stages are others.")
         segmenters[engine] = segmenter
     return segmenters
 
@@ -149,7 +146,6 @@ def _take_turns(name: str, segmenters: dict[str, Segmenter], side: int, settings
     operations = 0
     if EAGER in segmenters:
         model = segmenters[EAGER].model
-        assert isinstance(model, RCNN)  # _load() has refused others
         images, _ = to_input(resize(decode(photo), model.config), model.config)
         operations = trunk_operations(model, images)
     return [Measured(name, engine, side, tuple(costs), operations, None) for engine, costs in rounds.items()]

@@ -6,24 +6,27 @@ Shapes: R regions.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from pointrend.bench.subjects import boxes, disc
 from pointrend.image import decode
 from pointrend.mask_encoding import encode_mask
 from pointrend.modeling.box_head import select_detections
+from pointrend.modeling.instance_network import InstanceNetwork
+from pointrend.modeling.one_stage.network import OneStage
 from pointrend.modeling.paste import paste_mask
 from pointrend.modeling.rcnn import RCNN
 from pointrend.options import FULL_REFINEMENT
 from pointrend.preprocess import resize, to_input
 from pointrend.segmenter import Segmenter
 
-DENSE = ("decode", "resize", "trunk", "proposals", "box")  # once a photo
-MASKS = ("mask", "encode")  # by the number of instances
+MASKS = ("mask", "encode")  # by the number of instances; all other stages come once an image
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,11 @@ def time_photo(segmenter: Segmenter, photo: bytes, counts: Sequence[int]) -> dic
         counts: the numbers of instances whose masks are drawn; each is large enough for its mask's last refinement.
 
     Returns:
-        by stage: those of :data:`DENSE`, and ``mask R`` and ``encode R`` for every R of ``counts``.
+        by stage: ``decode``, ``resize``, ``trunk``, then ``proposals`` and ``box`` of an R-CNN or ``select`` of a
+        one-stage model, whose trunk holds its detector and what masks are read from; and ``mask R`` and ``encode R``
+        for every R of ``counts``.
     """
     model, watch = segmenter.model, Stopwatch(segmenter.device)
-    assert isinstance(model, RCNN)  # others have other stages, and are refused before
     with torch.inference_mode():
         with watch.stage("decode"):
             image = decode(photo)
@@ -78,12 +82,8 @@ def time_photo(segmenter: Segmenter, photo: bytes, counts: Sequence[int]) -> dic
             images, size = to_input(resize(image, model.config), model.config)
             images = images.to(segmenter.device)
         with watch.stage("trunk"):
-            features, anchor_logits, anchor_offsets = model.trunk(images)
-        with watch.stage("proposals"):
-            proposals = model.proposal_generator.propose(anchor_logits, anchor_offsets, size).boxes
-        with watch.stage("box"):
-            logits, offsets = model.roi_heads(features, proposals)
-            select_detections(logits, offsets, proposals, size, model.config.box_head)
+            maps = model.trunk(images)
+        features = _detect(model, maps, size, watch)
         for count in counts:
             regions = boxes(count, *size).to(segmenter.device)
             classes = torch.arange(count, device=segmenter.device) % model.config.num_classes
@@ -99,6 +99,30 @@ def time_photo(segmenter: Segmenter, photo: bytes, counts: Sequence[int]) -> dic
     return watch.costs
 
 
+def _detect(model: InstanceNetwork, maps: Any, size: tuple[int, int], watch: Stopwatch) -> dict[str, Tensor]:
+    """Time what finds the objects in a trunk's maps; return those maps that masks are read from."""
+    features: dict[str, Tensor]
+    if isinstance(model, OneStage):
+        features, predictions = maps
+        with watch.stage("select"):
+            model.select(predictions, size)
+        return features
+    assert isinstance(model, RCNN)  # there is no third kind
+    features, anchor_logits, anchor_offsets = maps
+    with watch.stage("proposals"):
+        proposals = model.proposal_generator.propose(anchor_logits, anchor_offsets, size).boxes
+    with watch.stage("box"):
+        logits, offsets = model.roi_heads(features, proposals)
+        select_detections(logits, offsets, proposals, size, model.config.box_head)
+    return features
+
+
+def dense(stages: Iterable[str]) -> list[str]:
+    """Those stages that come once an image, whatever is found in it."""
+    return [stage for stage in stages if stage.split()[0] not in MASKS]
+
+
 def total(costs: dict[str, Cost], count: int) -> Cost:
     """A whole photo with so many instances."""
-    return sum((costs[f"{stage} {count}"] for stage in MASKS), start=sum((costs[stage] for stage in DENSE), Cost(0, 0)))
+    stages = [*dense(costs), *(f"{stage} {count}" for stage in MASKS)]
+    return sum((costs[stage] for stage in stages), start=Cost(0, 0))

@@ -10,7 +10,9 @@ from pointrend.errors import ConfigError
 from pointrend.machine import has_int8_products
 
 EAGER = "eager"  # plain PyTorch in float32: what every model runs on, and what the others are judged by
+OPENVINO = "openvino"  # the dense parts in float32 on a CPU
 OPENVINO_INT8 = "openvino-int8"  # the dense parts in int8 on a CPU
+EXPORTED = (OPENVINO, OPENVINO_INT8)  # run files made of a model's parts, kept in its archive or the cache
 BF16 = "bf16"  # the dense parts in bfloat16 with PyTorch on a CPU
 CUDA = "cuda"  # the dense parts in float16 with PyTorch on a GPU, the others beside them
 DETECTRON2 = "detectron2"
@@ -19,6 +21,10 @@ AUTO = "auto"  # whichever resolve() chooses
 # The package that an engine needs, and how to install it.
 _PACKAGES = {
     EAGER: None,
+    OPENVINO: (
+        "openvino",
+        "with the project's extra openvino-runtime: pip install 'pointrend-serve[openvino-runtime]'",
+    ),
     OPENVINO_INT8: ("openvino", "with the project's extra openvino: pip install 'pointrend-serve[openvino]'"),
     BF16: None,
     CUDA: None,
@@ -53,7 +59,8 @@ def resolve(engine: str, network: NetworkConfig, *, quantised: bool = False) -> 
     """The engine that a name stands for; ``auto`` is the fastest on this CPU of those that lose hardly anything.
 
     That is openvino-int8 (docs/engines.md tells what each loses) where it is installed, the network is one for it and
-    the processor has instructions for it, and otherwise eager.
+    the processor has instructions for it, and otherwise eager; eager too for one-stage networks, whose losses and speed
+    in the other engines have not been measured.
 
     Args:
         engine: one of :data:`NAMES`, or ``auto``.
@@ -71,7 +78,7 @@ def resolve(engine: str, network: NetworkConfig, *, quantised: bool = False) -> 
 
 
 def int8_is_here(network: NetworkConfig, *, quantised: bool = False) -> bool:
-    """Whether the network is one for openvino-int8 and what that needs is installed, on whatever processor.
+    """Whether ``auto`` takes openvino-int8 for the network, and what that needs is installed, on whatever processor.
 
     Args:
         network: that is to be run, here or elsewhere.
@@ -88,14 +95,17 @@ def require_fit(engine: str, network: NetworkConfig) -> None:
     Raises:
         ConfigError: it has not.
     """
-    if engine != EAGER and isinstance(network, OneStageConfig):
-        raise ConfigError(f"engine: {engine} has no one-stage models, which this is. Choose the engine {EAGER}.")
+    if engine == DETECTRON2 and isinstance(network, OneStageConfig):
+        raise ConfigError(
+            f"engine: {DETECTRON2} has no one-stage models (MODEL.META_ARCHITECTURE OneStagePointRend), which this is. "
+            f"Choose the engine {EAGER}."
+        )
     if engine == DETECTRON2 and isinstance(network, FPNConfigured) and isinstance(network.trunk, EfficientNetConfig):
         raise ConfigError(
             f"engine: {DETECTRON2} has no EfficientNet-Lite (MODEL.BACKBONE.NAME), which this model's backbone is. "
             f"Choose the engine {EAGER}, or a model with a ResNet."
         )
-    if engine in (OPENVINO_INT8, BF16, CUDA) and isinstance(network, SemanticConfig):
+    if engine in (*EXPORTED, BF16, CUDA) and isinstance(network, SemanticConfig):
         raise ConfigError(
             f"engine: {engine} runs models that find single objects, and this one is semantic. Choose the engine "
             f"{EAGER}."

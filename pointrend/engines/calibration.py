@@ -15,7 +15,7 @@ from torch import Tensor
 from pointrend.engines.parts import Part, Run
 from pointrend.errors import ConfigError, RequestError
 from pointrend.image import decode
-from pointrend.modeling.rcnn import RCNN
+from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.preprocess import resize, to_input
 
 MOST_PHOTOS = 32  # more of them cost time and move the ranges little
@@ -54,7 +54,7 @@ def find_photos(folder: Path | None) -> list[Path]:
     return [photos[index * len(photos) // count] for index in range(count)]
 
 
-def _network_input(path: Path, network: RCNN) -> tuple[Tensor, tuple[int, int]]:
+def _network_input(path: Path, network: InstanceNetwork) -> tuple[Tensor, tuple[int, int]]:
     """A photo as the network takes it: see :func:`pointrend.preprocess.to_input`.
 
     Raises:
@@ -67,7 +67,7 @@ def _network_input(path: Path, network: RCNN) -> tuple[Tensor, tuple[int, int]]:
     return to_input(resize(image, network.config), network.config)
 
 
-def record(network: RCNN, parts: Sequence[Part], photos: Sequence[Path]) -> Inputs:
+def record(network: InstanceNetwork, parts: Sequence[Part], photos: Sequence[Path]) -> Inputs:
     """Run a network over photos, and keep what each part is given.
 
     Args:
@@ -94,7 +94,7 @@ def record(network: RCNN, parts: Sequence[Part], photos: Sequence[Path]) -> Inpu
                 boxes = torch.tensor([[0.25 * width, 0.25 * height, 0.75 * width, 0.75 * height]])
                 classes = torch.zeros(1, dtype=torch.int64)
             watched.mask_logits(features, boxes, classes)
-            if watched.roi_heads.conv_mask_head is not None:
+            if None not in watched.mask_heads():
                 watched.constant_mask_logits(features, boxes, classes)
     return seen
 

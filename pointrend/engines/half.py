@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from pointrend.engines.parts import Part, Run
+from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.layers import ConvNorm
-from pointrend.modeling.rcnn import RCNN
 
 
-def install(network: RCNN, parts: Sequence[Part], dtype: torch.dtype) -> None:
+def install(network: InstanceNetwork, parts: Sequence[Part], dtype: torch.dtype) -> None:
     """Let PyTorch compute the parts of a network in another precision, on the device where their weights are.
 
     Args:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from pointrend.engines import BF16, CUDA, EAGER, OPENVINO_INT8, require, require_fit
+from pointrend.engines import BF16, CUDA, EAGER, EXPORTED, OPENVINO_INT8, require, require_fit
+from pointrend.engines.export import prepare
 from pointrend.engines.parts import parts
-from pointrend.engines.quantise import prepare
 from pointrend.errors import ConfigError
 from pointrend.modeling.instance_network import InstanceNetwork
-from pointrend.modeling.rcnn import RCNN
 from pointrend.modeling.semantic import SemanticPointRend
 from pointrend.weights.checkpoint import load_network, read_checkpoint
 from pointrend.weights.folder import ModelFolder
@@ -20,7 +19,7 @@ def open_network(folder: ModelFolder, engine: str = EAGER) -> InstanceNetwork | 
 
     Args:
         folder: of the model.
-        engine: ``eager``, ``openvino-int8``, ``bf16`` or ``cuda``; with ``cuda`` the network is on the GPU.
+        engine: ``eager``, ``openvino``, ``openvino-int8``, ``bf16`` or ``cuda``, with which the network is on the GPU.
 
     Raises:
         ConfigError: the engine is unknown, not installed, or has no such network or no such device here.
@@ -33,10 +32,10 @@ def open_network(folder: ModelFolder, engine: str = EAGER) -> InstanceNetwork | 
             f"engine: {CUDA} needs a GPU that PyTorch can use, and PyTorch {torch.__version__} sees none here. Choose "
             f"the engine {EAGER} or {OPENVINO_INT8}, or install a PyTorch for the GPU's driver."
         )
-    files = prepare(folder) if engine == OPENVINO_INT8 else None
+    files = prepare(folder, engine) if engine in EXPORTED else None
     network = _eager(folder)
-    if not isinstance(network, RCNN):
-        return network  # whatever has other models runs them as they are
+    if not isinstance(network, InstanceNetwork):
+        return network  # which only eager has: it runs as it is
     if files is not None:
         from pointrend.engines import openvino
 

@@ -1,4 +1,4 @@
-"""Run the dense parts of a network with OpenVINO on a CPU, from what :mod:`pointrend.engines.quantise` has written.
+"""Run the dense parts of a network with OpenVINO on a CPU, from what :mod:`pointrend.engines.export` has written.
 
 Any photo's size and any number of regions go through one compiled model: OpenVINO makes kernels for a new size once
 (a fraction of a prediction's time) and keeps them. Outputs are written straight into the tensors that PyTorch reads.
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from pointrend.engines.parts import Part
 from pointrend.errors import ConfigError
-from pointrend.modeling.rcnn import RCNN
+from pointrend.modeling.instance_network import InstanceNetwork
 
 
 @cache
@@ -82,7 +82,7 @@ class Compiled:
         return self._wrap(tensor.numpy(), shared_memory=True)
 
 
-def install(network: RCNN, parts: Sequence[Part], folder: Path) -> None:
+def install(network: InstanceNetwork, parts: Sequence[Part], folder: Path) -> None:
     """Let OpenVINO compute the parts of a network.
 
     Args:

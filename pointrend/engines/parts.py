@@ -20,9 +20,14 @@ from torch.nn import functional as F
 
 from pointrend.config import EfficientNetConfig
 from pointrend.modeling.fpn import LEVELS, STRIDES
+from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.mask_head import ConvMaskHead
+from pointrend.modeling.one_stage.ghost_pan import STRIDES as PREDICTED_STRIDES
+from pointrend.modeling.one_stage.mask_features import STRIDES as MASK_STRIDES
+from pointrend.modeling.one_stage.network import OneStage, OneStageMaps
 from pointrend.modeling.point_mask_head import PointRendMaskHead
 from pointrend.modeling.rcnn import RCNN, TrunkMaps
+from pointrend.preprocess import SIZE_DIVISOR
 
 Run = Callable[..., tuple[Tensor, ...]]  # what runs a part: its tensors in, its tensors out, all float32
 Shape = tuple[int, ...]
@@ -48,7 +53,7 @@ class Part(nn.Module, ABC):
         """The outputs' shapes for given inputs' ones."""
 
     @abstractmethod
-    def install(self, network: RCNN, run: Run) -> None:
+    def install(self, network: InstanceNetwork, run: Run) -> None:
         """Let ``run`` compute this part of the network, which lets go of its own layers where it needs them no more."""
 
 
@@ -86,8 +91,9 @@ class Trunk(Part):
         cells = [(-(-height // STRIDES[level]), -(-width // STRIDES[level])) for level in LEVELS]
         return [(1, h, w, channels) for channels in self.channels for h, w in cells]
 
-    def install(self, network: RCNN, run: Run) -> None:
+    def install(self, network: InstanceNetwork, run: Run) -> None:
         """See :meth:`Part.install`."""
+        assert isinstance(network, RCNN)  # as the one whose part it is
         count = len(LEVELS)
 
         def trunk(images: Tensor) -> TrunkMaps:
@@ -97,6 +103,51 @@ class Trunk(Part):
 
         network.trunk = trunk
         del network.backbone, network.proposal_generator.rpn_head
+
+
+class OneStageTrunk(Part):
+    """Image (1, 3, H, W) to p2, p3 and the predictions of all levels: six maps (1, h, w, C), (1, h, w, K + 4B).
+
+    Channels come last, as in :class:`Trunk`. A network that takes squares of one side gets a trunk for these only.
+    """
+
+    name = "trunk"
+    answers = tuple(f"detector.head.predict{level}" for level in range(3, 3 + len(PREDICTED_STRIDES)))
+
+    def __init__(self, network: OneStage) -> None:
+        super().__init__()
+        self.detector = network.detector
+        self.mask_features = network.mask_features
+        config = network.config
+        side = -1 if config.keep_aspect else -(-config.min_size // SIZE_DIVISOR) * SIZE_DIVISOR
+        self.inputs = ((1, 3, side, side),)
+        self.mask_channels = config.mask_features.channels
+        self.predicted_channels = config.num_classes + 4 * config.head.bins
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Run the detector, and what the mask heads read of it."""
+        maps = self.detector(images)
+        features = self.mask_features(maps.stem, maps.levels)
+        return tuple(each.permute(0, 2, 3, 1) for each in (*features.values(), *maps.predictions))
+
+    def shapes(self, *inputs: Shape) -> list[Shape]:
+        """See :meth:`Part.shapes`."""
+        ((_, _, height, width),) = inputs
+        maps = [(stride, self.mask_channels) for stride in MASK_STRIDES.values()]
+        maps += [(stride, self.predicted_channels) for stride in PREDICTED_STRIDES]
+        return [(1, -(-height // stride), -(-width // stride), channels) for stride, channels in maps]
+
+    def install(self, network: InstanceNetwork, run: Run) -> None:
+        """See :meth:`Part.install`."""
+        assert isinstance(network, OneStage)  # as the one whose part it is
+        count = len(MASK_STRIDES)
+
+        def trunk(images: Tensor) -> OneStageMaps:
+            maps = [each.permute(0, 3, 1, 2) for each in run(images)]
+            return dict(zip(MASK_STRIDES, maps[:count], strict=True)), maps[count:]
+
+        network.trunk = trunk
+        del network.detector, network.mask_features
 
 
 class Boxes(Part):
@@ -124,8 +175,9 @@ class Boxes(Part):
         predictor = self.box_predictor
         return [(regions, predictor.cls_score.out_features), (regions, predictor.bbox_pred.out_features)]
 
-    def install(self, network: RCNN, run: Run) -> None:
+    def install(self, network: InstanceNetwork, run: Run) -> None:
         """See :meth:`Part.install`."""
+        assert isinstance(network, RCNN)  # as the one whose part it is
 
         def classify(pooled: Tensor) -> tuple[Tensor, Tensor]:
             logits, offsets = run(pooled)
@@ -156,10 +208,10 @@ class Coarse(Part):
         side = self.coarse_head.config.side
         return [(inputs[0][0], self.coarse_head.num_classes, side, side)]
 
-    def install(self, network: RCNN, run: Run) -> None:
+    def install(self, network: InstanceNetwork, run: Run) -> None:
         """See :meth:`Part.install`; the head stays, since its grid is asked for."""
-        head = network.roi_heads.mask_head
-        assert isinstance(head, PointRendMaskHead)  # else there would be no such part
+        head, _ = network.mask_heads()
+        assert head is not None  # else there would be no such part
         head.coarse = lambda sampled: run(sampled)[0]
 
 
@@ -191,10 +243,10 @@ class Points(Part):
         regions, points, _ = inputs[0]
         return [(regions, points, self.head.config.fc_dim)]
 
-    def install(self, network: RCNN, run: Run) -> None:
+    def install(self, network: InstanceNetwork, run: Run) -> None:
         """See :meth:`Part.install`."""
-        head = network.roi_heads.mask_head
-        assert isinstance(head, PointRendMaskHead)  # else there would be no such part
+        head, _ = network.mask_heads()
+        assert head is not None  # else there would be no such part
         head.point_head.layers = lambda fine, coarse: run(fine, coarse)[0]
         head.point_head.project = None
 
@@ -220,25 +272,25 @@ class ConvMask(Part):
         regions, _, bins, _ = inputs[0]
         return [(regions, self.features, 2 * bins, 2 * bins)]
 
-    def install(self, network: RCNN, run: Run) -> None:
+    def install(self, network: InstanceNetwork, run: Run) -> None:
         """See :meth:`Part.install`."""
-        _conv_head(network).layers = lambda pooled: run(pooled)[0]
+        _, head = network.mask_heads()
+        assert head is not None  # else there would be no such part
+        head.layers = lambda pooled: run(pooled)[0]
 
 
-def parts(network: RCNN) -> list[Part]:
+def parts(network: InstanceNetwork) -> list[Part]:
     """The dense parts that a network has. They share its weights."""
-    channels = network.config.fpn.channels
-    found: list[Part] = [Trunk(network), Boxes(network)]
-    heads = network.roi_heads
-    if isinstance(heads.mask_head, PointRendMaskHead):
-        found += [Coarse(heads.mask_head, channels), Points(heads.mask_head, channels)]
-    if isinstance(heads.mask_head, ConvMaskHead) or heads.conv_mask_head is not None:
-        found.append(ConvMask(_conv_head(network), channels))
+    if isinstance(network, OneStage):
+        channels = network.config.mask_features.channels
+        found: list[Part] = [OneStageTrunk(network)]
+    else:
+        assert isinstance(network, RCNN)  # there is no third kind
+        channels = network.config.fpn.channels
+        found = [Trunk(network), Boxes(network)]
+    point_head, conv_head = network.mask_heads()
+    if point_head is not None:
+        found += [Coarse(point_head, channels), Points(point_head, channels)]
+    if conv_head is not None:
+        found.append(ConvMask(conv_head, channels))
     return found
-
-
-def _conv_head(network: RCNN) -> ConvMaskHead:
-    heads = network.roi_heads
-    head = heads.mask_head if isinstance(heads.mask_head, ConvMaskHead) else heads.conv_mask_head
-    assert head is not None  # whoever asks has looked
-    return head

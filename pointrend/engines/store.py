@@ -1,4 +1,4 @@
-"""Where the quantised files of a model are: in its folder, as in an archive, or else in the cache of this machine."""
+"""Where the files are that an engine runs: in the model's folder, as in an archive, or in the cache of this machine."""
 
 from __future__ import annotations
 
@@ -8,51 +8,50 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from pointrend.engines import OPENVINO_INT8
 from pointrend.weights import cache
 from pointrend.weights.folder import ModelFolder
 
 STAMP = "engine.json"
-VERSION = 4  # of the parts and the way they are quantised; files of another are not used
+VERSION = 4  # of the parts and the way they are exported; files of another are not used
 
 
-def find(folder: ModelFolder) -> Path | None:
-    """The quantised files of exactly this model's weights; None where there are none yet."""
+def find(folder: ModelFolder, engine: str) -> Path | None:
+    """An engine's files of exactly this model's weights; None where there are none yet."""
     digest = cache.sha256(folder.weights)
-    places = (folder.path / OPENVINO_INT8, _cached(digest))
+    places = (folder.path / engine, _cached(engine, digest))
     return next((place for place in places if _fits(place, digest)), None)
 
 
 def stamp(source: Path, folder: ModelFolder, photos: int) -> None:
-    """Note in a folder of quantised files which weights they are of.
+    """Note in a folder of exported files which weights they are of.
 
     Args:
         source: holds the files.
         folder: of the model.
-        photos: how many they were calibrated with.
+        photos: how many they were calibrated with; 0 where they are not quantised.
     """
     note = {"version": VERSION, "weights": cache.sha256(folder.weights), "photos": photos}
     (source / STAMP).write_text(json.dumps(note) + "\n", encoding="utf-8")
 
 
-def scratch() -> tempfile.TemporaryDirectory[str]:
+def scratch(engine: str) -> tempfile.TemporaryDirectory[str]:
     """A folder beside the cached ones, to be moved there by :func:`keep` once it is whole."""
-    home = _cached("").parent
+    home = _cached(engine, "").parent
     home.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryDirectory(dir=home, prefix=".quantising-")
+    return tempfile.TemporaryDirectory(dir=home, prefix=".exporting-")
 
 
-def keep(source: Path, folder: ModelFolder) -> Path:
-    """Move a whole folder of quantised files into the cache."""
-    place = _cached(cache.sha256(folder.weights))
+def keep(source: Path, folder: ModelFolder, engine: str) -> Path:
+    """Move a whole folder of exported files into the cache."""
+    place = _cached(engine, cache.sha256(folder.weights))
     if place.is_dir():  # another version's, or another process was faster
         shutil.rmtree(place, ignore_errors=True)
     os.replace(source, place)
     return place
 
 
-def _cached(digest: str) -> Path:
-    return cache.home() / "engines" / f"{OPENVINO_INT8}-{digest[:16]}"
+def _cached(engine: str, digest: str) -> Path:
+    return cache.home() / "engines" / f"{engine}-{digest[:16]}"
 
 
 def _fits(place: Path, digest: str) -> bool:

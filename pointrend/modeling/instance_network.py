@@ -6,11 +6,15 @@ Shapes: R regions, C channels, S side of a mask in cells. Boxes are (x0, y0, x1,
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
 
 from torch import Tensor, nn
 
 from pointrend.config import InstanceConfig
 from pointrend.modeling.box_head import Detections
+from pointrend.modeling.mask_head import ConvMaskHead
+from pointrend.modeling.point_mask_head import PointRendMaskHead
 
 
 class InstanceNetwork(nn.Module, ABC):
@@ -18,9 +22,12 @@ class InstanceNetwork(nn.Module, ABC):
 
     Attributes:
         config: what it was built from.
+        trunk: maps images (1, 3, H, W) to all that does not depend on what is found in them; an engine may put its own
+            there.
     """
 
     config: InstanceConfig
+    trunk: Callable[[Tensor], Any]
 
     @abstractmethod
     def detect(self, images: Tensor, image_size: tuple[int, int]) -> tuple[dict[str, Tensor], Detections]:
@@ -65,6 +72,10 @@ class InstanceNetwork(nn.Module, ABC):
         Raises:
             ValueError: the model does not refine its masks at points.
         """
+
+    @abstractmethod
+    def mask_heads(self) -> tuple[PointRendMaskHead | None, ConvMaskHead | None]:
+        """PointRend's mask head, and one of constant resolution; None where the network has no such head."""
 
     @abstractmethod
     def constant_mask_logits(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor) -> Tensor:

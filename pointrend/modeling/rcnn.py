@@ -156,6 +156,13 @@ class RCNN(InstanceNetwork):
         """See :meth:`InstanceNetwork.last_points`."""
         return self.roi_heads.last_points(features, boxes, classes, refinement)
 
+    def mask_heads(self) -> tuple[PointRendMaskHead | None, ConvMaskHead | None]:
+        """See :meth:`InstanceNetwork.mask_heads`."""
+        heads = self.roi_heads
+        if isinstance(heads.mask_head, PointRendMaskHead):
+            return heads.mask_head, heads.conv_mask_head
+        return None, heads.mask_head
+
     def constant_mask_logits(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor) -> Tensor:
         """See :meth:`InstanceNetwork.constant_mask_logits`."""
         return self.roi_heads.constant_mask_logits(features, boxes, classes)

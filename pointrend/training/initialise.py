@@ -123,19 +123,19 @@ def load_fitting(
         CheckpointError: not one tensor fits.
     """
     own = model.state_dict()
+    layout = _layout(model)
     kept = [(new, known.index(category)) for new, category in enumerate(categories) if category in known]
     whole, by_category, remade = [], [], []
     same = list(categories) == list(known)
     for name, tensor in own.items():
         other = state[name].to(tensor.dtype) if name in state else None
-        if other is not None and other.shape == tensor.shape and (same or not _by_category(name)):
+        if other is not None and other.shape == tensor.shape and (same or not layout.has(name)):
             tensor.copy_(other)
             whole.append(name)
         elif (
             other is not None
-            and kept
-            and _by_category(name)
-            and _copy_rows(name, tensor, other, kept, len(categories), len(known))
+            and layout.has(name)
+            and _copy_rows(layout, name, tensor, other, kept, len(categories), len(known))
         ):
             by_category.append(name)
         else:
@@ -149,32 +149,68 @@ def load_fitting(
 _ROWS = re.compile(
     r"(cls_score|bbox_pred|coarse_head\.prediction|point_head\.predictor|conv_mask_head\.predictor|mask_head\.predictor)\.(weight|bias)$"
 )
+_PREDICTIONS = re.compile(r"detector\.head\.predict\d+\.(weight|bias)$")
 _COLUMNS = re.compile(r"point_head\.(fc\d+|predictor)\.weight$")
 
 
-def _by_category(name: str) -> bool:
-    return bool(_ROWS.search(name) or _COLUMNS.search(name))
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Which of a model's tensors have something for each category.
+
+    Attributes:
+        rows: of those with rows for each.
+        columns: of those with columns for each, the last ones.
+        boxes: rows of all categories together after those in ``rows``: they say where an object is, whatever it is.
+    """
+
+    rows: re.Pattern[str]
+    columns: re.Pattern[str] | None = None
+    boxes: int = 0
+
+    def has(self, name: str) -> bool:
+        """Whether the tensor is one of them."""
+        return bool(self.rows.search(name)) or self.by_column(name)
+
+    def by_column(self, name: str) -> bool:
+        """Whether the tensor has columns for each category."""
+        return self.columns is not None and self.columns.search(name) is not None
+
+
+def _layout(model: nn.Module) -> _Layout:
+    if isinstance(model, OneStage):  # whose masks are one for all categories
+        return _Layout(_PREDICTIONS, boxes=4 * model.config.head.bins)
+    return _Layout(_ROWS, _COLUMNS)
 
 
 def _copy_rows(
-    name: str, tensor: Tensor, other: Tensor, kept: Sequence[tuple[int, int]], new_count: int, old_count: int
+    layout: _Layout,
+    name: str,
+    tensor: Tensor,
+    other: Tensor,
+    kept: Sequence[tuple[int, int]],
+    new_count: int,
+    old_count: int,
 ) -> bool:
     """Copy what belongs to shared categories, in place; False where the shapes have nothing in common."""
-    columns = _COLUMNS.search(name) is not None
+    columns = layout.by_column(name)
     new_inputs, old_inputs = (tensor.shape[1] - new_count, other.shape[1] - old_count) if columns else (0, 0)
     if columns and new_inputs != old_inputs:
         return False
-    if _ROWS.search(name):
+    if layout.rows.search(name):
         new_rows, old_rows = tensor.shape[0], other.shape[0]
-        background = "cls_score" in name
-        per_class = (new_rows - background) // new_count
-        if (old_rows - background) != per_class * old_count or tensor.shape[2:] != other.shape[2:]:
+        # After those of categories: background's, which is learnt against theirs, or the boxes'.
+        shared = layout.boxes or int("cls_score" in name)
+        per_class = (new_rows - shared) // new_count
+        if (old_rows - shared) != per_class * old_count or tensor.shape[2:] != other.shape[2:]:
             return False
         rows = [(new * per_class + i, old * per_class + i) for new, old in kept for i in range(per_class)]
-        rows += [(new_rows - 1, old_rows - 1)] if background else []
+        if rows or layout.boxes:
+            rows += [(new_rows - index, old_rows - index) for index in range(1, shared + 1)]
     elif tensor.shape[0] == other.shape[0]:
         rows = [(index, index) for index in range(tensor.shape[0])]
     else:
+        return False
+    if not rows or (columns and not kept):
         return False
     new_index, old_index = (torch.tensor(side) for side in zip(*rows, strict=True))
     if not columns:

@@ -1,8 +1,9 @@
-"""One training step's losses of PointRend on a one-stage detector: true masks, and a teacher's boxes and classes.
+"""One training step's losses of PointRend on a one-stage detector: true masks, and boxes and classes.
 
-The detector comes trained on far more photos than there are masks to train on, most of which label a few categories
-only. So it learns no boxes from labels: it is held to what its starting weights say of the same crop (distillation,
-arXiv:1503.02531; of box distributions: arXiv:2102.12252), while the masks may change what its features tell.
+A detector that comes trained on far more photos than there are masks to train on, most of which label a few categories
+only, learns no boxes from labels: with a teacher it is held to what its starting weights say of the same crop
+(distillation, arXiv:1503.02531; of box distributions: arXiv:2102.12252), while the masks may change what its features
+tell. One for other categories learns from labels: see :mod:`pointrend.training.gfl_losses`.
 
 Shapes: N images, S side of the crops, A cells of all levels, R regions, K classes, B bins a side.
 """
@@ -17,9 +18,10 @@ from torch.nn import functional as F
 
 from pointrend.modeling.boxes import clip_boxes, nonempty
 from pointrend.modeling.one_stage.detector import Detector, DetectorMaps
-from pointrend.modeling.one_stage.gfl_head import cell_corners, decode_distances
+from pointrend.modeling.one_stage.gfl_head import by_cell, cell_corners, decode_distances
 from pointrend.modeling.one_stage.network import OneStage
 from pointrend.training import matching
+from pointrend.training.gfl_losses import label_losses
 from pointrend.training.mask_losses import Regions, conv_loss, point_losses
 from pointrend.training.objective import Recipe
 from pointrend.training.sample import Sample
@@ -37,13 +39,17 @@ class OneStageObjective:
     Args:
         model: in training mode.
         recipe: how much of each image is looked at: ``masks`` and ``points``.
-        teacher: whose boxes and classes the detector keeps; None for a detector that does not learn.
+        teacher: whose boxes and classes the detector keeps.
+        labels: whether it learns boxes and classes from labels. Without either it learns none.
     """
 
-    def __init__(self, model: OneStage, recipe: Recipe, teacher: Detector | None = None) -> None:
+    def __init__(
+        self, model: OneStage, recipe: Recipe, teacher: Detector | None = None, *, labels: bool = False
+    ) -> None:
         self.model = model
         self.recipe = recipe
         self.teacher = teacher
+        self.labels = labels
 
     def __call__(self, images: Tensor, samples: Sequence[Sample]) -> dict[str, Tensor]:
         """Losses of a batch, each a mean; their sum is what training minimises.
@@ -54,12 +60,12 @@ class OneStageObjective:
 
         Returns:
             ``coarse`` and ``points``, of a second mask head ``conv`` (it learns on the features as they are, without
-            a say in them), and, with a teacher, ``class`` and ``box``.
+            a say in them), and, with a teacher or labels to learn from, ``class`` and ``box``.
         """
         maps: DetectorMaps = self.model.detector(images)
         features = {level: map_.float() for level, map_ in self.model.features(maps).items()}
-        head = self.model.detector.head
-        logits, bins = head.flatten([each.float() for each in maps.predictions])
+        classes = self.model.config.num_classes
+        logits, bins = by_cell([each.float() for each in maps.predictions], classes)
         corners = cell_corners(maps.predictions)
         sums: dict[str, Tensor] = {}
         count = 0
@@ -77,9 +83,11 @@ class OneStageObjective:
         result = {name: total / count for name, total in sums.items()}
         if self.teacher is not None:
             with torch.no_grad():
-                taught = head.flatten([each.float() for each in self.teacher(images).predictions])
+                taught = by_cell([each.float() for each in self.teacher(images).predictions], classes)
             result["class"] = class_distillation(logits, taught[0])
             result["box"] = box_distillation(bins, taught[1], taught[0])
+        if self.labels:
+            result |= label_losses(logits, bins, corners, samples)
         return result
 
     def _mask_losses(self, features: dict[str, Tensor], regions: Regions, item: Sample) -> dict[str, Tensor]:

@@ -24,7 +24,7 @@ from pointrend.training.log import CSV_NAME, CURVE_NAME, Log, draw_curve
 from pointrend.training.objective import step_losses
 from pointrend.training.one_stage_objective import OneStageObjective
 from pointrend.training.optimiser import MovingAverage, build_optimiser, freeze
-from pointrend.training.settings import Settings
+from pointrend.training.settings import DETECTOR, Settings
 from pointrend.training.state import STATE_NAME, Progress, load_state, read_resume
 from pointrend.training.trainer import SAVE_EVERY, Objective, Trainer
 from pointrend.weights import zoo
@@ -138,7 +138,8 @@ def build_objective(model: InstanceNetwork, settings: Settings) -> Objective:
         rcnn = model
         return lambda images, samples: step_losses(rcnn, images, samples, settings.steps)
     assert isinstance(model, OneStage)
-    return OneStageObjective(model, settings.steps, _teacher(model, settings))
+    labels = not settings.teacher and DETECTOR not in settings.frozen
+    return OneStageObjective(model, settings.steps, _teacher(model, settings), labels=labels)
 
 
 def _teacher(model: OneStage, settings: Settings) -> Detector | None:

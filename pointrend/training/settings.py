@@ -13,6 +13,8 @@ from pointrend.config_text import read_yaml
 from pointrend.errors import ConfigError
 from pointrend.training.objective import Recipe
 
+DETECTOR = "detector"  # of a one-stage model, as a part that may be frozen
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -27,7 +29,8 @@ class Settings:
             that the dataset lists.
         init: what to start from: a model's name or folder, a checkpoint, or ``PACKAGE:FILE`` for a published trunk
             that comes as an installed Python package; empty: random weights.
-        teacher: weights, as of ``init``, whose boxes and classes a one-stage model keeps while it learns masks.
+        teacher: weights, as of ``init``, whose boxes and classes a one-stage model keeps while it learns masks; without
+            one, a detector that is not frozen learns them from labels.
         crop: side of the square crops in pixels, a multiple of 32; of several, one is drawn for each batch.
         jitter: the least and the greatest scale of a photo relative to fitting into the crop.
         copy_paste: probability of pasting another photo's objects.
@@ -108,11 +111,9 @@ class Settings:
                 "model asks for a semantic network (MODEL.META_ARCHITECTURE SemanticSegmentor), which can be served, "
                 "but not trained: training is for models that find single objects (GeneralizedRCNN, OneStagePointRend)."
             )
-        learns = isinstance(network, OneStageConfig) and "detector" not in values.get("frozen", ())
-        if learns is not bool(values.get("teacher")):
-            raise ConfigError(
-                "teacher is for a one-stage model (OneStagePointRend) whose detector is not frozen, which needs one."
-            )
+        learns = isinstance(network, OneStageConfig) and DETECTOR not in values.get("frozen", ())
+        if values.get("teacher") and not learns:
+            raise ConfigError("teacher is for a one-stage model (OneStagePointRend) whose detector is not frozen.")
         return cls(model=network, steps=_steps(tree.get("steps", {})), **values)
 
     def for_classes(self, count: int) -> Settings:
@@ -177,7 +178,7 @@ def _checked(key: str, value: Any) -> Any:
             raise ConfigError(f"schedule must be cosine or constant, not {value!r}.")
         return value
     if key == "frozen":
-        parts = ("stem", "res2", "res3", "res4", "res5", "detector")
+        parts = ("stem", "res2", "res3", "res4", "res5", DETECTOR)
         if not isinstance(value, list) or any(item not in parts for item in value):
             raise ConfigError(f"frozen must be a list of {', '.join(parts)}, not {value!r}.")
         return tuple(value)

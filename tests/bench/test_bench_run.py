@@ -15,7 +15,7 @@ from pointrend.bench import report
 from pointrend.bench.footprint import footprint
 from pointrend.bench.peak import SIDE, best, peaks
 from pointrend.bench.run import ENGINES, Settings, run
-from pointrend.bench.stages import DENSE, Cost, total
+from pointrend.bench.stages import Cost, total
 from pointrend.bench.subjects import SMALLEST_BOX, boxes, open_model, picture
 from pointrend.cli import app
 from pointrend.engines import BF16, CUDA, DETECTRON2, EAGER, NAMES
@@ -26,6 +26,8 @@ from pointrend.segmenter import load
 from pointrend.weights.folder import ModelFolder
 
 COUNTS = 1, 3
+DENSE = ("decode", "resize", "trunk", "proposals", "box")
+ONE_STAGE = ("decode", "resize", "trunk", "select")
 
 
 def settings(**other):
@@ -51,6 +53,24 @@ def test_every_stage_of_every_engine_is_timed(results):
         assert len(each.rounds) == 1
         assert set(each.rounds[0]) == stages
         assert all(cost.wall > 0 and cost.cpu >= 0 for cost in each.rounds[0].values())
+
+
+def test_a_one_stage_model_has_its_own_stages(one_stage_folder, tmp_path):
+    """Beside a model of the other kind, in one report."""
+    folder = str(one_stage_folder.path)
+    measured = run(settings(models=("demo", folder), counts=(1,)), Console(file=io.StringIO()))
+    assert [(each.model, each.engine) for each in measured.measured] == [
+        (model, engine) for model in ("demo", folder) for engine in (EAGER, BF16)
+    ]
+    for each in measured.measured[2:]:
+        assert list(each.rounds[0]) == [*ONE_STAGE, "mask 1", "encode 1"]
+        assert total(each.rounds[0], 1).wall == pytest.approx(sum(cost.wall for cost in each.rounds[0].values()))
+    assert measured.measured[2].trunk_operations > 0
+    text = report.markdown(measured)
+    assert "| select |" in text[text.index(folder) :]
+    assert "| proposals |" in text[: text.index(folder)]
+    report.plot(measured, tmp_path / "bench.png", 1)
+    assert decode((tmp_path / "bench.png").read_bytes()).std() > 1
 
 
 def test_a_whole_photo_is_the_sum_of_its_stages():

@@ -19,10 +19,10 @@ import pointrend
 from handler.archive import build
 from handler.pointrend_handler import PointRendHandler
 from pointrend.cli import app
-from pointrend.engines import OPENVINO_INT8, calibration, network, quantise, store
+from pointrend.engines import OPENVINO_INT8, calibration, export, network, store
 from pointrend.engines.parts import Part, Run
 from pointrend.errors import ConfigError
-from pointrend.modeling.rcnn import RCNN
+from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.options import Options
 from pointrend.weights.folder import WEIGHTS, ModelFolder
 
@@ -32,7 +32,7 @@ DEMO_PHOTOS = Path(__file__).parents[1] / "demo"
 @pytest.fixture
 def quantised() -> Path:
     """The demo model's files, in the cache that these tests share."""
-    return quantise.prepare(ModelFolder.open("demo"))
+    return export.prepare(ModelFolder.open("demo"), OPENVINO_INT8)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def never(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise AssertionError("quantised again")
 
-    monkeypatch.setattr(quantise, "quantise", refuse)
+    monkeypatch.setattr(export, "export", refuse)
 
 
 def test_a_part_is_one_file_and_its_weights(quantised: Path) -> None:
@@ -57,31 +57,31 @@ def test_a_part_is_one_file_and_its_weights(quantised: Path) -> None:
 def test_whoever_waits_is_told_for_what(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def quick(folder: ModelFolder, destination: Path) -> None:
+    def quick(folder: ModelFolder, destination: Path, engine: str) -> None:
         destination.mkdir()
         store.stamp(destination, folder, photos=1)
 
     monkeypatch.setenv("POINTREND_HOME", str(tmp_path))
-    monkeypatch.setattr(quantise, "quantise", quick)
+    monkeypatch.setattr(export, "export", quick)
     for said in (["Quantising pointrend-demo, once: half a minute for a small model, minutes for a large one."], []):
         caplog.clear()
-        quantise.prepare(ModelFolder.open("demo"))
+        export.prepare(ModelFolder.open("demo"), OPENVINO_INT8)
         assert [record.message for record in caplog.records if record.levelname == "WARNING"] == said
 
 
 def test_what_was_quantised_before_is_taken_from_the_cache(
     quantised: Path, never: None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level("INFO", logger="pointrend.engines.quantise"):
-        assert quantise.prepare(ModelFolder.open("demo")) == quantised
-    assert f"was quantised before: {quantised}" in caplog.text
+    with caplog.at_level("INFO", logger="pointrend.engines.export"):
+        assert export.prepare(ModelFolder.open("demo"), OPENVINO_INT8) == quantised
+    assert f"was exported before: {quantised}" in caplog.text
 
 
 def test_the_model_folders_own_files_come_first(quantised: Path, never: None, tmp_path: Path) -> None:
     own = tmp_path / "model"
     shutil.copytree(ModelFolder.open("demo").path, own)
     shutil.copytree(quantised, own / OPENVINO_INT8)
-    assert quantise.prepare(ModelFolder.open(own)) == own / OPENVINO_INT8
+    assert export.prepare(ModelFolder.open(own), OPENVINO_INT8) == own / OPENVINO_INT8
 
 
 @pytest.mark.parametrize("damage", ["weights", "version", "note"])
@@ -92,11 +92,11 @@ def test_files_of_other_weights_are_not_used(quantised: Path, tmp_path: Path, da
     stamp = own / OPENVINO_INT8 / store.STAMP
     if damage == "weights":
         (own / WEIGHTS).write_bytes((own / WEIGHTS).read_bytes() + b" ")
-        assert store.find(ModelFolder.open(own)) is None
+        assert store.find(ModelFolder.open(own), OPENVINO_INT8) is None
         return
     note = json.loads(stamp.read_text())
     stamp.write_text("[]" if damage == "note" else json.dumps(note | {"version": 0}))
-    assert store.find(ModelFolder.open(own)) == quantised
+    assert store.find(ModelFolder.open(own), OPENVINO_INT8) == quantised
 
 
 def test_files_that_cannot_be_read_are_named(quantised: Path, tmp_path: Path) -> None:
@@ -140,13 +140,14 @@ def test_a_folder_of_photos_is_calibrated_with(tmp_path: Path, monkeypatch: pyte
     asked: list[Path | None] = []
     folder = ModelFolder.open("demo")
 
-    def written(model: ModelFolder, destination: Path, given: Path | None = None) -> None:
+    def written(model: ModelFolder, destination: Path, engine: str, given: Path | None = None) -> None:
+        assert engine == OPENVINO_INT8
         asked.append(given)
         assert model == folder
         destination.mkdir()
         store.stamp(destination, model, len(calibration.find_photos(given)))
 
-    monkeypatch.setattr(quantise, "quantise", written)
+    monkeypatch.setattr(export, "export", written)
     command = ["archive", "--engine", OPENVINO_INT8, "--calibrate", str(tmp_path / "photos")]
     done = CliRunner().invoke(app, [*command, "--destination", str(tmp_path / "store")])
     assert done.exit_code == 0, done.exception
@@ -193,7 +194,7 @@ def test_a_photo_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     photos.mkdir()
     (photos / "broken.png").write_bytes(b"no picture")
     with pytest.raises(ConfigError, match=r"demo could not be quantised: calibrate: the photo .*broken\.png cannot be"):
-        quantise.quantise(ModelFolder.open("demo"), tmp_path / "to", photos)
+        export.export(ModelFolder.open("demo"), tmp_path / "to", OPENVINO_INT8, photos)
     assert not (tmp_path / "to").exists()
 
 
@@ -207,7 +208,7 @@ def test_a_missing_package_is_named_with_its_extra(
     package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POINTREND_HOME", str(tmp_path))
-    for module in ("pointrend.engines", "pointrend.engines.quantise"):
+    for module in ("pointrend.engines", "pointrend.engines.export"):
         monkeypatch.setattr(f"{module}.find_spec", lambda name: None if name == package else "found")
     with pytest.raises(ConfigError, match=rf"needs the Python package {package}.* extra openvino"):
         pointrend.load("demo", engine=OPENVINO_INT8)
@@ -228,13 +229,13 @@ class Double(Part):
     def shapes(self, *inputs: tuple[int, ...]) -> list[tuple[int, ...]]:
         return [inputs[0], inputs[0]]
 
-    def install(self, network: RCNN, run: Run) -> None:
+    def install(self, network: InstanceNetwork, run: Run) -> None:
         raise NotImplementedError
 
 
-@pytest.mark.parametrize(("factor", "off"), [(0.9, "55%"), (4.0, "100%"), (float("nan"), "nan%")])
+@pytest.mark.parametrize(("factor", "off"), [(0.9, "55.00%"), (4.0, "100.00%"), (float("nan"), "nan%")])
 def test_what_comes_out_wrong_is_not_kept(factor: float, off: str) -> None:
     inputs = (torch.rand(4, 5, generator=torch.Generator().manual_seed(0)),)
-    quantise.check(Double(), lambda each: (1.05 * each, 1.9 * each), inputs)
-    with pytest.raises(ConfigError, match=f"output 1 of its part double would be {off} off, and 50% is the limit"):
-        quantise.check(Double(), lambda each: (each, factor * each), inputs)
+    export.check(Double(), lambda each: (1.05 * each, 1.9 * each), inputs, 0.5)
+    with pytest.raises(ConfigError, match=f"output 1 of its part double would be {off} off, and 50.0% is the limit"):
+        export.check(Double(), lambda each: (each, factor * each), inputs, 0.5)

@@ -12,15 +12,10 @@ from pointrend.config import (
     CoarseMaskConfig,
     ConvMaskConfig,
     FPNConfig,
-    GFLHeadConfig,
-    GhostPANConfig,
-    MaskFeaturesConfig,
     ModelConfig,
-    OneStageConfig,
     PointHeadConfig,
     ResNetConfig,
     RPNConfig,
-    ShuffleNetConfig,
 )
 
 
@@ -52,25 +47,4 @@ def tiny_config() -> ModelConfig:
         coarse_mask=CoarseMaskConfig(conv_dim=32, fc_dim=64),
         point_head=PointHeadConfig(fc_dim=32),
         conv_mask=ConvMaskConfig(num_conv=2, conv_dim=32),
-    )
-
-
-@pytest.fixture(scope="session")
-def one_stage_config() -> OneStageConfig:
-    """NanoDet-Plus at half its width, with heads to match."""
-    return OneStageConfig(
-        num_classes=3,
-        pixel_mean=(127.0, 127.0, 127.0),
-        pixel_std=(64.0, 64.0, 64.0),
-        input_format="RGB",
-        min_size=128,
-        max_size=128,
-        keep_aspect=False,
-        trunk=ShuffleNetConfig(width="0.5x"),
-        pyramid=GhostPANConfig(channels=16, kernel=3),
-        head=GFLHeadConfig(num_conv=1, kernel=3),
-        mask_features=MaskFeaturesConfig(channels=16, num_conv=1),
-        coarse_mask=CoarseMaskConfig(conv_dim=16, fc_dim=32),
-        point_head=PointHeadConfig(fc_dim=16),
-        conv_mask=ConvMaskConfig(num_conv=1, conv_dim=16),
     )

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pointrend.config import EfficientNetConfig, ModelConfig
+from pointrend.config import EfficientNetConfig, ModelConfig, OneStageConfig
 from pointrend.errors import CheckpointError
+from pointrend.modeling.one_stage.network import OneStage
 from pointrend.modeling.rcnn import RCNN
 from pointrend.training.initialise import load_fitting, load_trunk, randomise
 from pointrend.weights.folder import Category
@@ -125,3 +126,27 @@ def test_categories_with_nothing_in_common_get_new_rows(tiny_config: ModelConfig
 def test_weights_that_fit_nothing_are_refused(tiny_config: ModelConfig) -> None:
     with pytest.raises(CheckpointError, match="fit nothing in the model"):
         load_fitting(RCNN(tiny_config), {"a": torch.zeros(1)}, [CAT, DOG, COW], [CAT, DOG, COW])
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_one_stage_models_boxes_and_masks_are_taken_for_other_categories(
+    kept: bool, one_stage_config: OneStageConfig
+) -> None:
+    """Its masks are one for all categories, and so are its boxes; scores are of one."""
+    old, new = OneStage(one_stage_config), OneStage(replace(one_stage_config, num_classes=2))
+    for model in (old, new):
+        randomise(model)
+    state = {name: tensor + 0.5 for name, tensor in old.state_dict().items()}
+    anew = new.detector.head.get_parameter("predict4.weight")[0].clone()
+    loaded = load_fitting(new, state, [HEN, DOG if kept else COW], [CAT, DOG, Category(7, "sow")])
+    assert not loaded.remade
+    assert set(loaded.by_category) == {
+        f"detector.head.predict{level}.{part}" for level in range(3, 7) for part in ("weight", "bias")
+    }
+    weight, given = new.detector.head.get_parameter("predict4.weight"), state["detector.head.predict4.weight"]
+    torch.testing.assert_close(weight[0], anew)
+    torch.testing.assert_close(weight[2:], given[3:])
+    assert torch.equal(weight[1], given[1]) is kept
+    torch.testing.assert_close(
+        new.mask_head.coarse_head.prediction.weight, state["mask_head.coarse_head.prediction.weight"]
+    )

@@ -95,8 +95,8 @@ def test_what_is_no_such_file_is_named(
     masks = recipe(tmp_path, one_stage_config, without=["zoo"])
     with pytest.raises(DataError, match="without names 'zoo', which is no source of the data"):
         train(masks, data, tmp_path / "out", Budget.parse("1steps"), workers=0)
-    with pytest.raises(ConfigError, match=r"teacher is for a one-stage model .* needs one"):
-        train(recipe(tmp_path, one_stage_config, frozen=[]), data, tmp_path / "out", Budget.parse("1steps"))
+    with pytest.raises(ConfigError, match=r"teacher is for a one-stage model .* whose detector is not frozen"):
+        train(recipe(tmp_path, one_stage_config, teacher="d.pt"), data, tmp_path / "out", Budget.parse("1steps"))
     other = recipe(tmp_path, one_stage_config, model=tiny_config.to_dict())
     with pytest.raises(ConfigError, match="frozen names 'detector', which this model has not"):
         train(other, data, tmp_path / "out", Budget.parse("1steps"), workers=0)

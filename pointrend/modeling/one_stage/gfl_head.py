@@ -27,7 +27,6 @@ class GFLHead(nn.Module):
     def __init__(self, channels: int, num_classes: int, config: GFLHeadConfig) -> None:
         super().__init__()
         self.config = config
-        self.num_classes = num_classes
         for level in range(3, 3 + len(STRIDES)):
             layers = [SeparableConv(channels, channels, config.kernel) for _ in range(config.num_conv)]
             self.add_module(f"tower{level}", nn.Sequential(*layers))
@@ -40,11 +39,12 @@ class GFLHead(nn.Module):
             for level, features in enumerate(levels, start=3)
         ]
 
-    def flatten(self, maps: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """What :meth:`forward` gives as class logits (N, A, K) and logits of bins (N, A, 4, B), level by level."""
-        cells = torch.cat([each.flatten(2) for each in maps], dim=2).transpose(1, 2)
-        logits, bins = torch.split(cells, [self.num_classes, 4 * self.config.bins], dim=2)
-        return logits, bins.reshape(*bins.shape[:2], 4, self.config.bins)
+
+def by_cell(maps: Sequence[Tensor], num_classes: int) -> tuple[Tensor, Tensor]:
+    """What :class:`GFLHead` gives as class logits (N, A, K) and logits of bins (N, A, 4, B), level by level."""
+    cells = torch.cat([each.flatten(2) for each in maps], dim=2).transpose(1, 2)
+    logits, bins = cells[:, :, :num_classes], cells[:, :, num_classes:]
+    return logits, bins.reshape(*bins.shape[:2], 4, -1)
 
 
 def cell_corners(maps: Sequence[Tensor]) -> Tensor:

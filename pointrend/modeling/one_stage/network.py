@@ -8,6 +8,8 @@ Shapes: R regions, C channels, S side of a mask in cells. Boxes are (x0, y0, x1,
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -16,16 +18,21 @@ from pointrend.modeling.box_head import Detections
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.mask_head import ConvMaskHead
 from pointrend.modeling.one_stage.detector import Detector, DetectorMaps
-from pointrend.modeling.one_stage.gfl_head import cell_corners, select_cells
+from pointrend.modeling.one_stage.gfl_head import by_cell, cell_corners, select_cells
 from pointrend.modeling.one_stage.mask_features import STRIDES, MaskFeatures
 from pointrend.modeling.point_mask_head import REGIONS_AT_ONCE, PointRendMaskHead
 from pointrend.modeling.roi_align import pool_regions
 
+# The maps that masks are read from, p2 and p3; and each level's predictions (1, K + 4B, h, w): see GFLHead.
+OneStageMaps = tuple[dict[str, Tensor], list[Tensor]]
 COARSE_LEVEL = "p3"
 
 
 class OneStage(InstanceNetwork):
-    """``detector``, ``mask_features``, ``mask_head`` and, where it is configured, ``conv_mask_head``."""
+    """``detector``, ``mask_features``, ``mask_head`` and, where it is configured, ``conv_mask_head``.
+
+    ``trunk`` maps an image (1, 3, H, W) to :data:`OneStageMaps`; an engine may put its own there.
+    """
 
     config: OneStageConfig
 
@@ -39,6 +46,7 @@ class OneStage(InstanceNetwork):
             channels, 1, config.coarse_mask, config.point_head, coarse_level=COARSE_LEVEL
         )
         self.conv_mask_head = None if config.conv_mask is None else ConvMaskHead(channels, 1, config.conv_mask)
+        self.trunk: Callable[[Tensor], OneStageMaps] = self._trunk
 
     def features(self, maps: DetectorMaps) -> dict[str, Tensor]:
         """What the mask heads read, ``p2`` and ``p3``, of what the detector made of images."""
@@ -49,11 +57,17 @@ class OneStage(InstanceNetwork):
         """See :meth:`InstanceNetwork.detect`; the feature maps are ``p2`` and ``p3``."""
         if images.shape[0] != 1:
             raise ValueError(f"detect() takes one image at a time, not {images.shape[0]}.")
+        features, predictions = self.trunk(images)
+        return features, self.select(predictions, image_size)
+
+    def select(self, predictions: list[Tensor], image_size: tuple[int, int]) -> Detections:
+        """The detections of one image from each level's predictions (1, K + 4B, h, w)."""
+        logits, bins = by_cell(predictions, self.config.num_classes)
+        return select_cells(logits[0], bins[0], cell_corners(predictions), image_size, self.config.head)
+
+    def _trunk(self, images: Tensor) -> OneStageMaps:
         maps: DetectorMaps = self.detector(images.contiguous(memory_format=torch.channels_last))
-        head = self.detector.head
-        logits, bins = head.flatten(maps.predictions)
-        corners = cell_corners(maps.predictions)
-        return self.features(maps), select_cells(logits[0], bins[0], corners, image_size, head.config)
+        return self.features(maps), maps.predictions
 
     def mask_logits(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int = 4) -> Tensor:
         """See :meth:`InstanceNetwork.mask_logits`."""
@@ -65,6 +79,10 @@ class OneStage(InstanceNetwork):
     def last_points(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int) -> Tensor:
         """See :meth:`InstanceNetwork.last_points`."""
         return self.mask_head.last_points(features, boxes, torch.zeros_like(classes), refinement)
+
+    def mask_heads(self) -> tuple[PointRendMaskHead | None, ConvMaskHead | None]:
+        """See :meth:`InstanceNetwork.mask_heads`."""
+        return self.mask_head, self.conv_mask_head
 
     def constant_mask_logits(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor) -> Tensor:
         """See :meth:`InstanceNetwork.constant_mask_logits`."""
