@@ -77,6 +77,9 @@ def one_stage_folder(one_stage_config: OneStageConfig, tmp_path_factory: pytest.
         with torch.no_grad():
             layer.weight *= 100  # so that scores and distances differ from cell to cell
             layer.bias[:3] = -2
+    with torch.no_grad():  # masks of spots, which points follow
+        network.mask_head.coarse_head.prediction.weight *= 1000
+        network.mask_head.point_head.predictor.weight[:, -1] = 1
     folder = tmp_path_factory.mktemp("one-stage")
     save_safetensors(network.state_dict(), folder / "weights.safetensors")
     categories = tuple(Category(number, name) for number, name in enumerate(("ball", "box", "cone"), start=1))

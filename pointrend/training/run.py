@@ -148,7 +148,13 @@ def _teacher(model: OneStage, settings: Settings) -> Detector | None:
     state = read_checkpoint(Path(settings.teacher).expanduser())
     prefix = "detector."
     teacher = Detector(model.config)
-    load_into(teacher, {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)})
+    try:
+        load_into(teacher, {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)})
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"teacher: {settings.teacher} does not fit the model: {error} A model for other categories than its "
+            "teacher's learns them from labels: leave teacher out."
+        ) from error
     device = next(model.parameters()).device
     placed: Detector = teacher.requires_grad_(False).to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return placed

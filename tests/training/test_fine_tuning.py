@@ -127,9 +127,5 @@ def test_a_one_stage_model_learns_them_from_labels(tmp_path: Path, published: Mo
     assert [category.name for category in ModelFolder.open(model).info.categories] == ["square", "disc", "triangle"]
     invoke("eval", "--model", model, "--data", data, "--out", tmp_path / "report", "--bootstrap", "0")
     report = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
-    print(
-        {head: report["masks"][head]["mask"]["everything"]["overall"]["ap50"] for head in report["masks"]},
-        report["boxes"]["everything"]["overall"],
-    )
     assert report["boxes"]["everything"]["overall"]["ap50"] >= 60
     assert report["masks"]["refined"]["mask"]["everything"]["overall"]["ap50"] >= 60

@@ -1,19 +1,23 @@
-"""What a one-stage model learns: masks from labels, boxes and classes from its teacher."""
+"""What a one-stage model learns: masks from labels, boxes and classes from its teacher or from labels too."""
 
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from crops import make_sample
 
 from pointrend.config import OneStageConfig
+from pointrend.errors import CheckpointError
 from pointrend.modeling.one_stage.network import OneStage
 from pointrend.training.initialise import randomise
 from pointrend.training.objective import Recipe
 from pointrend.training.one_stage_objective import OneStageObjective, box_distillation, class_distillation, shake
 from pointrend.training.optimiser import build_optimiser, freeze
+from pointrend.training.run import build_objective
 from pointrend.training.settings import Settings
 
 RECIPE = Recipe(masks=8, points=49)
@@ -42,6 +46,25 @@ def test_the_teacher_asks_for_nothing_where_it_agrees(model: OneStage) -> None:
         model.detector.head.get_submodule("predict3").bias += 2.0  # type: ignore[operator]
     changed = OneStageObjective(model, RECIPE, teacher)(images(), SAMPLES)
     assert changed["class"] > 0
+
+
+def test_a_teacher_of_other_categories_is_refused(model: OneStage, tmp_path: Path) -> None:
+    other = OneStage(replace(model.config, num_classes=5))
+    torch.save({f"detector.{name}": value for name, value in other.detector.state_dict().items()}, tmp_path / "d.pt")
+    settings = Settings(name="tiny", model=model.config, teacher=str(tmp_path / "d.pt"))
+    with pytest.raises(CheckpointError, match=r"teacher: .*d\.pt does not fit the model: .* leave teacher out"):
+        build_objective(model, settings)
+
+
+def test_a_detector_that_may_learn_learns_from_labels_where_there_is_no_teacher(model: OneStage) -> None:
+    settings = Settings(name="tiny", model=model.config, steps=RECIPE)
+    losses = build_objective(model, settings)(images(), SAMPLES)
+    assert set(losses) == {"coarse", "points", "conv", "class", "box"}
+    (losses["class"] + losses["box"]).backward()
+    assert model.detector.head.get_parameter("predict3.weight").grad is not None
+    assert model.detector.backbone.stem.weight.grad is not None
+    frozen = build_objective(model, replace(settings, frozen=("detector",)))
+    assert set(frozen(images(), SAMPLES)) == {"coarse", "points", "conv"}
 
 
 def test_distillation_leads_back_to_the_teacher() -> None:
