@@ -7,6 +7,7 @@ need are closed, and requests are bounded.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -68,7 +69,7 @@ class FileRoutes:
             receive = _bounded(receive, self._body_bytes)
         if caller.visitor is None and _path(scope) == "/":
             send = _naming(send, set_cookie(new_visitor(), is_https=scope["scheme"] == "https"))
-        await self._app(scope, receive, send)
+        await self._app(scope, receive, _in_our_form(send))
 
     async def _answer(self, request: Request, caller: Caller) -> Response | None:
         """The answer to what is settled here; None for Gradio to answer."""
@@ -208,6 +209,37 @@ def _naming(send: Send, cookie: str) -> Send:
         await send(message)
 
     return add
+
+
+# What Starlette says where nothing is routed.
+_UNROUTED = {
+    b'{"detail":"Not Found"}': RequestError("There is nothing here.", code="not_found", status=404),
+    b'{"detail":"Method Not Allowed"}': RequestError(
+        "This address is not asked by this method.", field="method", code="method_not_allowed", status=405
+    ),
+}
+
+
+def _in_our_form(send: Send) -> Send:
+    """The same answer, but what is not routed is refused as everything else is."""
+    held: Message | None = None
+
+    async def reform(message: Message) -> None:
+        nonlocal held
+        if message["type"] == "http.response.start" and message["status"] in (404, 405):
+            held = message
+            return
+        if held is not None:
+            start, held = held, None
+            if error := _UNROUTED.get(message.get("body", b"")):
+                body = json.dumps(error.to_dict()).encode()
+                others = [header for header in start["headers"] if header[0] != b"content-length"]
+                start = {**start, "headers": [*others, (b"content-length", str(len(body)).encode())]}
+                message = {**message, "body": body}
+            await send(start)
+        await send(message)
+
+    return reform
 
 
 def _error(error: RequestError, *, to_browser: bool = False) -> Response:

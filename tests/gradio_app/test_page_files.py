@@ -288,6 +288,23 @@ def test_addresses_that_fetch_or_keep_for_others_are_closed(me: RawCaller, path:
     assert me.http.get(f"/gradio_api/{path}").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/nothing", 404, "not_found"),
+        ("GET", "/gradio_api/nothing", 404, "not_found"),
+        ("GET", "/gradio_api/cancel", 405, "method_not_allowed"),
+        ("DELETE", "/", 405, "method_not_allowed"),
+    ],
+)
+def test_what_is_not_there_is_refused_as_everything_else(
+    me: RawCaller, method: str, path: str, status: int, code: str
+) -> None:
+    answer = me.http.request(method, path)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert answer.headers["content-length"] == str(len(answer.content))
+
+
 def test_nothing_else_is_posted_to(me: RawCaller) -> None:
     """Gradio's other addresses store files, run components' functions, or edit the program."""
     described = me.http.get("/openapi.json").json()["paths"]
