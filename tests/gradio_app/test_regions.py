@@ -13,9 +13,11 @@ from gradio_app import view
 from gradio_app.api import Functions
 from gradio_app.image_tab import ImageTab
 from gradio_app.live import segment_frame
+from gradio_app.page import Page
 from gradio_app.regions import regions
 from gradio_app.result import SEMANTIC, VIEWS, Choice, Result
 from gradio_app.servers import Server, Servers
+from gradio_app.uploads import Uploads
 from handler.archive import build
 from pointrend.prediction import Prediction, Segment
 from pointrend.processes import free_ports
@@ -72,14 +74,17 @@ def test_a_served_semantic_model_is_asked_for_what_it_can(tmp_path: Path) -> Non
     with TorchServe(tmp_path / "store", Ports(*free_ports(6))) as server:
         server.wait_ready()
         servers = Servers([Server("Streets", server.url)])
-        answer = Functions(servers).segment(str(PHOTO))
+        uploads = Uploads(tmp_path / "uploads")
+        uploads.publish([str(PHOTO)])
+        functions = Functions(servers, uploads)
+        answer = functions.segment(str(PHOTO))
         assert answer["task"] == "semantic"
         names = [each["category"] for each in answer["segments"]]
         drawn, live = segment_frame(servers[None].live_client, Image.open(PHOTO), 0.5, task=servers[None].task)
         assert live.segments
         assert drawn.shape[1] == 320
-        with gr.Blocks():
-            tab = ImageTab(servers, gr.Dropdown(servers.labels))
+        with Page(uploads, sweep_seconds=60) as page:
+            tab = ImageTab(page, servers, gr.Dropdown(servers.labels))
         shown = tab.segment({"path": str(PHOTO), "orig_name": "coffee.png"}, None, SEMANTIC, 0.5, 0.5)
         assert [row[0] for row in shown[tab.table]["data"]] == names
         assert shown[tab.result]["value"].shape == (400, 600, 3)
