@@ -152,7 +152,7 @@ def _instead(info: ModelInfo) -> str:
 def _fetch(address: HubAddress, endpoint: str, commit: str, files: Sequence[_RemoteFile], progress: Progress) -> None:
     """Download the files, check that they are a model, and put its folder in its place."""
     # Imports torch, which who only uses a kept model without it need not wait for.
-    from pointrend.weights.check import check_weights
+    from pointrend.weights.check import check_weights, require_safetensors
 
     token = api.token()
     total, before = sum(file.size or 0 for file in files) or None, 0
@@ -179,6 +179,7 @@ def _fetch(address: HubAddress, endpoint: str, commit: str, files: Sequence[_Rem
         for name, path in fetched.items():
             path.replace(made / name)
         try:
+            require_safetensors(made / WEIGHTS)
             check_weights(ModelFolder.open(made))
         except (ConfigError, CheckpointError) as error:
             message = str(error).replace(f"{made}/", "").replace(str(made), address.repository)
