@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.access import is_loopback
 from pointrend.errors import PointRendError
 
 ALL, SERVER, PAGE = "all", "server", "page"
@@ -127,11 +128,6 @@ class ContainerConfig:
         if config.grpc_port == config.port:
             raise VariableError(f"PORT and POINTREND_GRPC_PORT are both {config.port}.")
         return config
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address is reachable from this machine alone."""
-    return ipaddress.ip_address(host.strip("[]")).is_loopback
 
 
 def _host(text: str) -> str:

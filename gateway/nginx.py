@@ -26,7 +26,8 @@ from string import Template
 
 import requests
 
-from gateway.config import ContainerConfig, is_loopback
+from gateway.access import is_loopback
+from gateway.config import ContainerConfig
 from gateway.limits import ServerLimits
 from gateway.refusals import (
     bad_request,

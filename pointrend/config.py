@@ -286,7 +286,13 @@ def config_from_dict(tree: Mapping[str, Any]) -> AnyConfig:
         ConfigError: a key has the wrong type, or asks for what cannot be built.
     """
     from pointrend import config_one_stage, config_reader, config_semantic
+    from pointrend.config_tree import nest
 
-    if config_semantic.is_semantic(tree):
-        return config_semantic.from_tree(tree)
-    return config_one_stage.from_tree(tree) if config_one_stage.is_one_stage(tree) else config_reader.from_tree(tree)
+    nested = nest(tree)
+    model = nested.get("MODEL")
+    architecture = model.get("META_ARCHITECTURE") if isinstance(model, Mapping) else None
+    if architecture == config_semantic.ARCHITECTURE:
+        return config_semantic.from_tree(nested)
+    if architecture == config_one_stage.ARCHITECTURE:
+        return config_one_stage.from_tree(nested)
+    return config_reader.from_tree(nested)

@@ -7,10 +7,10 @@ input, the mask heads) has detectron2's keys.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from pointrend.config import GFLHeadConfig, GhostPANConfig, MaskFeaturesConfig, OneStageConfig, ShuffleNetConfig
-from pointrend.config_reader import read_coarse_mask, read_conv_mask_beside, read_point_head
+from pointrend.config_reader import read_coarse_mask, read_conv_mask_beside, read_input, read_point_head
 from pointrend.config_tree import nest
 from pointrend.config_values import Values
 from pointrend.config_writer import coarse_mask_keys, conv_beside_keys, input_keys, point_head_keys, without_defaults
@@ -21,12 +21,6 @@ BACKBONE = "build_shufflenet_v2_ghost_pan_backbone"
 COARSE_LEVEL = "p3"  # all levels fused; points read p2 beside
 WIDTHS = ("0.5x", "1.0x", "1.5x")
 NORMS = ("", "BN")
-
-
-def is_one_stage(tree: Mapping[str, Any]) -> bool:
-    """Whether a nested or flattened configuration asks for a one-stage model."""
-    model = nest(tree).get("MODEL")
-    return isinstance(model, Mapping) and model.get("META_ARCHITECTURE") == ARCHITECTURE
 
 
 def from_tree(tree: Mapping[str, Any]) -> OneStageConfig:
@@ -46,11 +40,7 @@ def from_tree(tree: Mapping[str, Any]) -> OneStageConfig:
     num_classes = values.integer("MODEL.GFL_HEAD.NUM_CLASSES", high=10_000)
     return OneStageConfig(
         num_classes=num_classes,
-        pixel_mean=cast(tuple[float, float, float], values.numbers("MODEL.PIXEL_MEAN", 3)),
-        pixel_std=cast(tuple[float, float, float], values.numbers("MODEL.PIXEL_STD", 3, positive=True)),
-        input_format=values.text("INPUT.FORMAT", "BGR", "RGB"),
-        min_size=values.integer("INPUT.MIN_SIZE_TEST"),
-        max_size=values.integer("INPUT.MAX_SIZE_TEST"),
+        **read_input(values),
         keep_aspect=values.flag("INPUT.KEEP_ASPECT_TEST"),
         trunk=ShuffleNetConfig(width=values.text("MODEL.SHUFFLENET_V2.WIDTH", *WIDTHS)),
         pyramid=GhostPANConfig(

@@ -57,11 +57,7 @@ def from_tree(tree: Mapping[str, Any]) -> ModelConfig:
     agnostic_key = "MODEL.POINT_HEAD.CLS_AGNOSTIC_MASK" if point_rend else "MODEL.ROI_MASK_HEAD.CLS_AGNOSTIC_MASK"
     return ModelConfig(
         num_classes=num_classes,
-        pixel_mean=cast(tuple[float, float, float], values.numbers("MODEL.PIXEL_MEAN", 3)),
-        pixel_std=cast(tuple[float, float, float], values.numbers("MODEL.PIXEL_STD", 3, positive=True)),
-        input_format=values.text("INPUT.FORMAT", "BGR", "RGB"),
-        min_size=values.integer("INPUT.MIN_SIZE_TEST"),
-        max_size=values.integer("INPUT.MAX_SIZE_TEST"),
+        **read_input(values),
         trunk=read_trunk(values),
         fpn=read_fpn(values),
         rpn=_rpn(values),
@@ -71,6 +67,17 @@ def from_tree(tree: Mapping[str, Any]) -> ModelConfig:
         conv_mask=read_conv_mask_beside(values) if point_rend else _conv_mask(values),
         class_agnostic_mask=values.flag(agnostic_key),
     )
+
+
+def read_input(values: Values) -> dict[str, Any]:
+    """How an image enters a network of any kind: fields of :class:`~pointrend.config.NetworkConfig`."""
+    return {
+        "pixel_mean": values.numbers("MODEL.PIXEL_MEAN", 3),
+        "pixel_std": values.numbers("MODEL.PIXEL_STD", 3, positive=True),
+        "input_format": values.text("INPUT.FORMAT", "BGR", "RGB"),
+        "min_size": values.integer("INPUT.MIN_SIZE_TEST"),
+        "max_size": values.integer("INPUT.MAX_SIZE_TEST"),
+    }
 
 
 def read_trunk(values: Values) -> ResNetConfig | EfficientNetConfig:

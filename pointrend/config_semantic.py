@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from pointrend.config import SemanticConfig, SemanticHeadConfig
-from pointrend.config_reader import POOLED_LEVELS, read_fpn, read_point_head, read_trunk
+from pointrend.config_reader import POOLED_LEVELS, read_fpn, read_input, read_point_head, read_trunk
 from pointrend.config_tree import nest
 from pointrend.config_values import Values
 from pointrend.config_writer import network_keys, point_head_keys, without_defaults
@@ -14,12 +14,6 @@ from pointrend.errors import ConfigError
 
 ARCHITECTURE = "SemanticSegmentor"
 GROUPS = 32  # of the head's group norm
-
-
-def is_semantic(tree: Mapping[str, Any]) -> bool:
-    """Whether a nested or flattened configuration asks for a semantic model."""
-    model = nest(tree).get("MODEL")
-    return isinstance(model, Mapping) and model.get("META_ARCHITECTURE") == ARCHITECTURE
 
 
 def from_tree(tree: Mapping[str, Any]) -> SemanticConfig:
@@ -38,11 +32,7 @@ def from_tree(tree: Mapping[str, Any]) -> SemanticConfig:
     num_classes = values.integer("MODEL.SEM_SEG_HEAD.NUM_CLASSES", low=2, high=10_000)
     return SemanticConfig(
         num_classes=num_classes,
-        pixel_mean=cast(tuple[float, float, float], values.numbers("MODEL.PIXEL_MEAN", 3)),
-        pixel_std=cast(tuple[float, float, float], values.numbers("MODEL.PIXEL_STD", 3, positive=True)),
-        input_format=values.text("INPUT.FORMAT", "BGR", "RGB"),
-        min_size=values.integer("INPUT.MIN_SIZE_TEST"),
-        max_size=values.integer("INPUT.MAX_SIZE_TEST"),
+        **read_input(values),
         trunk=read_trunk(values),
         fpn=read_fpn(values),
         semantic_head=_head(values),
