@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -24,9 +25,9 @@ pytestmark = pytest.mark.server
 COMMAND = [str(Path(sys.executable).with_name("pointrend")), "up"]
 
 
-def test_up_serves_and_ctrl_c_leaves_nothing(tmp_path):
-    server_port, (page_port,) = free_server_port(), free_ports(1)
-    log = tmp_path / "out"
+@contextmanager
+def ready(log, server_port, page_port):
+    """The command once it is ready, killed at the end; its output goes to the log."""
     with log.open("w") as output:
         process = subprocess.Popen(
             [*COMMAND, "--server-port", str(server_port), "--port", str(page_port)], stdout=output, stderr=output
@@ -37,6 +38,17 @@ def test_up_serves_and_ctrl_c_leaves_nothing(tmp_path):
         while "Ctrl-C" not in log.read_text():
             assert process.poll() is None, log.read_text()
             threading.Event().wait(0.2)
+        yield process
+    finally:
+        alarm.cancel()
+        process.kill()
+        process.wait()
+
+
+def test_up_serves_and_ctrl_c_leaves_nothing(tmp_path):
+    server_port, (page_port,) = free_server_port(), free_ports(1)
+    log = tmp_path / "out"
+    with ready(log, server_port, page_port) as process:
         photo = Image.new("RGB", (64, 48))
         assert Client(f"http://127.0.0.1:{server_port}").segment(photo).width == 64
         assert requests.get(f"http://127.0.0.1:{page_port}", timeout=10).ok
@@ -53,10 +65,6 @@ def test_up_serves_and_ctrl_c_leaves_nothing(tmp_path):
         process.send_signal(signal.SIGINT)
 
         assert process.wait(60) == 0, log.read_text()
-    finally:
-        alarm.cancel()
-        process.kill()
-        process.wait()
     assert log.read_text().rstrip().endswith("Stopped.")
     assert [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE] == []
     assert is_free(server_port)
@@ -67,24 +75,11 @@ def test_up_serves_and_ctrl_c_leaves_nothing(tmp_path):
 def test_a_killed_child_is_named_with_its_signal_and_log(tmp_path, victim, name):
     server_port, (page_port,) = free_server_port(), free_ports(1)
     log = tmp_path / "out"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [*COMMAND, "--server-port", str(server_port), "--port", str(page_port)], stdout=output, stderr=output
-        )
-    try:
-        alarm = threading.Timer(240, process.kill)
-        alarm.start()
-        while "Ctrl-C" not in log.read_text():
-            assert process.poll() is None, log.read_text()
-            threading.Event().wait(0.2)
+    with ready(log, server_port, page_port) as process:
         children = psutil.Process(process.pid).children(recursive=True)
         next(child for child in children if any(victim in part for part in child.cmdline()[:3])).kill()
 
         assert process.wait(60) == 1
-    finally:
-        alarm.cancel()
-        process.kill()
-        process.wait()
     last = "".join(log.read_text().split("Ctrl-C stops it.")[1].splitlines())  # the terminal wraps lines
     assert f"{name} was ended by SIGKILL (9), often the system's out-of-memory killer; its log is" in last
     kept = [path for path in (kept_logs.folder()).iterdir() if path.name in last]
