@@ -23,7 +23,7 @@ from rich.table import Table
 
 from gradio_app.examples import EXAMPLES
 from pointrend.client import Client
-from pointrend.processes import free_ports
+from pointrend.system.processes import free_ports
 
 HARDENED = (
     "--read-only",

@@ -27,8 +27,8 @@ from pycocotools import mask as coco_mask
 from rich.console import Console
 from rich.table import Table
 
-from pointrend.polygons import polygons
-from pointrend.rle import decode_crop, encode_crop
+from pointrend.masks.polygons import polygons
+from pointrend.masks.rle import decode_crop, encode_crop
 
 HEIGHT, WIDTH, COUNT = 1080, 1920, 100
 SMALLEST, LARGEST = 32, 720  # widths, spread evenly by their logarithm

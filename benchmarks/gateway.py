@@ -25,9 +25,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pointrend.gateway_process import Gateway
-from pointrend.processes import free_ports
-from pointrend.torchserve import UNIX, Ports, TorchServe
+from pointrend.serving.gateway_process import Gateway
+from pointrend.serving.torchserve import UNIX, Ports, TorchServe
+from pointrend.system.processes import free_ports
 
 AIM_MS = 3.0
 WARM_UP = 300  # Java compiles what is asked often

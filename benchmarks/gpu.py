@@ -31,10 +31,10 @@ from pointrend.bench.subjects import boxes, open_model, picture
 from pointrend.engines import half
 from pointrend.engines.network import open_network
 from pointrend.engines.parts import parts
-from pointrend.image import decode
-from pointrend.modeling.box_head import select_detections
+from pointrend.images.decode import decode
+from pointrend.modeling.preprocess import resize, to_input
 from pointrend.modeling.rcnn import RCNN
-from pointrend.preprocess import resize, to_input
+from pointrend.modeling.roi_heads.box_head import select_detections
 from pointrend.weights.folder import ModelFolder
 
 MODEL = "random:coco-r50-3x"

@@ -29,11 +29,11 @@ from rich.console import Console
 
 from gradio_app.examples import EXAMPLES
 from gradio_app.live import SENT_SIDE, segment_frame
-from handler.archive import build
 from pointrend.client import Client
 from pointrend.client.retries import Retries
-from pointrend.processes import free_ports
-from pointrend.torchserve import Ports, TorchServe
+from pointrend.serving.archive import build
+from pointrend.serving.torchserve import Ports, TorchServe
+from pointrend.system.processes import free_ports
 from pointrend.weights.folder import ModelFolder
 
 AIM_FRAMES_A_SECOND = 3.0

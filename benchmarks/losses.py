@@ -22,16 +22,16 @@ from pycocotools import mask as coco_mask
 from rich.console import Console
 from rich.progress import track
 
+from pointrend.datasets.ground_truth import GroundTruth
 from pointrend.engines import EAGER, OPENVINO_INT8
 from pointrend.evaluation.bootstrap import Interval, Resampled, difference, resamples
 from pointrend.evaluation.detections import REFINED, run
 from pointrend.evaluation.figures import percent
-from pointrend.evaluation.ground_truth import GroundTruth
 from pointrend.evaluation.matches import Weights
 from pointrend.evaluation.matching import Judge
 from pointrend.evaluation.tables import Table, share
-from pointrend.machine import processor
-from pointrend.prediction import Instance, Prediction
+from pointrend.structures.prediction import Instance, Prediction
+from pointrend.system.machine import processor
 from pointrend.weights.folder import ModelFolder
 
 HEADER = ("engine", "mask AP", "lost", "boundary AP", "lost", "found again")

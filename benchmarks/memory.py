@@ -2,9 +2,9 @@
 
     python benchmarks/memory.py [--model random:coco-r50-3x] [--engine eager ...] [--photos 48]
 
-Each engine runs in a process of its own for either way: freed memory is kept up to the limit (``pointrend.memory``), or
-left to the C library. First come photos of one size, 1066x800, then as many of random sizes. The ways are not
-interleaved, as one process cannot have both: repeat it on a quiet machine.
+Each engine runs in a process of its own for either way: freed memory is kept up to the limit
+(``pointrend.system.memory``), or left to the C library. First come photos of one size, 1066x800, then as many of random
+sizes. The ways are not interleaved, as one process cannot have both: repeat it on a quiet machine.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from rich.console import Console
 
 from pointrend.bench.subjects import open_model, picture
 from pointrend.evaluation.tables import Table
-from pointrend.image import decode
-from pointrend.machine import processor
-from pointrend.memory import Reserve, told
-from pointrend.segmenter import load
+from pointrend.images.decode import decode
+from pointrend.inference.segmenter import load
+from pointrend.system.machine import processor
+from pointrend.system.memory import Reserve, told
 
 KEPT, DEFAULT = "kept, up to the limit", "the C library's way"
 HEADER = ("engine", "freed memory", "one size: seconds", "MiB", "random sizes: seconds", "MiB", "peak")

@@ -33,9 +33,9 @@ from rich.console import Console
 from rich.table import Table
 
 from gradio_app.examples import EXAMPLES
-from handler.archive import build
-from pointrend.processes import free_ports
-from pointrend.torchserve import Ports, TorchServe
+from pointrend.serving.archive import build
+from pointrend.serving.torchserve import Ports, TorchServe
+from pointrend.system.processes import free_ports
 from pointrend.weights.folder import ModelFolder
 
 CONCURRENCIES = (1, 2, 4, 8, 16)  # as many as the server's queue holds

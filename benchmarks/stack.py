@@ -19,9 +19,9 @@ from pathlib import Path
 
 import httpx
 
-from handler.archive import build
-from pointrend.processes import Service, free_ports
-from pointrend.torchserve import Ports, TorchServe
+from pointrend.serving.archive import build
+from pointrend.serving.torchserve import Ports, TorchServe
+from pointrend.system.processes import Service, free_ports
 from pointrend.weights.folder import ModelFolder
 
 START_SECONDS = 300.0

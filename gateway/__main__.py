@@ -14,13 +14,13 @@ from pathlib import Path
 from gateway.config import ContainerConfig
 from gateway.limits import ServerLimits
 from gateway.nginx import Nginx, Upstreams
-from handler.archive import ARCHIVE_NAME, build
 from pointrend.client.tokens import KEY_FILE_VARIABLE
 from pointrend.errors import PointRendError
-from pointrend.gateway_process import Gateway
-from pointrend.launcher import Page, StopSignals
-from pointrend.processes import LaunchError, Service, free_ports
-from pointrend.torchserve import SETTINGS, Ports, TorchServe, read_settings
+from pointrend.serving.archive import ARCHIVE_NAME, build
+from pointrend.serving.gateway_process import Gateway
+from pointrend.serving.torchserve import SETTINGS, Ports, TorchServe, read_settings
+from pointrend.serving.up import Page, StopSignals
+from pointrend.system.processes import LaunchError, Service, free_ports
 from pointrend.weights.folder import ModelFolder
 from pointrend.weights.pull import is_missing, pull
 

@@ -17,7 +17,7 @@ from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 
 from pointrend.errors import InvalidOption, InvalidRequest
-from pointrend.options import Options
+from pointrend.structures.options import Options
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from pointrend.torchserve import SETTINGS as TORCHSERVE_SETTINGS
-from pointrend.torchserve import read_settings
+from pointrend.serving.torchserve import SETTINGS as TORCHSERVE_SETTINGS
+from pointrend.serving.torchserve import read_settings
 
 
 @dataclass(frozen=True, slots=True)

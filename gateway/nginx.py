@@ -40,7 +40,7 @@ from gateway.refusals import (
     timeout,
 )
 from pointrend.errors import ImageTooLarge, RequestError
-from pointrend.processes import LaunchError, Service
+from pointrend.system.processes import LaunchError, Service
 
 START_SECONDS = 20.0
 UPLOAD_MARGIN = 2**20  # the form around an uploaded image

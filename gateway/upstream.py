@@ -12,7 +12,7 @@ import httpx
 
 from gateway.refusals import model_not_found, overloaded, request_too_large, timeout, worker_died
 from pointrend.errors import InvalidRequest, RequestError, ServerError
-from pointrend.torchserve import read_settings
+from pointrend.serving.torchserve import read_settings
 
 INFERENCE, MANAGEMENT, METRICS = "inference", "management", "metrics"
 UNIX = "unix:"

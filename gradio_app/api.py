@@ -19,8 +19,8 @@ from gradio_app.result import CUTOUTS, LOWEST_SCORE, MASKS, VIEWS, Choice, Resul
 from gradio_app.servers import Servers
 from gradio_app.uploads import Uploads
 from pointrend.errors import RequestError
-from pointrend.options import Options
-from pointrend.prediction import Prediction
+from pointrend.structures.options import Options
+from pointrend.structures.prediction import Prediction
 
 DRAWN_VIEWS = tuple(name for name in VIEWS if name != CUTOUTS)
 

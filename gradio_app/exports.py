@@ -15,10 +15,11 @@ from gradio.utils import get_upload_folder
 
 from gradio_app.result import CUTOUTS, MASKS, Choice, Result
 from gradio_app.upload_errors import storing
-from pointrend import image, render
-from pointrend.cutouts import cutouts
 from pointrend.exporters import coco_dataset, to_labelme, to_mask_pngs
 from pointrend.exporters.coco import CocoImage
+from pointrend.images import decode as image
+from pointrend.visualize import overlay as render
+from pointrend.visualize.cutouts import cutouts
 
 Categories = Sequence[dict[str, Any]]
 

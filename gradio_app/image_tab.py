@@ -13,7 +13,7 @@ from gradio_app.page import Page
 from gradio_app.result import CUTOUTS, LOWEST_SCORE, MASKS, SEMANTIC, VIEWS, Choice, Result
 from gradio_app.servers import Servers
 from pointrend.errors import RequestError
-from pointrend.options import Options
+from pointrend.structures.options import Options
 
 KEPT_SECONDS = 600  # a result lives as long as the upload that it was made of
 AT_ONCE = 2  # questions to the server, of all viewers together

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from pointrend import image, render
 from pointrend.client import Client
-from pointrend.prediction import Instance, Prediction
+from pointrend.images import decode as image
+from pointrend.structures.prediction import Instance, Prediction
+from pointrend.visualize import overlay as render
 
 Picture = NDArray[np.uint8]
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pointrend import render
 from pointrend.client import Client
-from pointrend.prediction import Prediction
+from pointrend.structures.prediction import Prediction
+from pointrend.visualize import overlay as render
 
 SENT_SIDE = 320  # the longer side of what is sent, in pixels
 SENT_QUALITY = 85

@@ -12,9 +12,9 @@ from gradio_app.live import SENT_SIDE, Meter, segment_frame
 from gradio_app.page import Page
 from gradio_app.result import LOWEST_SCORE
 from gradio_app.servers import Servers
-from pointrend import image
 from pointrend.errors import RequestError
-from pointrend.options import Options
+from pointrend.images import decode as image
+from pointrend.structures.options import Options
 
 VIEWERS = 4  # at once; the next one waits in the queue
 MINUTES = 10  # then a viewer makes room and has to press the button again

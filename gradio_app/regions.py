@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from pycocotools import mask as coco_mask
 
-from pointrend.prediction import Instance, Prediction, Segment
+from pointrend.structures.prediction import Instance, Prediction, Segment
 
 
 def regions(prediction: Prediction) -> Prediction:

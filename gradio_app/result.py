@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gradio_app.regions import regions
-from pointrend import image, render
-from pointrend.cutouts import cutouts
-from pointrend.mask_decoding import window
-from pointrend.prediction import Instance, Prediction
-from pointrend.rle import encode_crop
-from pointrend.semantics import merge, segments
-from pointrend.weights.folder import Category
+from pointrend.images import decode as image
+from pointrend.masks.decode import window
+from pointrend.masks.rle import encode_crop
+from pointrend.masks.semantic import merge
+from pointrend.structures.model_info import Category
+from pointrend.structures.prediction import Instance, Prediction
+from pointrend.structures.segments import segments
+from pointrend.visualize import overlay as render
+from pointrend.visualize.cutouts import cutouts
 
 Picture = NDArray[np.uint8]
 

@@ -64,7 +64,8 @@ class State:
 
     Attributes:
         kind: :data:`READY`, :data:`LOADING`, :data:`OVERLOADED` or :data:`DOWN`.
-        about: what its model says of itself, see ``handler/description.py``; empty until it has once answered.
+        about: what its model says of itself, see ``pointrend/service/description.py``; empty until it has
+            answered once.
     """
 
     kind: str

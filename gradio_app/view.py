@@ -10,7 +10,7 @@ from typing import Any
 from gradio_app.result import Choice, Result
 from gradio_app.servers import DOWN, LOADING, OVERLOADED, READY, State
 from pointrend.errors import RequestError
-from pointrend.palettes import colour
+from pointrend.visualize.palettes import colour
 
 COLUMNS = ("Object", "Score", "Size (px)", "Share")
 MOST_LISTED = 20  # categories that are named; the published models know 80

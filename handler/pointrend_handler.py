@@ -12,23 +12,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-# In the archive the packages lie beside this file, and TorchServe puts PYTHONPATH before them: the archive's own
-# copies, which its weights were tested with, must win over another that happens to be installed.
-_ARCHIVE = Path(__file__).resolve().parent
-if (_ARCHIVE / "pointrend").is_dir():
-    sys.path.insert(0, str(_ARCHIVE))
+# In the archive the library lies beside this file, and TorchServe puts PYTHONPATH before it: the archive's own copy,
+# which its weights were tested with, must win over another that happens to be installed.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-import pointrend  # noqa: E402
-from handler import inputs, outputs  # noqa: E402
-from handler.description import describe  # noqa: E402
-from handler.metrics import Metrics  # noqa: E402
-from pointrend.engines import EAGER  # noqa: E402
-from pointrend.errors import RequestError, ServerError  # noqa: E402
-from pointrend.image import ImageLimits, decode  # noqa: E402
-from pointrend.memory import Reserve  # noqa: E402
-from pointrend.options import Options  # noqa: E402
+import pointrend
+from pointrend.engines import EAGER
+from pointrend.errors import RequestError, ServerError
+from pointrend.images.decode import ImageLimits, decode
+from pointrend.service import inputs, outputs
+from pointrend.service.description import describe
+from pointrend.service.metrics import Metrics
+from pointrend.structures.options import Options
+from pointrend.system.memory import Reserve
 
 logger = logging.getLogger(__name__)
 

@@ -8,20 +8,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pointrend.errors import PointRendError
-from pointrend.options import Options
-from pointrend.prediction import Instance, Prediction
+from pointrend.structures.options import Options
+from pointrend.structures.prediction import Instance, Prediction
+from pointrend.version import __version__
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pointrend.segmenter import AnySegmenter
+    from pointrend.inference.segmenter import AnySegmenter
 
-__version__ = "0.1.0"
-__all__ = ["Instance", "Options", "PointRendError", "Prediction", "load"]
+__all__ = ["Instance", "Options", "PointRendError", "Prediction", "__version__", "load"]
 
 
 def load(model: str | Path = "demo", *, threads: int | None = None, engine: str = "eager") -> AnySegmenter:
-    """Load a model by name or from its folder; see :func:`pointrend.segmenter.load`."""
-    from pointrend.segmenter import load as load_segmenter
+    """Load a model by name or from its folder; see :func:`pointrend.inference.segmenter.load`."""
+    from pointrend.inference.segmenter import load as load_segmenter
 
     return load_segmenter(model, threads=threads, engine=engine)

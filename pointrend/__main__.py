@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from pointrend.cli import main
+from pointrend.cli.main import main
 
 main()

@@ -19,10 +19,11 @@ import typer
 from numpy.typing import NDArray
 from PIL import Image
 
-from pointrend.config import OneStageConfig, read_config
+from pointrend.config.files import read_config
+from pointrend.config.schema import OneStageConfig
 from pointrend.modeling.one_stage.detector import Detector
 from pointrend.modeling.one_stage.gfl_head import by_cell
-from pointrend.preprocess import resize, to_input
+from pointrend.modeling.preprocess import resize, to_input
 from pointrend.weights.checkpoint import load_into, save_safetensors
 from pointrend.weights.nanodet import detector_weights
 from pointrend.weights.ncnn import read_convolutions

@@ -7,7 +7,7 @@ from typing import Any
 
 import pointrend
 from pointrend.error_codes import CLIENT, ERROR_CODES
-from pointrend.options import schema
+from pointrend.structures.options import schema
 
 Tree = dict[str, Any]
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from handler.archive import build
-from pointrend.config import (
+from pointrend.config.schema import (
     CoarseMaskConfig,
     ConvMaskConfig,
     GFLHeadConfig,
@@ -19,12 +18,14 @@ from pointrend.config import (
     ShuffleNetConfig,
 )
 from pointrend.modeling.one_stage.network import OneStage
-from pointrend.processes import free_ports
-from pointrend.torchserve import Ports, TorchServe
+from pointrend.serving.archive import build
+from pointrend.serving.torchserve import Ports, TorchServe
+from pointrend.structures.model_info import Category, ModelInfo
+from pointrend.system.processes import free_ports
 from pointrend.training.initialise import randomise
 from pointrend.weights.checkpoint import save_safetensors
 from pointrend.weights.convert import convert
-from pointrend.weights.folder import Category, ModelFolder, ModelInfo
+from pointrend.weights.folder import ModelFolder
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pointrend
-from pointrend.image import decode
-from pointrend.options import Options
+from pointrend.images.decode import decode
+from pointrend.structures.options import Options
 
 DEMO = Path(__file__).parent / "demo"
 EVERYTHING = Options(score_threshold=0.05, categories=("all",), exact=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from pointrend.processes import free_ports
+from pointrend.system.processes import free_ports
 
 
 def free_server_port() -> int:

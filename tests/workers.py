@@ -7,7 +7,7 @@ import time
 import psutil
 
 from pointrend.client import Client
-from pointrend.torchserve import TorchServe
+from pointrend.serving.torchserve import TorchServe
 
 
 def workers_of(server: TorchServe) -> list[psutil.Process]:

@@ -42,7 +42,7 @@ class Settings:
         model: the model's name, or its folder, which every machine must have.
         version: the model's version.
         engine: what computes the model; never ``auto``, which may mean another one on another machine.
-        options: what is asked of it, as :class:`~pointrend.options.Options` spells it.
+        options: what is asked of it, as :class:`~pointrend.structures.options.Options` spells it.
         form: ``parquet`` or ``jsonl``.
         shard_size: photos in a shard: what a failure may cost to do again.
     """

@@ -11,7 +11,7 @@ from typing import Any
 from pointrend.batch.plan import BatchError, Plan, Settings
 from pointrend.batch.worker import Worker
 from pointrend.engines import EXPORTED, resolve
-from pointrend.options import Options
+from pointrend.structures.options import Options
 from pointrend.weights.folder import ModelFolder
 from pointrend.weights.hub import store
 

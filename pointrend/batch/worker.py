@@ -8,12 +8,12 @@ from typing import Any
 
 from fsspec.core import url_to_fs
 
-from pointrend import segmenter
 from pointrend.batch.plan import Settings, Shard, put
 from pointrend.errors import RequestError
-from pointrend.image import ImageLimits, check_bytes, decode
-from pointrend.memory import Reserve
-from pointrend.options import Options
+from pointrend.images.decode import ImageLimits, check_bytes, decode
+from pointrend.inference import segmenter
+from pointrend.structures.options import Options
+from pointrend.system.memory import Reserve
 
 Row = dict[str, Any]
 

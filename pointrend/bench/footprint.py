@@ -12,7 +12,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pointrend.memory import Reserve, give_back, told
+from pointrend.system.memory import Reserve, give_back, told
 
 INSTANCES = 100
 
@@ -53,9 +53,9 @@ def measure(model: str, engine: str, side: int, threads: int) -> Footprint:
     import torch
 
     from pointrend.bench.subjects import boxes, picture
-    from pointrend.image import decode
-    from pointrend.preprocess import resize, to_input
-    from pointrend.segmenter import Segmenter, load
+    from pointrend.images.decode import decode
+    from pointrend.inference.segmenter import Segmenter, load
+    from pointrend.modeling.preprocess import resize, to_input
 
     segmenter = load(model, engine=engine, threads=threads)
     Reserve()  # as in every process of ours that predicts

@@ -19,11 +19,11 @@ from pointrend.bench.stages import Cost, time_photo
 from pointrend.bench.subjects import open_model, picture
 from pointrend.engines import DETECTRON2, EAGER, NAMES
 from pointrend.errors import ConfigError
-from pointrend.image import decode
-from pointrend.machine import processor
-from pointrend.memory import Reserve
-from pointrend.preprocess import resize, to_input
-from pointrend.segmenter import Segmenter, load
+from pointrend.images.decode import decode
+from pointrend.inference.segmenter import Segmenter, load
+from pointrend.modeling.preprocess import resize, to_input
+from pointrend.system.machine import processor
+from pointrend.system.memory import Reserve
 
 # detectron2 is one piece, whose stages cannot be told apart.
 ENGINES = tuple(name for name in NAMES if name != DETECTRON2)

@@ -15,16 +15,16 @@ import torch
 from torch import Tensor
 
 from pointrend.bench.subjects import boxes, disc
-from pointrend.image import decode
-from pointrend.mask_encoding import encode_mask
-from pointrend.modeling.box_head import select_detections
+from pointrend.images.decode import decode
+from pointrend.inference.paste import paste_mask
+from pointrend.inference.segmenter import Segmenter
+from pointrend.masks.encode import encode_mask
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.one_stage.network import OneStage
-from pointrend.modeling.paste import paste_mask
+from pointrend.modeling.preprocess import resize, to_input
 from pointrend.modeling.rcnn import RCNN
-from pointrend.options import FULL_REFINEMENT
-from pointrend.preprocess import resize, to_input
-from pointrend.segmenter import Segmenter
+from pointrend.modeling.roi_heads.box_head import select_detections
+from pointrend.structures.options import FULL_REFINEMENT
 
 MASKS = ("mask", "encode")  # by the number of instances; all other stages come once an image
 

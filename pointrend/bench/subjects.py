@@ -15,11 +15,11 @@ from PIL import Image
 from torch import Tensor
 
 from pointrend.errors import ConfigError
-from pointrend.image import decode
+from pointrend.images.decode import decode
+from pointrend.modeling.backbone.resnet import BottleneckBlock, Stem
 from pointrend.modeling.network import build_network
+from pointrend.modeling.preprocess import resize, to_input
 from pointrend.modeling.rcnn import RCNN
-from pointrend.modeling.resnet import BottleneckBlock, Stem
-from pointrend.preprocess import resize, to_input
 from pointrend.training.initialise import randomise
 from pointrend.weights import zoo
 from pointrend.weights.checkpoint import save_safetensors

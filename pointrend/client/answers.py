@@ -22,8 +22,9 @@ No answer is believed. These make no sense, and end in the last row's error:
 - a body of more than ``max_bytes`` (40 MiB unless :class:`~pointrend.client.limits.ResponseLimits` says more), or a
   compressed one;
 - a status that is neither 200 nor an error; a redirect, which is not followed;
-- JSON that is nested too deep, has a key twice, or NaN; a prediction that :mod:`pointrend.prediction_checks` refuses,
-  is of another task than was asked for, or has more instances; a description whose parts are of the wrong type;
+- JSON that is nested too deep, has a key twice, or NaN; a prediction that
+  :mod:`pointrend.structures.prediction_checks` refuses, is of another task than was asked for, or has more instances;
+  a description whose parts are of the wrong type;
 - a picture that is damaged, cut short, or of more than ``max_pixels`` (50 million); a label map that is not grey;
 - a zip of more than 101 members, or of more than ``max_bytes`` once unpacked; one whose members are encrypted, lie over
   each other, have names with folders, or are no PNG files.
@@ -46,9 +47,9 @@ from pointrend.client.descriptions import checked_description
 from pointrend.client.limits import ResponseLimits
 from pointrend.client.messages import Answer
 from pointrend.errors import ImageTooLarge, InvalidRequest, RequestError, ServerError, from_response
-from pointrend.options import Options
 from pointrend.plain_text import plain
-from pointrend.prediction import Prediction
+from pointrend.structures.options import Options
+from pointrend.structures.prediction import Prediction
 
 INVALID_TOKEN = "invalid_token"
 BAD_GATEWAY = 502

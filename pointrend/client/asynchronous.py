@@ -15,8 +15,8 @@ from pointrend.client.retries import Retries
 from pointrend.client.tokens import tokens_for
 from pointrend.client.urls import checked_url, is_rpc
 from pointrend.errors import RequestError
-from pointrend.photo import Photo
-from pointrend.prediction import Prediction
+from pointrend.images.inputs import Photo
+from pointrend.structures.prediction import Prediction
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,8 +15,8 @@ from pointrend.client.retries import Retries
 from pointrend.client.tokens import tokens_for
 from pointrend.client.urls import checked_url, is_rpc
 from pointrend.errors import RequestError
-from pointrend.photo import Photo
-from pointrend.prediction import Prediction
+from pointrend.images.inputs import Photo
+from pointrend.structures.prediction import Prediction
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,7 +75,7 @@ class Client:
 
         Args:
             image: a path or a file's bytes, sent as they are; an HWC uint8 RGB array or a PIL image, sent as PNG.
-            options: see :class:`~pointrend.options.Options`; checked here before anything is sent.
+            options: see :class:`~pointrend.structures.options.Options`; checked here before anything is sent.
 
         Returns:
             the prediction, which keeps a reference to the photo to show itself on.

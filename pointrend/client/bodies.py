@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from PIL import Image
 
 from pointrend.plain_text import UNPRINTABLE
-from pointrend.prediction_checks import MAX_INSTANCES
+from pointrend.structures.prediction_checks import MAX_INSTANCES
 
 MANIFEST = "manifest.json"
 MAX_NAME = 300  # a category of 256 characters, a number and ".png"

@@ -21,9 +21,9 @@ from pointrend.client.messages import Answer, Call, Send, Talk, Wait
 from pointrend.client.retries import Retries
 from pointrend.client.tokens import Tokens
 from pointrend.errors import InvalidOption, InvalidRequest, RequestError
-from pointrend.options import Options
-from pointrend.photo import Photo, file_bytes
-from pointrend.prediction import Prediction
+from pointrend.images.inputs import Photo, file_bytes
+from pointrend.structures.options import Options
+from pointrend.structures.prediction import Prediction
 
 TOKEN_TRIES = 3  # a token may be renewed by another client between reading and sending it
 

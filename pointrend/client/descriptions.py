@@ -1,4 +1,4 @@
-"""What a model says of itself, checked before it is believed; see ``handler/description.py`` for what a server says."""
+"""A model's description of itself, checked before it is believed; ``pointrend/service/description.py`` writes it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from pointrend.errors import InvalidPrediction
-from pointrend.prediction_checks import brief, check_list, check_object, check_text, check_whole
+from pointrend.structures.prediction_checks import brief, check_list, check_object, check_text, check_whole
 
 MAX_CATEGORIES = 100_000
 MAX_PROSE = 100_000

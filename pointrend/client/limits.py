@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pointrend.prediction import MAX_PIXELS
+from pointrend.structures.prediction import MAX_PIXELS
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from pointrend.plain_text import plain
 try:
     import grpc
 
-    from pointrend.grpc_stubs import InferenceStub, PredictionsRequest
+    from pointrend.client.grpc_stubs import InferenceStub, PredictionsRequest
 except ImportError as error:
     raise ImportError(
         "The client over gRPC needs grpcio and protobuf: pip install 'pointrend-serve[client]'"

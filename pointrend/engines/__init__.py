@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from importlib.util import find_spec
 
-from pointrend.config import EfficientNetConfig, FPNConfigured, NetworkConfig, OneStageConfig, SemanticConfig
+from pointrend.config.schema import EfficientNetConfig, FPNConfigured, NetworkConfig, OneStageConfig, SemanticConfig
 from pointrend.errors import ConfigError
-from pointrend.machine import has_int8_products
+from pointrend.system.machine import has_int8_products
 
 EAGER = "eager"  # plain PyTorch in float32: what every model runs on, and what the others are judged by
 OPENVINO = "openvino"  # the dense parts in float32 on a CPU

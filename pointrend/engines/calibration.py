@@ -14,9 +14,9 @@ from torch import Tensor
 
 from pointrend.engines.parts import Part, Run
 from pointrend.errors import ConfigError, RequestError
-from pointrend.image import decode
+from pointrend.images.decode import decode
 from pointrend.modeling.instance_network import InstanceNetwork
-from pointrend.preprocess import resize, to_input
+from pointrend.modeling.preprocess import resize, to_input
 
 MOST_PHOTOS = 32  # more of them cost time and move the ranges little
 REGIONS = 64  # of a photo's, for a part that sees regions
@@ -55,7 +55,7 @@ def find_photos(folder: Path | None) -> list[Path]:
 
 
 def _network_input(path: Path, network: InstanceNetwork) -> tuple[Tensor, tuple[int, int]]:
-    """A photo as the network takes it: see :func:`pointrend.preprocess.to_input`.
+    """A photo as the network takes it: see :func:`pointrend.modeling.preprocess.to_input`.
 
     Raises:
         ConfigError: it cannot be read.

@@ -18,16 +18,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pointrend.config import EfficientNetConfig
-from pointrend.modeling.fpn import LEVELS, STRIDES
+from pointrend.config.schema import EfficientNetConfig
+from pointrend.modeling.backbone.fpn import LEVELS, STRIDES
 from pointrend.modeling.instance_network import InstanceNetwork
-from pointrend.modeling.mask_head import ConvMaskHead
 from pointrend.modeling.one_stage.ghost_pan import STRIDES as PREDICTED_STRIDES
 from pointrend.modeling.one_stage.mask_features import STRIDES as MASK_STRIDES
 from pointrend.modeling.one_stage.network import OneStage, OneStageMaps
-from pointrend.modeling.point_mask_head import PointRendMaskHead
+from pointrend.modeling.preprocess import SIZE_DIVISOR
 from pointrend.modeling.rcnn import RCNN, TrunkMaps
-from pointrend.preprocess import SIZE_DIVISOR
+from pointrend.modeling.roi_heads.mask_head import ConvMaskHead
+from pointrend.modeling.roi_heads.point_mask_head import PointRendMaskHead
 
 Run = Callable[..., tuple[Tensor, ...]]  # what runs a part: its tensors in, its tensors out, all float32
 Shape = tuple[int, ...]

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from pointrend.system.home import home
 from pointrend.weights import cache
 from pointrend.weights.folder import ModelFolder
 
@@ -51,7 +52,7 @@ def keep(source: Path, folder: ModelFolder, engine: str) -> Path:
 
 
 def _cached(engine: str, digest: str) -> Path:
-    return cache.home() / "engines" / f"{engine}-{digest[:16]}"
+    return home() / "engines" / f"{engine}-{digest[:16]}"
 
 
 def _fits(place: Path, digest: str) -> bool:

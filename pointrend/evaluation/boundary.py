@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from pycocotools.cocoeval import COCOeval
 
-from pointrend.rle import decode_crop, encode_crop
+from pointrend.masks.rle import decode_crop, encode_crop
 
 DILATION_RATIO = 0.02
 

@@ -13,10 +13,10 @@ from itertools import zip_longest
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from pointrend.evaluation.ground_truth import Photo
-from pointrend.image import decode
-from pointrend.prediction import Prediction
-from pointrend.render import overlay
+from pointrend.datasets.ground_truth import Photo
+from pointrend.images.decode import decode
+from pointrend.structures.prediction import Prediction
+from pointrend.visualize.overlay import overlay
 
 SCORE_THRESHOLD = 0.5  # what the model shows by default
 TILE = 400  # pixels, the side of the square that a photo fits into

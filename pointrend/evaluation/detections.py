@@ -11,20 +11,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pointrend.categories import ALL_CATEGORIES
-from pointrend.config import InstanceConfig
+from pointrend.config.schema import InstanceConfig
+from pointrend.datasets.folds import fold_of
+from pointrend.datasets.ground_truth import Photo
 from pointrend.engines import EAGER
 from pointrend.engines.network import device_of, open_network
 from pointrend.errors import DataError, InvalidOption, RequestError
-from pointrend.evaluation.ground_truth import Photo
-from pointrend.folds import fold_of
-from pointrend.image import decode
-from pointrend.memory import Reserve
-from pointrend.modeling.box_head import Detections
+from pointrend.images.decode import decode
+from pointrend.inference.segmenter import Segmenter
 from pointrend.modeling.instance_network import InstanceNetwork
-from pointrend.options import FULL_REFINEMENT, Options
-from pointrend.prediction import Prediction
-from pointrend.segmenter import Segmenter
+from pointrend.modeling.roi_heads.box_head import Detections
+from pointrend.structures.categories import ALL_CATEGORIES
+from pointrend.structures.options import FULL_REFINEMENT, Options
+from pointrend.structures.prediction import Prediction
+from pointrend.system.memory import Reserve
 from pointrend.weights.folder import ModelFolder
 
 REFINED, COARSE, CONV = "refined", "coarse", "conv"

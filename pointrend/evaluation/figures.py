@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pointrend.evaluation.ground_truth import GroundTruth
+from pointrend.datasets.ground_truth import GroundTruth
 from pointrend.evaluation.matches import Matches, Weights
 
 AP50, AP75 = 0, 5  # indices into THRESHOLDS

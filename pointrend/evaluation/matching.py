@@ -15,10 +15,10 @@ from typing import Any
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from pointrend.datasets.ground_truth import GroundTruth
 from pointrend.evaluation.boundary import BoundaryEval
-from pointrend.evaluation.ground_truth import GroundTruth
 from pointrend.evaluation.matches import AREAS, MAX_DETECTIONS, RECALLS, THRESHOLDS, CategoryMatches, Matches
-from pointrend.prediction import Instance, Prediction
+from pointrend.structures.prediction import Instance, Prediction
 
 Predictions = Mapping[int, Prediction]  # by photo id
 Found = Sequence[tuple[int, Instance]]  # photo id and what was found there

@@ -16,19 +16,19 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
+from pointrend.datasets.ground_truth import GroundTruth
 from pointrend.engines import DETECTRON2, EAGER, require, require_fit
 from pointrend.errors import ConfigError, InvalidOption
 from pointrend.evaluation.bootstrap import Resampled, difference, reliability, resamples
 from pointrend.evaluation.contact_sheet import choose, contact_sheet
 from pointrend.evaluation.detections import Answers, choose_heads, run
 from pointrend.evaluation.figures import figures
-from pointrend.evaluation.ground_truth import GroundTruth
 from pointrend.evaluation.matches import Matches, Weights
 from pointrend.evaluation.matching import Judge
 from pointrend.evaluation.report import BOUNDARY, MASK, MEASURES, PERSON, Difference, Kind, ModelStamp, Report, Speed
 from pointrend.evaluation.tables import tables, to_markdown
-from pointrend.machine import processor
-from pointrend.prediction import Prediction
+from pointrend.structures.prediction import Prediction
+from pointrend.system.machine import processor
 from pointrend.weights.folder import ModelFolder
 
 

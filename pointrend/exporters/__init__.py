@@ -8,8 +8,9 @@
 :func:`to_supervision`                      ``supervision.Detections``
 ==========================================  ==============================================================
 
-All instances in one numbered picture are :func:`pointrend.label_map.label_map`, objects cut out of the photo
-:func:`pointrend.cutouts.cutouts`, and the photo with masks drawn on it :func:`pointrend.render.overlay`.
+All instances in one numbered picture are :func:`pointrend.visualize.label_map.label_map`, objects cut out of the photo
+:func:`pointrend.visualize.cutouts.cutouts`, and the photo with masks drawn on it
+:func:`pointrend.visualize.overlay.overlay`.
 """
 
 from pointrend.exporters.coco import coco_dataset, to_coco

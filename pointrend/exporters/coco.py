@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pointrend.exporters.instances import require_instances, run_lengths
-from pointrend.prediction import Prediction
+from pointrend.structures.prediction import Prediction
 
 
 @dataclass(frozen=True, slots=True)

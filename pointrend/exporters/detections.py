@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pointrend.exporters.instances import require_instances
-from pointrend.prediction import Prediction
+from pointrend.structures.prediction import Prediction
 
 
 def to_supervision(prediction: Prediction) -> Any:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pointrend.mask_decoding import window
-from pointrend.polygons import polygons
-from pointrend.prediction import Instance, Prediction
-from pointrend.rle import encode_crop
+from pointrend.masks.decode import window
+from pointrend.masks.polygons import polygons
+from pointrend.masks.rle import encode_crop
+from pointrend.structures.prediction import Instance, Prediction
 
 Size = tuple[int, int]  # height, width in pixels
 

@@ -6,7 +6,7 @@ import base64
 from typing import Any
 
 from pointrend.exporters.instances import outlines, require_instances
-from pointrend.prediction import Prediction
+from pointrend.structures.prediction import Prediction
 
 FORMAT_VERSION = "5.5.0"
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from pointrend.cutouts import file_name
 from pointrend.exporters.instances import require_instances
-from pointrend.prediction import Prediction
-from pointrend.render import labels
+from pointrend.structures.prediction import Prediction
+from pointrend.visualize.cutouts import file_name
+from pointrend.visualize.overlay import labels
 
 
 def to_mask_pngs(prediction: Prediction) -> Iterator[tuple[str, bytes]]:

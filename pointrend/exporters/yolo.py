@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from pointrend.exporters.instances import outlines, require_instances
-from pointrend.polygons import join
-from pointrend.prediction import Prediction
+from pointrend.masks.polygons import join
+from pointrend.structures.prediction import Prediction
 
 DIGITS = 6  # a thousandth of a pixel in a photo of 1,000
 

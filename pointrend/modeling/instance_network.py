@@ -11,10 +11,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from pointrend.config import InstanceConfig
-from pointrend.modeling.box_head import Detections
-from pointrend.modeling.mask_head import ConvMaskHead
-from pointrend.modeling.point_mask_head import PointRendMaskHead
+from pointrend.config.schema import InstanceConfig
+from pointrend.modeling.roi_heads.box_head import Detections
+from pointrend.modeling.roi_heads.mask_head import ConvMaskHead
+from pointrend.modeling.roi_heads.point_mask_head import PointRendMaskHead
 
 
 class InstanceNetwork(nn.Module, ABC):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pointrend.config import AnyConfig, InstanceConfig, OneStageConfig, SemanticConfig
+from pointrend.config.schema import AnyConfig, InstanceConfig, OneStageConfig, SemanticConfig
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.one_stage.network import OneStage
 from pointrend.modeling.rcnn import RCNN

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pointrend.config import PointHeadConfig
+from pointrend.config.schema import PointHeadConfig
 from pointrend.modeling.sampling import bilinear_terms, feature_rows, weighted_rows
 
 

@@ -14,14 +14,14 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from pointrend.config import ModelConfig
+from pointrend.config.schema import ModelConfig
 from pointrend.errors import ConfigError
-from pointrend.modeling.box_head import BoxHead, BoxPredictor, Detections, select_detections
-from pointrend.modeling.fpn import FPN, LEVELS, STRIDES
+from pointrend.modeling.backbone.fpn import FPN, LEVELS, STRIDES
 from pointrend.modeling.instance_network import InstanceNetwork
-from pointrend.modeling.mask_head import ConvMaskHead
-from pointrend.modeling.point_mask_head import REGIONS_AT_ONCE, PointRendMaskHead
-from pointrend.modeling.roi_align import pool_regions
+from pointrend.modeling.roi_heads.box_head import BoxHead, BoxPredictor, Detections, select_detections
+from pointrend.modeling.roi_heads.mask_head import ConvMaskHead
+from pointrend.modeling.roi_heads.point_mask_head import REGIONS_AT_ONCE, PointRendMaskHead
+from pointrend.modeling.roi_heads.roi_align import pool_regions
 from pointrend.modeling.rpn import RPN
 
 __all__ = ["RCNN", "Detections", "RoIHeads"]

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pointrend.config import RPNConfig
+from pointrend.config.schema import RPNConfig
 from pointrend.errors import ConfigError
+from pointrend.modeling.backbone.fpn import LEVELS, STRIDES
 from pointrend.modeling.boxes import clip_boxes, decode_boxes, grouped_nms, nonempty
-from pointrend.modeling.fpn import LEVELS, STRIDES
 
 OFFSET_WEIGHTS = (1.0, 1.0, 1.0, 1.0)
 

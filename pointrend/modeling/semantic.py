@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pointrend.config import PointHeadConfig, SemanticConfig, SemanticHeadConfig
-from pointrend.config_semantic import GROUPS
-from pointrend.modeling.fpn import FPN, STRIDES
+from pointrend.config.schema import PointHeadConfig, SemanticConfig, SemanticHeadConfig
+from pointrend.config.semantic import GROUPS
+from pointrend.modeling.backbone.fpn import FPN, STRIDES
 from pointrend.modeling.point_rend import FeatureMap, PointHead, sample_in_boxes, sample_masks, smallest
 
 LEVELS = ("p2", "p3", "p4", "p5")

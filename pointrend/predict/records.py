@@ -13,7 +13,7 @@ from typing import Any
 
 from pointrend.predict.files import write_file
 from pointrend.predict.photos import PhotoFile
-from pointrend.prediction import Prediction
+from pointrend.structures.prediction import Prediction
 
 FOLDER = "predictions"
 
@@ -38,7 +38,7 @@ class Records:
     Attributes:
         out: the folder of all results.
         model: name, version and engine of the model that predicts.
-        options: what it is asked, as :class:`~pointrend.options.Options` spells it.
+        options: what it is asked, as :class:`~pointrend.structures.options.Options` spells it.
     """
 
     out: Path

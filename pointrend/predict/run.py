@@ -8,12 +8,12 @@ from pathlib import Path
 
 from pointrend.client.many import bar
 from pointrend.errors import InvalidOption, PointRendError, RequestError
-from pointrend.options import Options
 from pointrend.predict.photos import PhotoFile
 from pointrend.predict.records import Record, Records
 from pointrend.predict.saving import SAVERS, Result
 from pointrend.predict.sources import Source, asked_for
-from pointrend.prediction import Prediction
+from pointrend.structures.options import Options
+from pointrend.structures.prediction import Prediction
 
 # What one photo meets and every other would meet too: the run ends, and goes on from here when it is started again.
 FATAL = ("server_down", "invalid_token", "bad_key_file", "model_not_found", "bad_response")

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pointrend.client.answers import unreadable
 from pointrend.client.many import in_order
 from pointrend.errors import InvalidOption, InvalidRequest, RequestError
-from pointrend.memory import Reserve
-from pointrend.photo import pixels
+from pointrend.images.inputs import pixels
 from pointrend.predict.photos import PhotoFile
-from pointrend.prediction import Prediction
+from pointrend.structures.prediction import Prediction
+from pointrend.system.memory import Reserve
 
 if TYPE_CHECKING:
     from pointrend.client import Client
-    from pointrend.options import Options
-    from pointrend.segmenter import AnySegmenter
+    from pointrend.inference.segmenter import AnySegmenter
+    from pointrend.structures.options import Options
 
 
 MODEL_KEYS = ("name", "version", "engine")
@@ -102,7 +102,7 @@ def local_source(model: str, threads: int | None, engine: str) -> LocalSource:
     Raises:
         ConfigError, CheckpointError: as :func:`pointrend.load`.
     """
-    from pointrend.segmenter import load
+    from pointrend.inference.segmenter import load
 
     return LocalSource(load(model, threads=threads, engine=engine))
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from pointrend.training.dataset import LabelledObject, Photo
+from pointrend.datasets.annotations import LabelledObject, Photo
 from pointrend.training.sample import Sample
 
 THINNEST = 2  # pixels: a box that is thinner has no mask worth learning

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from pointrend.errors import CheckpointError
-from pointrend.modeling.efficientnet import EfficientNetLite
+from pointrend.modeling.backbone.efficientnet import EfficientNetLite
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.layers import BatchNorm, ConvNorm
 from pointrend.modeling.one_stage.network import OneStage
 from pointrend.modeling.rcnn import RCNN
+from pointrend.structures.model_info import Category
 from pointrend.weights.checkpoint import load_into
-from pointrend.weights.folder import Category
 
 # TensorFlow's networks add this to a variance, ours the other; the difference goes into the variance itself.
 _PUBLISHED_EPS = 1e-3

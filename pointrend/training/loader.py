@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from pointrend.datasets.annotations import Annotations
 from pointrend.errors import DataError
 from pointrend.training.augment import Augmentation
 from pointrend.training.copy_paste import paste
-from pointrend.training.dataset import Annotations
 from pointrend.training.sample import Sample
 from pointrend.training.sampling import Order, repeat_factors, source_factors
 from pointrend.training.settings import Settings

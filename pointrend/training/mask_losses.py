@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pointrend.modeling.fpn import STRIDES
-from pointrend.modeling.mask_head import ConvMaskHead
-from pointrend.modeling.point_mask_head import FINE_LEVEL, PointRendMaskHead
+from pointrend.modeling.backbone.fpn import STRIDES
 from pointrend.modeling.point_rend import FeatureMap, sample_in_boxes, sample_masks
+from pointrend.modeling.roi_heads.mask_head import ConvMaskHead
+from pointrend.modeling.roi_heads.point_mask_head import FINE_LEVEL, PointRendMaskHead
 from pointrend.training import losses
 from pointrend.training.mask_targets import grid_targets, read_masks
 from pointrend.training.sample import Sample

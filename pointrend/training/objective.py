@@ -12,10 +12,10 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from pointrend.modeling.backbone.fpn import LEVELS
 from pointrend.modeling.boxes import encode_boxes
-from pointrend.modeling.fpn import LEVELS
-from pointrend.modeling.mask_head import ConvMaskHead
 from pointrend.modeling.rcnn import RCNN
+from pointrend.modeling.roi_heads.mask_head import ConvMaskHead
 from pointrend.modeling.rpn import OFFSET_WEIGHTS
 from pointrend.training import losses, matching
 from pointrend.training.mask_losses import Regions, conv_loss, point_losses

@@ -11,13 +11,15 @@ import torch
 import yaml
 from rich.console import Console
 
+from pointrend.config.files import config_to_dict
+from pointrend.datasets.folds import Fold
 from pointrend.errors import CheckpointError, ConfigError
-from pointrend.folds import Fold
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.network import build_instance_network
 from pointrend.modeling.one_stage.detector import Detector
 from pointrend.modeling.one_stage.network import OneStage
 from pointrend.modeling.rcnn import RCNN
+from pointrend.structures.model_info import Category, ModelInfo
 from pointrend.training.budget import Budget
 from pointrend.training.initialise import load_fitting, load_trunk, randomise
 from pointrend.training.log import CSV_NAME, CURVE_NAME, Log, draw_curve
@@ -29,7 +31,7 @@ from pointrend.training.state import STATE_NAME, Progress, load_state, read_resu
 from pointrend.training.trainer import SAVE_EVERY, Objective, Trainer
 from pointrend.weights import zoo
 from pointrend.weights.checkpoint import load_into, read_checkpoint, save_safetensors
-from pointrend.weights.folder import CONFIG, INFO, PACKAGED, SUFFIXES, WEIGHTS, Category, ModelFolder, ModelInfo
+from pointrend.weights.folder import CONFIG, INFO, PACKAGED, SUFFIXES, WEIGHTS, ModelFolder
 from pointrend.weights.hub.address import is_address
 
 MODEL_FOLDER = "model"  # where --out receives the finished model
@@ -81,7 +83,7 @@ def train(
         CheckpointError: the initial weights or the state cannot be used.
         TrainingError: the training diverged.
     """
-    from pointrend.training.dataset import Annotations
+    from pointrend.datasets.annotations import Annotations
     from pointrend.training.loader import batches
 
     console = console or Console()
@@ -173,7 +175,7 @@ def write_model(
         licence=settings.licence,
     )
     save_safetensors({name: tensor.cpu() for name, tensor in average.state.items()}, folder / WEIGHTS, half=True)
-    (folder / CONFIG).write_text(yaml.safe_dump(settings.model.to_dict(), sort_keys=False), encoding="utf-8")
+    (folder / CONFIG).write_text(yaml.safe_dump(config_to_dict(settings.model), sort_keys=False), encoding="utf-8")
     (folder / INFO).write_text(json.dumps(info.to_dict(), indent=2) + "\n", encoding="utf-8")
     return ModelFolder.open(folder)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pointrend.training.dataset import Photo
+from pointrend.datasets.annotations import Photo
 
 
 def repeat_factors(photos: Sequence[Photo], threshold: float) -> NDArray[np.float64]:

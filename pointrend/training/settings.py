@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from pointrend.config import AnyConfig, InstanceConfig, OneStageConfig, SemanticConfig, config_from_dict, read_config
-from pointrend.config_text import read_yaml
+from pointrend.config.files import config_from_dict, read_config
+from pointrend.config.schema import AnyConfig, InstanceConfig, OneStageConfig, SemanticConfig
+from pointrend.config.text import read_yaml
 from pointrend.errors import ConfigError
 from pointrend.training.objective import Recipe
 

@@ -20,24 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from pointrend.errors import CheckpointError
+from pointrend.system.home import home
 
 MANIFEST = "manifest.json"
 GIT_BLOB = "git"  # the hash by which git knows a file's content: SHA-1 of its length and its bytes
 _CHUNK = 2**20
-
-
-def home() -> Path:
-    """The cache folder, which need not exist."""
-    chosen = os.environ.get("POINTREND_HOME")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Caches")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "pointrend"
 
 
 def offline() -> bool:

@@ -14,12 +14,12 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from pointrend.config import AnyConfig
+from pointrend.config.schema import AnyConfig
 from pointrend.errors import CheckpointError
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.network import build_network
 from pointrend.modeling.semantic import SemanticPointRend
-from pointrend.regular_files import open_regular
+from pointrend.system.regular_files import open_regular
 from pointrend.weights.folder import SUFFIXES
 from pointrend.weights.formats import HEAD_BYTES, Format, identify
 from pointrend.weights.parts import Note, choose, log_note

@@ -8,10 +8,12 @@ from pathlib import Path
 import torch
 import yaml
 
-from pointrend.config import AnyConfig, read_config
+from pointrend.config.files import config_to_dict, read_config
+from pointrend.config.schema import AnyConfig
 from pointrend.modeling.network import build_network
+from pointrend.structures.model_info import ModelInfo
 from pointrend.weights.checkpoint import check_fit, read_checkpoint, save_safetensors
-from pointrend.weights.folder import CONFIG, INFO, WEIGHTS, ModelFolder, ModelInfo, check_categories
+from pointrend.weights.folder import CONFIG, INFO, WEIGHTS, ModelFolder, check_categories
 from pointrend.weights.parts import Note, log_note
 
 
@@ -30,7 +32,7 @@ def convert(
 
     Args:
         checkpoint: as :func:`~pointrend.weights.checkpoint.read_checkpoint` reads it.
-        config: of the network, or a file as :func:`pointrend.config.read_config` reads it.
+        config: of the network, or a file as :func:`pointrend.config.files.read_config` reads it.
         destination: the folder, made where it is missing; nothing is written before everything was found to fit.
         info: what ``model.json`` will say.
         half: store matrices and kernels as float16.
@@ -52,7 +54,7 @@ def convert(
         check_fit(build_network(config), state)
     destination.mkdir(parents=True, exist_ok=True)
     save_safetensors(state, destination / WEIGHTS, half=half)
-    tree = yaml.safe_dump(config.to_dict(), sort_keys=False, default_flow_style=None)
+    tree = yaml.safe_dump(config_to_dict(config), sort_keys=False, default_flow_style=None)
     (destination / CONFIG).write_text(tree, encoding="utf-8")
     (destination / INFO).write_text(json.dumps(info.to_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return ModelFolder.open(destination)

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from pointrend.errors import Unreachable
+from pointrend.system.home import home
 from pointrend.weights import cache, zoo
 from pointrend.weights.download import Expected, Progress, download
 from pointrend.weights.folder import CARD, ModelFolder
@@ -53,7 +54,7 @@ def pull(name: str, *, progress: Progress = lambda _here, _total: None, force: b
     folder = cache.model_path(name)
     if force or not cache.is_cached(name):
         if cache.offline():
-            raise Unreachable(f"{name} is not in {cache.home()}, and POINTREND_OFFLINE forbids to download it.")
+            raise Unreachable(f"{name} is not in {home()}, and POINTREND_OFFLINE forbids to download it.")
         with cache.exclusive(folder):
             if force or not cache.is_cached(name):  # another process may have got it in the meantime
                 _install(model, folder, progress)
@@ -65,7 +66,7 @@ def _install(model: zoo.ZooModel, folder: Path, progress: Progress) -> None:
     # Imports torch, which who only lists models need not wait for.
     from pointrend.weights.convert import convert
 
-    checkpoint = cache.home() / "downloads" / Path(model.path).name
+    checkpoint = home() / "downloads" / Path(model.path).name
     expected = Expected(model.weight_bytes, int(model.weight_bytes * MOST_FACTOR) + MOST_EXTRA, model.hash_prefix)
     url = model.url(cache.mirror())
     digests = download(url, checkpoint, expected, progress=progress)

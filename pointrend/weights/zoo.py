@@ -14,9 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pointrend.config import AnyConfig, config_from_dict
+from pointrend.config.files import config_from_dict
+from pointrend.config.schema import AnyConfig
 from pointrend.errors import ConfigError
-from pointrend.weights.folder import Category, ModelInfo
+from pointrend.structures.model_info import Category, ModelInfo
 
 ZOO = Path(__file__).with_name("zoo.json")
 _HASHED_NAME = re.compile(r"_([0-9a-f]{6,64})\.pkl$")

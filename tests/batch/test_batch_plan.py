@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from pointrend import segmenter
 from pointrend.batch.plan import BatchError, Plan, Settings, put
 from pointrend.batch.run import settings_for
 from pointrend.batch.worker import Worker
 from pointrend.errors import InvalidOption
-from pointrend.photo import pixels
-from pointrend.prediction import Instance
+from pointrend.images.inputs import pixels
+from pointrend.inference import segmenter
+from pointrend.structures.prediction import Instance
 
 DEMO = Path(__file__).parents[1] / "demo"
 

@@ -17,12 +17,12 @@ from pointrend.bench.peak import SIDE, best, peaks
 from pointrend.bench.run import ENGINES, Settings, run
 from pointrend.bench.stages import Cost, total
 from pointrend.bench.subjects import SMALLEST_BOX, boxes, open_model, picture
-from pointrend.cli import app
+from pointrend.cli.main import app
 from pointrend.engines import BF16, CUDA, DETECTRON2, EAGER, NAMES
 from pointrend.errors import ConfigError
-from pointrend.image import decode
-from pointrend.preprocess import resize, to_input
-from pointrend.segmenter import load
+from pointrend.images.decode import decode
+from pointrend.inference.segmenter import load
+from pointrend.modeling.preprocess import resize, to_input
 from pointrend.weights.folder import ModelFolder
 
 COUNTS = 1, 3

@@ -10,8 +10,8 @@ import pytest
 from labelled import label
 
 from benchmarks.losses import found_again
-from pointrend.prediction import Instance, Prediction
-from pointrend.rle import encode_crop
+from pointrend.masks.rle import encode_crop
+from pointrend.structures.prediction import Instance, Prediction
 
 ROOT = Path(__file__).parents[2]
 

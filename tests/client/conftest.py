@@ -11,9 +11,9 @@ import zipfile
 import pytest
 from workers import wait_for_answer, workers_of
 
-from handler.archive import build
-from pointrend.processes import free_ports
-from pointrend.torchserve import Ports, TorchServe
+from pointrend.serving.archive import build
+from pointrend.serving.torchserve import Ports, TorchServe
+from pointrend.system.processes import free_ports
 from pointrend.weights.folder import ModelFolder
 
 

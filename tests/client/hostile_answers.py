@@ -20,7 +20,7 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from pointrend.rle import encode_crop
+from pointrend.masks.rle import encode_crop
 
 MEBIBYTE = 2**20
 BAD = "bad_response"

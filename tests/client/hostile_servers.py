@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
-from pointrend.grpc_stubs import SERVICE, PredictionsRequest
+from pointrend.client.grpc_stubs import SERVICE, PredictionsRequest
 
 
 class HostileServer:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from pointrend.client import AsyncClient, Client, Retries
 from pointrend.errors import ImageTooLarge, InvalidOption, InvalidRequest, RequestError, ServerError, UnsupportedImage
-from pointrend.processes import free_ports
+from pointrend.system.processes import free_ports
 
 PHOTO = Path(__file__).parent.parent / "demo" / "astronaut.png"
 ANSWER = {
@@ -263,7 +263,7 @@ def test_a_missing_library_is_named_with_the_extra_that_brings_it(library, url):
 def test_it_imports_neither_torch_nor_what_the_other_transport_needs():
     code = (
         "import sys\nfrom pointrend.client import AsyncClient, Client\nClient()\n"
-        "from pointrend.prediction import Prediction\n"
+        "from pointrend.structures.prediction import Prediction\n"
         "Prediction(8, 8, (), {})._repr_png_()\n"
         "print({'torch', 'grpc', 'gradio'} & set(sys.modules))"
     )

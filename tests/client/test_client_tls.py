@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pointrend.processes import free_ports
-from pointrend.torchserve import TorchServe
+from pointrend.serving.torchserve import TorchServe
+from pointrend.system.processes import free_ports
 
 NGINX = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
 PHOTO = Path(__file__).parents[1] / "demo" / "chelsea.png"

@@ -19,11 +19,11 @@ from gradio_client import Client as PageClient
 from gradio_client import handle_file
 from workshop import HARDENED, LIMITS, PHOTO, PODMAN, ROOT, SECRET, Container, call, missing, running
 
-from handler.archive import build
 from pointrend.client import Client
 from pointrend.errors import RequestError
-from pointrend.machine import has_int8_products
-from pointrend.processes import free_ports
+from pointrend.serving.archive import build
+from pointrend.system.machine import has_int8_products
+from pointrend.system.processes import free_ports
 from pointrend.weights.folder import ModelFolder
 
 reason = missing()

@@ -16,7 +16,7 @@ import yaml
 from workshop import LIMITS, PHOTO, PODMAN, ROOT, SECRET, Container, call, missing
 
 from pointrend.client import Client
-from pointrend.processes import free_ports
+from pointrend.system.processes import free_ports
 
 reason = missing()
 pytestmark = [

@@ -18,7 +18,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from pointrend.torchserve import SETTINGS, TorchServe, read_settings
+from pointrend.serving.torchserve import SETTINGS, TorchServe, read_settings
 from scripts.sbom.bundled import UNVERSIONED
 from scripts.sbom.java import Jar, Library, UnknownLibraryError
 from scripts.sbom.vex import TEST, statements

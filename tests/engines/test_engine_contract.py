@@ -14,11 +14,11 @@ from PIL import Image
 import pointrend
 from benchmarks.losses import matched
 from pointrend.engines import BF16, EAGER, OPENVINO, OPENVINO_INT8
-from pointrend.instance_segmenter import InstanceSegmenter
+from pointrend.inference.instances import InstanceSegmenter
 from pointrend.modeling.rcnn import RCNN
-from pointrend.options import Options
+from pointrend.structures.model_info import Category, ModelInfo
+from pointrend.structures.options import Options
 from pointrend.weights.convert import convert
-from pointrend.weights.folder import Category, ModelInfo
 
 TESTS = Path(__file__).parents[1]
 FAST = (BF16, OPENVINO, OPENVINO_INT8)
@@ -96,7 +96,7 @@ def test_photos_of_any_size(engine: str) -> None:
 def test_a_prediction_is_not_changed_by_the_next_one(engine: str) -> None:
     """What an engine hands out belongs to whoever asked: it is not written to again."""
     segmenter = demo(engine)
-    assert isinstance(segmenter, pointrend.segmenter.Segmenter)
+    assert isinstance(segmenter, pointrend.inference.segmenter.Segmenter)
     first, second = (torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
     with torch.inference_mode():
         maps, logits, offsets = segmenter.model.trunk(first)
@@ -111,8 +111,8 @@ def test_a_prediction_is_not_changed_by_the_next_one(engine: str) -> None:
 @pytest.mark.parametrize("engine", FAST)
 def test_the_parts_have_eagers_shapes(engine: str) -> None:
     fast, eager = demo(engine), demo(EAGER)
-    assert isinstance(fast, pointrend.segmenter.Segmenter)
-    assert isinstance(eager, pointrend.segmenter.Segmenter)
+    assert isinstance(fast, pointrend.inference.segmenter.Segmenter)
+    assert isinstance(eager, pointrend.inference.segmenter.Segmenter)
     images = torch.rand(1, 3, 96, 160)
     with torch.inference_mode():
         for one, other in zip(shapes(eager.model, images), shapes(fast.model, images), strict=True):

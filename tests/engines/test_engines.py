@@ -11,14 +11,14 @@ import yaml
 from typer.testing import CliRunner
 
 import pointrend
-from handler.archive import build
-from handler.description import describe
 from handler.pointrend_handler import PointRendHandler
-from pointrend.cli import app
-from pointrend.config import config_from_dict, read_config
+from pointrend.cli.main import app
+from pointrend.config.files import config_from_dict, read_config
 from pointrend.engines import AUTO, NAMES, require, require_fit, resolve
 from pointrend.errors import ConfigError
-from pointrend.image import ImageLimits
+from pointrend.images.decode import ImageLimits
+from pointrend.service.description import describe
+from pointrend.serving.archive import build
 from pointrend.weights import zoo
 from pointrend.weights.folder import ModelFolder
 

@@ -17,10 +17,10 @@ from pointrend.bench.subjects import boxes
 from pointrend.engines import AUTO, BF16, DETECTRON2, EAGER, EXPORTED, OPENVINO, OPENVINO_INT8, resolve
 from pointrend.engines.parts import parts
 from pointrend.errors import ConfigError
+from pointrend.inference.segmenter import Segmenter
 from pointrend.modeling.one_stage.network import OneStage
-from pointrend.options import Options
-from pointrend.preprocess import resize, to_input
-from pointrend.segmenter import Segmenter
+from pointrend.modeling.preprocess import resize, to_input
+from pointrend.structures.options import Options
 from pointrend.weights.folder import ModelFolder
 
 FAST = (OPENVINO, OPENVINO_INT8, BF16)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pointrend.config import CoarseMaskConfig, PointHeadConfig
+from pointrend.config.schema import CoarseMaskConfig, PointHeadConfig
 from pointrend.engines.parts import Points
-from pointrend.modeling.point_mask_head import PointRendMaskHead
+from pointrend.modeling.roi_heads.point_mask_head import PointRendMaskHead
 
 
 @pytest.mark.parametrize("coarse_pred_each_layer", [True, False])

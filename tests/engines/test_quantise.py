@@ -16,14 +16,14 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import pointrend
-from handler.archive import build
 from handler.pointrend_handler import PointRendHandler
-from pointrend.cli import app
+from pointrend.cli.main import app
 from pointrend.engines import OPENVINO_INT8, calibration, export, network, store
 from pointrend.engines.parts import Part, Run
 from pointrend.errors import ConfigError
 from pointrend.modeling.instance_network import InstanceNetwork
-from pointrend.options import Options
+from pointrend.serving.archive import build
+from pointrend.structures.options import Options
 from pointrend.weights.folder import WEIGHTS, ModelFolder
 
 DEMO_PHOTOS = Path(__file__).parents[1] / "demo"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pointrend.evaluation.ground_truth import GroundTruth, Photo, TrueObject
-from pointrend.prediction import Instance, Prediction
-from pointrend.rle import encode_crop
-from pointrend.weights.folder import Category
+from pointrend.datasets.ground_truth import GroundTruth, Photo, TrueObject
+from pointrend.masks.rle import encode_crop
+from pointrend.structures.model_info import Category
+from pointrend.structures.prediction import Instance, Prediction
 
 SIDE = 200  # pixels of every photo
 PERSON = Category(1, "person")

@@ -8,7 +8,7 @@ from scenes import found, photo, predictions, rle, thing, truth
 from pointrend.evaluation.boundary import boundary
 from pointrend.evaluation.figures import figures
 from pointrend.evaluation.matching import Judge
-from pointrend.rle import encode_crop
+from pointrend.masks.rle import encode_crop
 
 
 def eroded_step_by_step(mask, steps):

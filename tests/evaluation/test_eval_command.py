@@ -11,14 +11,14 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import pointrend
-from pointrend.cli import app
-from pointrend.config import ConvMaskConfig
+from pointrend.cli.main import app
+from pointrend.config.schema import ConvMaskConfig
+from pointrend.datasets.folds import fold_of
+from pointrend.datasets.ground_truth import GroundTruth, Photo
 from pointrend.errors import ConfigError, DataError, InvalidOption
 from pointrend.evaluation.contact_sheet import choose
 from pointrend.evaluation.detections import choose_heads, run
-from pointrend.evaluation.ground_truth import GroundTruth, Photo
-from pointrend.folds import fold_of
-from pointrend.image import decode
+from pointrend.images.decode import decode
 from pointrend.weights.checkpoint import read_checkpoint, save_safetensors
 from pointrend.weights.folder import ModelFolder
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from exporter_cases import disc, instance, prediction
 
-from pointrend.prediction import Segment
-from pointrend.rle import encode_crop
+from pointrend.masks.rle import encode_crop
+from pointrend.structures.prediction import Segment
 
 
 @pytest.fixture

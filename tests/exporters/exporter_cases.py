@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
-from pointrend.polygons import polygons
-from pointrend.prediction import Instance, Prediction
-from pointrend.rle import encode_crop
+from pointrend.masks.polygons import polygons
+from pointrend.masks.rle import encode_crop
+from pointrend.structures.prediction import Instance, Prediction
 
 CATEGORIES = [{"id": 1, "name": "person"}, {"id": 17, "name": "cat"}, {"id": 90, "name": 'tooth "brush": x'}]
 

@@ -14,10 +14,10 @@ from served_nginx import SECRET, MakeNginx
 from gateway.config import ContainerConfig
 from gateway.limits import ServerLimits
 from gateway.nginx import Nginx, Upstreams
-from handler.archive import build
-from pointrend.gateway_process import Gateway
-from pointrend.processes import free_ports
-from pointrend.torchserve import Ports, TorchServe
+from pointrend.serving.archive import build
+from pointrend.serving.gateway_process import Gateway
+from pointrend.serving.torchserve import Ports, TorchServe
+from pointrend.system.processes import free_ports
 from pointrend.weights.folder import ModelFolder
 
 

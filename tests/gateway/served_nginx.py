@@ -6,9 +6,9 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from gateway.nginx import Nginx, Upstreams
-from pointrend.gateway_process import Gateway
-from pointrend.processes import free_ports
-from pointrend.torchserve import TorchServe
+from pointrend.serving.gateway_process import Gateway
+from pointrend.serving.torchserve import TorchServe
+from pointrend.system.processes import free_ports
 
 SECRET = "correct-horse.battery"
 MakeNginx = Callable[..., Nginx]

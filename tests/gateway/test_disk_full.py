@@ -14,9 +14,9 @@ import pytest
 
 from gateway.readiness import KEPT_SECONDS, check_disk
 from pointrend.errors import ServerError
-from pointrend.gateway_process import Gateway
-from pointrend.processes import free_ports
-from pointrend.torchserve import Ports, TorchServe
+from pointrend.serving.gateway_process import Gateway
+from pointrend.serving.torchserve import Ports, TorchServe
+from pointrend.system.processes import free_ports
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
 

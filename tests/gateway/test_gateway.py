@@ -19,7 +19,7 @@ from gateway.access import AccessPolicy
 from gateway.app import build, server
 from gateway.limits import ClientLimits
 from gateway.upstream import TorchServeConfig
-from pointrend.processes import free_ports
+from pointrend.system.processes import free_ports
 
 LARGE = bytes(20 * 2**20)
 OWN = json.dumps({"error": {"code": "internal_error", "status": 500, "message": "The model's own words."}}).encode()

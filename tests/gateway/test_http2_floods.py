@@ -30,8 +30,8 @@ from served_nginx import SECRET, MakeNginx, upstreams_of
 from gateway.limits import ServerLimits
 from gateway.nginx import SERVICE, Nginx
 from pointrend.client import Client
-from pointrend.gateway_process import Gateway
-from pointrend.torchserve import TorchServe
+from pointrend.serving.gateway_process import Gateway
+from pointrend.serving.torchserve import TorchServe
 
 pytestmark = [
     pytest.mark.door,

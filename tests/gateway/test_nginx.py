@@ -23,11 +23,11 @@ import gateway.nginx as nginx_module
 from gateway.limits import ServerLimits
 from gateway.nginx import Nginx, Upstreams
 from pointrend.client import Client
+from pointrend.client.grpc_stubs import SERVICE, InferenceStub, PredictionsRequest
 from pointrend.errors import ImageTooLarge, InvalidRequest, RequestError
-from pointrend.gateway_process import Gateway
-from pointrend.grpc_stubs import SERVICE, InferenceStub, PredictionsRequest
-from pointrend.processes import free_ports
-from pointrend.torchserve import TorchServe
+from pointrend.serving.gateway_process import Gateway
+from pointrend.serving.torchserve import TorchServe
+from pointrend.system.processes import free_ports
 
 pytestmark = [
     pytest.mark.door,

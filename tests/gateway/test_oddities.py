@@ -9,8 +9,8 @@ import oddities
 import pytest
 from served_nginx import SECRET, MakeNginx, upstreams_of
 
-from pointrend.gateway_process import Gateway
-from pointrend.torchserve import TorchServe
+from pointrend.serving.gateway_process import Gateway
+from pointrend.serving.torchserve import TorchServe
 
 pytestmark = pytest.mark.server
 

@@ -17,9 +17,9 @@ from served_nginx import SECRET, MakeNginx, upstreams_of
 
 from gateway.nginx import SERVICE, Nginx, Upstreams
 from pointrend.client import Client
-from pointrend.gateway_process import Gateway
-from pointrend.processes import free_ports
-from pointrend.torchserve import TorchServe
+from pointrend.serving.gateway_process import Gateway
+from pointrend.serving.torchserve import TorchServe
+from pointrend.system.processes import free_ports
 
 pytestmark = [
     pytest.mark.door,

@@ -7,11 +7,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pointrend import torchserve
 from pointrend.client import Client
-from pointrend.gateway_process import Gateway
-from pointrend.processes import free_ports
-from pointrend.torchserve import Ports, TorchServe
+from pointrend.serving import torchserve
+from pointrend.serving.gateway_process import Gateway
+from pointrend.serving.torchserve import Ports, TorchServe
+from pointrend.system.processes import free_ports
 
 pytestmark = pytest.mark.server
 

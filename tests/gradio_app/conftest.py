@@ -44,8 +44,8 @@ def browser(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page_url(served):
-    from pointrend.launcher import Page
-    from pointrend.processes import free_ports
+    from pointrend.serving.up import Page
+    from pointrend.system.processes import free_ports
 
     with Page(served.url, free_ports(1)[0]) as process:
         process.wait_ready()

@@ -24,7 +24,7 @@ from visits import (
     wait_for_another_picture,
 )
 
-from pointrend.image import ImageLimits
+from pointrend.images.decode import ImageLimits
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
 

@@ -24,9 +24,9 @@ from raw import FILE_META, RawCaller
 from gradio_app.examples import EXAMPLES
 from gradio_app.upload_errors import NOT_UPLOADED
 from gradio_app.upload_limits import BY_ADDRESS
-from pointrend.launcher import Page
-from pointrend.processes import free_ports
-from pointrend.torchserve import TorchServe
+from pointrend.serving.torchserve import TorchServe
+from pointrend.serving.up import Page
+from pointrend.system.processes import free_ports
 
 pytestmark = pytest.mark.server
 

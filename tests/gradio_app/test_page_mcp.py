@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from gradio_app.examples import EXAMPLES
-from pointrend.launcher import Page
-from pointrend.processes import free_ports
-from pointrend.torchserve import TorchServe
+from pointrend.serving.torchserve import TorchServe
+from pointrend.serving.up import Page
+from pointrend.system.processes import free_ports
 
 pytest.importorskip("mcp", reason="needs the extra mcp")
 

@@ -21,10 +21,10 @@ from visits import (
     wait_for_another_picture,
 )
 
-from handler.archive import build
-from pointrend.launcher import Page as PageProcess
-from pointrend.processes import Service, free_ports
-from pointrend.torchserve import Ports, TorchServe
+from pointrend.serving.archive import build
+from pointrend.serving.torchserve import Ports, TorchServe
+from pointrend.serving.up import Page as PageProcess
+from pointrend.system.processes import Service, free_ports
 from pointrend.weights.folder import ModelFolder
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]

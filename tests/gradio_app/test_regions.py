@@ -18,11 +18,11 @@ from gradio_app.regions import regions
 from gradio_app.result import SEMANTIC, VIEWS, Choice, Result
 from gradio_app.servers import Server, Servers
 from gradio_app.uploads import Uploads
-from handler.archive import build
-from pointrend.prediction import Prediction, Segment
-from pointrend.processes import free_ports
-from pointrend.rle import encode_crop
-from pointrend.torchserve import Ports, TorchServe
+from pointrend.masks.rle import encode_crop
+from pointrend.serving.archive import build
+from pointrend.serving.torchserve import Ports, TorchServe
+from pointrend.structures.prediction import Prediction, Segment
+from pointrend.system.processes import free_ports
 from pointrend.weights import zoo
 from pointrend.weights.convert import convert
 

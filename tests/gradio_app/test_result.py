@@ -7,9 +7,9 @@ from PIL import Image
 
 from gradio_app.result import BOXES, CUTOUTS, MASKS, SCREEN_SIDE, SEMANTIC, VIEWS, Choice, Result
 from pointrend.errors import UnsupportedImage
-from pointrend.prediction import Instance, Prediction
-from pointrend.render import colour
-from pointrend.rle import encode_crop
+from pointrend.masks.rle import encode_crop
+from pointrend.structures.prediction import Instance, Prediction
+from pointrend.visualize.overlay import colour
 
 
 def instance(category_id, category, score, x, y, width, height, size):

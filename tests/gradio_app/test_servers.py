@@ -2,7 +2,7 @@ import pytest
 
 from gradio_app.servers import DOWN, LOADING, OVERLOADED, READY, Server, ServerAddressError, Servers, Watch
 from pointrend.errors import RequestError, ServerError
-from pointrend.processes import free_ports
+from pointrend.system.processes import free_ports
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from gradio_app.examples import EXAMPLES, credits
 from gradio_app.result import Choice, Result
 from gradio_app.servers import DOWN, LOADING, OVERLOADED, READY, State
 from pointrend.errors import ImageTooLarge
-from pointrend.prediction import Instance, Prediction
+from pointrend.structures.prediction import Instance, Prediction
 
 
 def result(*instances):

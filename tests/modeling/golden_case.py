@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from pointrend.config import ModelConfig
+from pointrend.config.files import read_config
+from pointrend.modeling.preprocess import resize, to_input
 from pointrend.modeling.rcnn import RCNN
-from pointrend.preprocess import resize, to_input
 from pointrend.weights.checkpoint import load_into, read_checkpoint
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -49,7 +49,7 @@ class GoldenCase:
 @cache
 def load_case(name: str) -> GoldenCase:
     folder = GOLDEN / name
-    config = ModelConfig.from_file(folder / "config.yaml")
+    config = read_config(folder / "config.yaml")
     model = RCNN(config).eval()
     load_into(model, read_checkpoint(folder / "model_final.pkl"))
     summary = json.loads((folder / "summary.json").read_text())

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pointrend.config import EfficientNetConfig
+from pointrend.config.schema import EfficientNetConfig
 from pointrend.errors import ConfigError
-from pointrend.modeling.efficientnet import EfficientNetLite, SameConvNorm
+from pointrend.modeling.backbone.efficientnet import EfficientNetLite, SameConvNorm
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import torch
 from golden_case import GoldenCase, largest_difference
 from pycocotools import mask as coco_mask
 
+from pointrend.inference.paste import paste_mask
 from pointrend.modeling.boxes import clip_boxes, nonempty
-from pointrend.modeling.paste import paste_mask
 
 SMALL = 50  # pixels: below, a mask's overlap says little, and its differing pixels are counted
 

@@ -14,10 +14,8 @@ import torch
 from golden_case import GoldenCase, largest_difference
 from pycocotools import mask as coco_mask
 
-from pointrend.modeling.box_head import select_detections
-from pointrend.modeling.fpn import LEVELS
-from pointrend.modeling.paste import paste_mask
-from pointrend.modeling.point_mask_head import PointRendMaskHead
+from pointrend.inference.paste import paste_mask
+from pointrend.modeling.backbone.fpn import LEVELS
 from pointrend.modeling.point_rend import (
     FeatureMap,
     double,
@@ -27,9 +25,11 @@ from pointrend.modeling.point_rend import (
     sample_in_boxes,
     sample_masks,
 )
-from pointrend.modeling.roi_align import assign_levels
+from pointrend.modeling.preprocess import resize
+from pointrend.modeling.roi_heads.box_head import select_detections
+from pointrend.modeling.roi_heads.point_mask_head import PointRendMaskHead
+from pointrend.modeling.roi_heads.roi_align import assign_levels
 from pointrend.modeling.rpn import cell_anchors
-from pointrend.preprocess import resize
 
 pytestmark = pytest.mark.usefixtures("inference")
 

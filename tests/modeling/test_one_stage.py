@@ -10,13 +10,14 @@ import pytest
 import torch
 from PIL import Image
 
-from pointrend.config import GFLHeadConfig, OneStageConfig, read_config
+from pointrend.config.files import read_config
+from pointrend.config.schema import GFLHeadConfig, OneStageConfig
 from pointrend.modeling.network import build_network
 from pointrend.modeling.one_stage.detector import Detector
 from pointrend.modeling.one_stage.gfl_head import by_cell, cell_corners, decode_distances, select_cells
 from pointrend.modeling.one_stage.network import OneStage
 from pointrend.modeling.one_stage.shufflenet_v2 import shuffle
-from pointrend.preprocess import resize, to_input
+from pointrend.modeling.preprocess import resize, to_input
 from pointrend.training.initialise import randomise
 from pointrend.training.run import RECIPES
 from pointrend.weights.checkpoint import load_into, read_checkpoint

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pointrend.config import PointHeadConfig
+from pointrend.config.schema import PointHeadConfig
 from pointrend.modeling.point_rend import (
     FeatureMap,
     PointHead,

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pointrend.config import (
+from pointrend.config.files import read_config
+from pointrend.config.schema import (
     BoxHeadConfig,
     CoarseMaskConfig,
     ConvMaskConfig,
@@ -18,10 +19,10 @@ from pointrend.config import (
     RPNConfig,
 )
 from pointrend.errors import ConfigError
-from pointrend.modeling.box_head import BoxHead, select_detections
+from pointrend.modeling.backbone.resnet import ResNet
 from pointrend.modeling.layers import BatchNorm, ConvNorm
 from pointrend.modeling.rcnn import RCNN
-from pointrend.modeling.resnet import ResNet
+from pointrend.modeling.roi_heads.box_head import BoxHead, select_detections
 from pointrend.modeling.rpn import cell_anchors
 
 KEYS = Path(__file__).parents[1] / "golden" / "keys"
@@ -47,7 +48,7 @@ TINY_MASK_RCNN = replace(TINY, coarse_mask=None, point_head=None, conv_mask=Conv
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_names_and_shapes_of_published_models(name: str) -> None:
-    config = ModelConfig.from_file(KEYS / f"{name}.config.yaml")
+    config = read_config(KEYS / f"{name}.config.yaml")
     with torch.device("meta"):
         ours = {key: list(value.shape) for key, value in RCNN(config).state_dict().items()}
     published = json.loads((KEYS / f"{name}.keys.json").read_text())["keys"]

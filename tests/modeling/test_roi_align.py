@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pointrend.modeling.roi_align import assign_levels, pool_regions
+from pointrend.modeling.roi_heads.roi_align import assign_levels, pool_regions
 
 
 def bilinear(plane: Tensor, y: float, x: float) -> Tensor:

@@ -16,11 +16,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import pointrend.modeling.semantic as semantic
-from pointrend.config import FPNConfig, PointHeadConfig, ResNetConfig, SemanticConfig, SemanticHeadConfig, read_config
-from pointrend.config_semantic import from_tree
+from pointrend.config.files import config_to_dict, read_config
+from pointrend.config.schema import FPNConfig, PointHeadConfig, ResNetConfig, SemanticConfig, SemanticHeadConfig
+from pointrend.config.semantic import from_tree
 from pointrend.errors import ConfigError
+from pointrend.modeling.preprocess import resize, to_input
 from pointrend.modeling.semantic import DenseLogits, DoubledLogits, SemanticPointRend, resized_classes
-from pointrend.preprocess import resize, to_input
 from pointrend.weights.checkpoint import load_into, read_checkpoint
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -179,7 +180,7 @@ def test_one_image_at_a_time() -> None:
 
 def test_a_head_without_norm_has_biases() -> None:
     config = replace(TINY, semantic_head=SemanticHeadConfig(conv_dim=20, norm=""))
-    assert from_tree(config.to_dict()) == config
+    assert from_tree(config_to_dict(config)) == config
     keys = SemanticPointRend(config).state_dict()
     assert "sem_seg_head.coarse_sem_seg_head.p5.4.bias" in keys
     assert not [key for key in keys if key.startswith("sem_seg_head") and "norm" in key]
@@ -195,7 +196,7 @@ def test_a_head_without_norm_has_biases() -> None:
     ],
 )
 def test_what_cannot_be_built_is_refused(key: str, value: Any, message: str) -> None:
-    tree = TINY.to_dict()
+    tree = config_to_dict(TINY)
     tree["MODEL"]["SEM_SEG_HEAD"][key] = value
     with pytest.raises(ConfigError, match=message):
         from_tree(tree)

@@ -20,11 +20,11 @@ from pycocotools.coco import COCO
 from typer.testing import CliRunner
 
 import pointrend
-from pointrend.cli import app
+from pointrend.cli.main import app
 from pointrend.errors import InvalidOption
-from pointrend.options import Options
 from pointrend.predict import SAVERS, Job, LocalSource, find_photos, result_folders, run
 from pointrend.predict.run import JobError
+from pointrend.structures.options import Options
 
 DEMO = Path(__file__).parent.parent / "demo"
 RUN = CliRunner()
@@ -163,7 +163,7 @@ def test_a_run_that_is_killed_goes_on(photos, tmp_path):
     for number in range(12):
         shutil.copy(photos / "astronaut.jpg", photos / f"copy{number:02}.jpg")
     (photos / "broken.jpg").unlink()
-    command = [sys.executable, "-c", "from pointrend.cli import main; main()", "predict", str(photos)]
+    command = [sys.executable, "-c", "from pointrend.cli.main import main; main()", "predict", str(photos)]
     command += ["--out", str(out), "--threads", "1", "--save", "coco,cutouts"]
     with subprocess.Popen(command, start_new_session=True) as process:
         while len(list(out.glob("predictions/*.json"))) < 2:

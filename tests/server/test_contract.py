@@ -14,7 +14,7 @@ import pytest
 import requests
 from PIL import Image
 
-from pointrend.prediction import Prediction
+from pointrend.structures.prediction import Prediction
 
 pytestmark = pytest.mark.server
 

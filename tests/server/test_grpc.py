@@ -9,7 +9,7 @@ import pytest
 import requests
 from workers import workers_of
 
-from pointrend.grpc_stubs import SERVICE, InferenceStub, PredictionResponse, PredictionsRequest
+from pointrend.client.grpc_stubs import SERVICE, InferenceStub, PredictionResponse, PredictionsRequest
 
 pytestmark = pytest.mark.server
 

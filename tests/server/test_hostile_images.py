@@ -13,7 +13,7 @@ from PIL import Image
 from workers import workers_of
 
 from pointrend.errors import RequestError
-from pointrend.image import decode
+from pointrend.images.decode import decode
 
 RAW = {"Content-Type": "application/octet-stream"}
 CORPUS = {each.name: each for each in corpus()}

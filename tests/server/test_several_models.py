@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 import pointrend
-from handler.archive import ArchiveError, build
 from pointrend.client import Client
 from pointrend.errors import InvalidOption
-from pointrend.options import Options
-from pointrend.processes import free_ports
-from pointrend.torchserve import Ports, TorchServe
+from pointrend.serving.archive import ArchiveError, build
+from pointrend.serving.torchserve import Ports, TorchServe
+from pointrend.structures.options import Options
+from pointrend.system.processes import free_ports
 from pointrend.weights import zoo
 from pointrend.weights.convert import convert
 from pointrend.weights.folder import ModelFolder

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from pointrend.config import (
+from pointrend.config.schema import (
     BoxHeadConfig,
     CoarseMaskConfig,
     ConvMaskConfig,

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from pointrend.datasets.annotations import Annotations, Photo
 from pointrend.training.augment import Augmentation, colour_matrix, place, place_mask, tight_boxes
-from pointrend.training.dataset import Annotations, Photo
 
 STILL = {"flip": 0.0, "brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
 
@@ -71,7 +71,7 @@ def test_cut_objects_and_crowds_are_neutral(tmp_path: Path) -> None:
     Image.new("RGB", (100, 100)).save(tmp_path / "photo.png")
 
     def item(x0: int, y0: int, x1: int, y1: int, crowd: bool = False) -> object:
-        from pointrend.training.dataset import LabelledObject
+        from pointrend.datasets.annotations import LabelledObject
 
         mask = np.zeros((100, 100), dtype=np.uint8)
         mask[y0:y1, x0:x1] = 1

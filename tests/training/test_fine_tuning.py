@@ -11,14 +11,16 @@ import toy
 import yaml
 from typer.testing import CliRunner
 
-from pointrend.cli import app
-from pointrend.config import OneStageConfig, read_config
+from pointrend.cli.main import app
+from pointrend.config.files import config_to_dict, read_config
+from pointrend.config.schema import OneStageConfig
 from pointrend.modeling.one_stage.network import OneStage
+from pointrend.structures.model_info import Category, ModelInfo
 from pointrend.training.initialise import randomise
 from pointrend.training.run import RECIPES
 from pointrend.weights.checkpoint import read_checkpoint, save_safetensors
 from pointrend.weights.convert import convert
-from pointrend.weights.folder import Category, ModelFolder, ModelInfo
+from pointrend.weights.folder import ModelFolder
 
 PHOTOS = Path(__file__).parents[1] / "demo"
 SIDE = 128
@@ -46,7 +48,7 @@ def shapes(folder: Path) -> Path:
 @pytest.mark.timeout(1800)  # two minutes of a core, of which a busy machine may give a tenth
 def test_the_demo_model_learns_three_new_categories(tmp_path: Path) -> None:
     data = shapes(tmp_path / "data")
-    network = ModelFolder.open("demo").config.to_dict()
+    network = config_to_dict(ModelFolder.open("demo").config)
     network["INPUT"] |= {"MIN_SIZE_TEST": SIDE, "MAX_SIZE_TEST": SIDE}
     recipe = {
         "name": "toy",
@@ -101,7 +103,7 @@ def published(tmp_path: Path) -> ModelFolder:
 @pytest.mark.timeout(1800)
 def test_a_one_stage_model_learns_them_from_labels(tmp_path: Path, published: ModelFolder) -> None:
     data = shapes(tmp_path / "data")
-    network = published.network.to_dict()
+    network = config_to_dict(published.network)
     network["INPUT"] |= {"MIN_SIZE_TEST": SIDE, "MAX_SIZE_TEST": SIDE}
     recipe = {
         "name": "toy",

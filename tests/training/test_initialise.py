@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from pointrend.config import EfficientNetConfig, ModelConfig, OneStageConfig
+from pointrend.config.schema import EfficientNetConfig, ModelConfig, OneStageConfig
 from pointrend.errors import CheckpointError
 from pointrend.modeling.one_stage.network import OneStage
 from pointrend.modeling.rcnn import RCNN
+from pointrend.structures.model_info import Category
 from pointrend.training.initialise import load_fitting, load_trunk, randomise
-from pointrend.weights.folder import Category
 
 CAT, DOG, COW, HEN = Category(17, "cat"), Category(18, "dog"), Category(21, "cow"), Category(99, "hen")
 

@@ -10,10 +10,10 @@ import torch
 import toy
 from crops import make_sample
 
-from pointrend.config import ModelConfig
+from pointrend.config.schema import ModelConfig
+from pointrend.datasets.annotations import Annotations, LabelledObject, Photo
 from pointrend.errors import DataError
 from pointrend.training.copy_paste import paste
-from pointrend.training.dataset import Annotations, LabelledObject, Photo
 from pointrend.training.loader import batches
 from pointrend.training.sample import Sample
 from pointrend.training.sampling import Order, repeat_factors, source_factors

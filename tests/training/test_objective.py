@@ -7,7 +7,8 @@ import pytest
 import torch
 from crops import make_sample
 
-from pointrend.config import ModelConfig
+from pointrend.config.files import read_config
+from pointrend.config.schema import ModelConfig
 from pointrend.modeling.rcnn import RCNN
 from pointrend.training.initialise import randomise
 from pointrend.training.objective import Recipe, step_losses
@@ -75,7 +76,7 @@ def test_a_mask_rcnn_learns_too(tiny_config: ModelConfig) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.name.split(".")[0])
 def test_one_step_of_each_published_model_is_finite(path: Path) -> None:
-    config = ModelConfig.from_file(path)
+    config = read_config(path)
     torch.manual_seed(0)
     model = RCNN(config)
     randomise(model)

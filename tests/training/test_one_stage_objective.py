@@ -10,7 +10,7 @@ import pytest
 import torch
 from crops import make_sample
 
-from pointrend.config import OneStageConfig
+from pointrend.config.schema import OneStageConfig
 from pointrend.errors import CheckpointError
 from pointrend.modeling.one_stage.network import OneStage
 from pointrend.training.initialise import randomise

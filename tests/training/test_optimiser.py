@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
-from pointrend.config import ModelConfig
+from pointrend.config.schema import ModelConfig
 from pointrend.modeling.rcnn import RCNN
 from pointrend.training.optimiser import MovingAverage, build_optimiser, freeze, set_rate
 from pointrend.training.settings import Settings

@@ -12,10 +12,11 @@ import yaml
 from safetensors.torch import load_file, save_file
 
 import pointrend
-from pointrend.config import ModelConfig, OneStageConfig
+from pointrend.config.files import config_to_dict
+from pointrend.config.schema import ModelConfig, OneStageConfig
 from pointrend.errors import CheckpointError, ConfigError, DataError
 from pointrend.modeling.one_stage.network import OneStage
-from pointrend.options import Options
+from pointrend.structures.options import Options
 from pointrend.training.budget import Budget
 from pointrend.training.initialise import randomise
 from pointrend.training.log import CSV_NAME, read_rows
@@ -32,7 +33,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recipe(folder: Path, config: OneStageConfig, **keys: object) -> Path:
     path = folder / "recipe.yaml"
     tree = {"name": "toy", "crop": [96, 128], "batch": 2, "warmup": 4, "schedule": "constant", "frozen": ["detector"]}
-    tree |= {"steps": {"masks": 4, "points": 49}, "model": config.to_dict()} | keys
+    tree |= {"steps": {"masks": 4, "points": 49}, "model": config_to_dict(config)} | keys
     path.write_text(yaml.safe_dump(tree), encoding="utf-8")
     return path
 
@@ -97,6 +98,6 @@ def test_what_is_no_such_file_is_named(
         train(masks, data, tmp_path / "out", Budget.parse("1steps"), workers=0)
     with pytest.raises(ConfigError, match=r"teacher is for a one-stage model .* whose detector is not frozen"):
         train(recipe(tmp_path, one_stage_config, teacher="d.pt"), data, tmp_path / "out", Budget.parse("1steps"))
-    other = recipe(tmp_path, one_stage_config, model=tiny_config.to_dict())
+    other = recipe(tmp_path, one_stage_config, model=config_to_dict(tiny_config))
     with pytest.raises(ConfigError, match="frozen names 'detector', which this model has not"):
         train(other, data, tmp_path / "out", Budget.parse("1steps"), workers=0)

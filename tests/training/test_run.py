@@ -15,10 +15,11 @@ import yaml
 from PIL import Image
 
 import pointrend
-from pointrend.config import ModelConfig
+from pointrend.config.files import config_to_dict
+from pointrend.config.schema import ModelConfig
+from pointrend.datasets.folds import Fold, fold_of
 from pointrend.errors import CheckpointError, ConfigError
-from pointrend.folds import Fold, fold_of
-from pointrend.options import Options
+from pointrend.structures.options import Options
 from pointrend.training.budget import Budget
 from pointrend.training.log import CSV_NAME, CURVE_NAME, read_rows
 from pointrend.training.run import train
@@ -35,7 +36,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory, tiny_config: ModelConfig) -> Path:
     path = tmp_path_factory.mktemp("recipe") / "toy.yaml"
-    keys = {"crop": 128, "batch": 2, "warmup": 5, "steps": STEPS, "model": tiny_config.to_dict(), "name": "toy"}
+    keys = {"crop": 128, "batch": 2, "warmup": 5, "steps": STEPS, "model": config_to_dict(tiny_config), "name": "toy"}
     path.write_text(yaml.safe_dump(keys), encoding="utf-8")
     return path
 

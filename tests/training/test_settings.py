@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pointrend.config import EfficientNetConfig, ModelConfig, OneStageConfig
+from pointrend.config.files import config_from_dict, config_to_dict
+from pointrend.config.schema import EfficientNetConfig, ModelConfig, OneStageConfig
 from pointrend.errors import ConfigError
 from pointrend.training.run import RECIPES
 from pointrend.training.settings import Settings
@@ -14,7 +15,7 @@ from pointrend.training.settings import Settings
 
 def write(folder: Path, config: ModelConfig, **keys: object) -> Path:
     path = folder / "recipe.yaml"
-    path.write_text(yaml.safe_dump({"name": "tiny", "model": config.to_dict(), **keys}), encoding="utf-8")
+    path.write_text(yaml.safe_dump({"name": "tiny", "model": config_to_dict(config), **keys}), encoding="utf-8")
     return path
 
 
@@ -24,7 +25,7 @@ def test_the_demo_recipe_reads_and_round_trips() -> None:
     assert settings.model.trunk == EfficientNetConfig(variant=1)
     assert settings.model.num_classes == len(settings.categories) == 17
     assert settings.model.conv_mask is not None
-    assert ModelConfig.from_dict(settings.model.to_dict()) == settings.model
+    assert config_from_dict(config_to_dict(settings.model)) == settings.model
     assert settings.steps.points == 196
 
 
@@ -38,7 +39,7 @@ def test_the_longer_recipe_goes_on_with_the_same_network_and_categories() -> Non
 
 
 def test_the_model_may_be_a_file_beside_the_recipe(tmp_path: Path, tiny_config: ModelConfig) -> None:
-    (tmp_path / "net.yaml").write_text(yaml.safe_dump(tiny_config.to_dict()), encoding="utf-8")
+    (tmp_path / "net.yaml").write_text(yaml.safe_dump(config_to_dict(tiny_config)), encoding="utf-8")
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("name: tiny\nmodel: net.yaml\ncrop: 128\njitter: [1, 2]\n", encoding="utf-8")
     settings = Settings.from_file(recipe)

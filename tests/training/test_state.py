@@ -6,7 +6,7 @@ import pytest
 import torch
 from crops import make_sample
 
-from pointrend.config import ModelConfig
+from pointrend.config.schema import ModelConfig
 from pointrend.errors import CheckpointError, TrainingError
 from pointrend.modeling.rcnn import RCNN
 from pointrend.training.initialise import randomise

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pointrend.config import OneStageConfig
+from pointrend.config.schema import OneStageConfig
 from pointrend.modeling.one_stage.network import OneStage
 from pointrend.training.optimiser import MovingAverage
 from pointrend.training.run import RECIPES

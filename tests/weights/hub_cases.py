@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pointrend.weights.folder import Category, ModelFolder, ModelInfo
+from pointrend.structures.model_info import Category, ModelInfo
+from pointrend.weights.folder import ModelFolder
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "pointrend_3class_portrait"
 INFO = ModelInfo(

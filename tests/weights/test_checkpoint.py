@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from pointrend.config import ModelConfig
+from pointrend.config.files import read_config
 from pointrend.errors import CheckpointError
 from pointrend.modeling.rcnn import RCNN
 from pointrend.weights.checkpoint import load_into, read_checkpoint, save_safetensors
@@ -281,7 +281,7 @@ def test_generations_of_names_load_to_the_same(tmp_path: Path, rename: Callable[
     "case", ["pointrend_coco80_landscape", "pointrend_3class_portrait", "maskrcnn_coco80_landscape"]
 )
 def test_golden_checkpoints_fit_their_models(case: str) -> None:
-    model = RCNN(ModelConfig.from_file(GOLDEN / case / "config.yaml"))
+    model = RCNN(read_config(GOLDEN / case / "config.yaml"))
     state = read_checkpoint(GOLDEN / case / "model_final.pkl")
     load_into(model, state)
     assert same(model.state_dict(), state)

@@ -13,9 +13,9 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from pointrend.errors import CheckpointError
+from pointrend.structures.model_info import Category, ModelInfo
 from pointrend.weights.checkpoint import read_checkpoint
 from pointrend.weights.convert import convert
-from pointrend.weights.folder import Category, ModelInfo
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "pointrend_3class_portrait"
 

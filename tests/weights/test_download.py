@@ -12,7 +12,7 @@ import pytest
 from flaky_server import Behaviour, FlakyServer
 
 from pointrend.errors import DownloadError, Unreachable
-from pointrend.processes import free_ports
+from pointrend.system.processes import free_ports
 from pointrend.weights.download import ATTEMPTS, Expected, download
 
 BODY = random.Random(1).randbytes(1_000_003)

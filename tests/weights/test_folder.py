@@ -14,12 +14,13 @@ import pytest
 import torch
 import yaml
 
-from pointrend.config import ModelConfig, config_from_dict
+from pointrend.config.files import config_from_dict, config_to_dict, read_config
 from pointrend.errors import CheckpointError, ConfigError
 from pointrend.modeling.rcnn import RCNN
+from pointrend.structures.model_info import Category, ModelInfo
 from pointrend.weights.checkpoint import load_into, load_network, read_checkpoint
 from pointrend.weights.convert import convert
-from pointrend.weights.folder import Category, ModelFolder, ModelInfo
+from pointrend.weights.folder import ModelFolder
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "pointrend_3class_portrait"
 INFO = ModelInfo(
@@ -83,7 +84,7 @@ def test_a_partial_configuration_means_its_full_one() -> None:
         else:
             full["MODEL"][section] = values
     demo = ModelFolder.open(Path(__file__).parents[1] / "demo" / "reference_model")
-    assert demo.config == ModelConfig.from_dict(full)
+    assert demo.config == config_from_dict(full)
     assert len((demo.path / "config.yaml").read_text().splitlines()) < 60
 
 
@@ -101,7 +102,7 @@ def test_opening_a_folder_imports_no_torch() -> None:
 def test_converting_keeps_weights_configuration_and_info(folder: Path) -> None:
     opened = ModelFolder.open(folder)
     assert opened.info == INFO
-    assert opened.config == ModelConfig.from_file(GOLDEN / "config.yaml")
+    assert opened.config == read_config(GOLDEN / "config.yaml")
     assert sorted(path.name for path in folder.iterdir()) == ["config.yaml", "model.json", "model.safetensors"]
     wanted, found = read_checkpoint(GOLDEN / "model_final.pkl"), read_checkpoint(opened.weights)
     assert wanted.keys() == found.keys()
@@ -255,6 +256,6 @@ def test_the_demos_name_wins_over_a_folder_of_that_name(folder: Path, monkeypatc
     ],
 )
 def test_a_network_larger_than_its_weights_is_never_allocated(folder: Path, changes: dict[str, int]) -> None:
-    network = config_from_dict(ModelConfig.from_file(folder / "config.yaml").to_dict() | changes)
+    network = config_from_dict(config_to_dict(read_config(folder / "config.yaml")) | changes)
     with pytest.raises(CheckpointError, match="does not fit"):
         load_network(network, read_checkpoint(folder / "model.safetensors"))

@@ -21,7 +21,7 @@ from hub_server import TOKEN, Fault, Repository, StandInHub
 from typer.testing import CliRunner
 
 import pointrend
-from pointrend.cli import app
+from pointrend.cli.main import app
 from pointrend.errors import CheckpointError, ConfigError, DownloadError, Unreachable
 from pointrend.weights import cache
 from pointrend.weights.checkpoint import read_checkpoint

@@ -14,7 +14,7 @@ from hub_cases import OWN, content
 from hub_server import TOKEN, Fault, Repository, StandInHub
 from typer.testing import CliRunner
 
-from pointrend.cli import app
+from pointrend.cli.main import app
 from pointrend.errors import CheckpointError, ConfigError, UploadError
 from pointrend.weights.checkpoint import read_checkpoint, save_safetensors
 from pointrend.weights.folder import ModelFolder

@@ -21,9 +21,9 @@ from pointrend.client import Client
 PROGRAM = """
 import sys
 from pathlib import Path
-from pointrend import launcher
+from pointrend.serving import up as launcher
 launcher.STORE = Path(sys.argv.pop(1))
-from pointrend.cli import main
+from pointrend.cli.main import main
 main()
 """
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from pointrend.config import GFLHeadConfig, GhostPANConfig, OneStageConfig, read_config
+from pointrend.config.files import read_config
+from pointrend.config.schema import GFLHeadConfig, GhostPANConfig, OneStageConfig
 from pointrend.errors import CheckpointError
 from pointrend.modeling.one_stage.detector import Detector
 from pointrend.training.run import RECIPES

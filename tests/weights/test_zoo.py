@@ -16,13 +16,15 @@ import torch
 from flaky_server import Behaviour, FlakyServer
 from typer.testing import CliRunner
 
-from pointrend.cli import app
-from pointrend.config import SemanticConfig, config_from_dict, read_config
+from pointrend.cli.main import app
+from pointrend.config.files import config_from_dict, config_to_dict, read_config
+from pointrend.config.schema import SemanticConfig
 from pointrend.errors import CheckpointError, ConfigError, DownloadError, Unreachable
-from pointrend.launcher import up
 from pointrend.modeling.network import build_network
-from pointrend.processes import free_ports
-from pointrend.torchserve import Ports
+from pointrend.serving.torchserve import Ports
+from pointrend.serving.up import up
+from pointrend.system import home as system_home
+from pointrend.system.processes import free_ports
 from pointrend.weights import cache, zoo
 from pointrend.weights.checkpoint import load_into, read_checkpoint, save_safetensors
 from pointrend.weights.folder import ModelFolder
@@ -86,7 +88,7 @@ def test_the_data_are_complete() -> None:
 def test_configuration_and_size_are_the_published_ones(name: str) -> None:
     model = zoo.find(name)
     assert model.config == read_config(KEYS / f"{PUBLISHED[name]}.config.yaml")
-    assert config_from_dict(model.config.to_dict()) == model.config
+    assert config_from_dict(config_to_dict(model.config)) == model.config
     assert model.weight_bytes == 4 * sum(map(prod, published(name).values()))
 
 
@@ -149,7 +151,11 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str
     with FlakyServer(body) as server:
         tree = json.loads(zoo.ZOO.read_text())
         entry = next(entry for entry in tree["models"] if entry["name"] == published.name)
-        entry |= {"path": name, "weight_bytes": 3_600_000, "config": read_config(golden / "config.yaml").to_dict()}
+        entry |= {
+            "path": name,
+            "weight_bytes": 3_600_000,
+            "config": config_to_dict(read_config(golden / "config.yaml")),
+        }
         file = golden.parent / "zoo.json"
         file = tmp_path / "zoo.json"
         file.write_text(json.dumps(tree | {"base_url": server.url + "/", "models": [entry]}))
@@ -269,4 +275,4 @@ def test_the_command_line_pulls(small: tuple[str, FlakyServer], home: Path) -> N
 def test_the_cache_folder(variables: dict[str, str], wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert cache.home() == Path(wanted)
+    assert system_home.home() == Path(wanted)

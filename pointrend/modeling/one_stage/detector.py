@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from pointrend.config import OneStageConfig
+from pointrend.config.schema import OneStageConfig
 from pointrend.modeling.one_stage.gfl_head import GFLHead
 from pointrend.modeling.one_stage.ghost_pan import GhostPAN
 from pointrend.modeling.one_stage.shufflenet_v2 import ShuffleNetV2

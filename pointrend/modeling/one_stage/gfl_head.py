@@ -14,11 +14,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pointrend.config import GFLHeadConfig
-from pointrend.modeling.box_head import Detections
+from pointrend.config.schema import GFLHeadConfig
 from pointrend.modeling.boxes import clip_boxes, grouped_nms, nonempty
 from pointrend.modeling.one_stage.ghost_pan import STRIDES
 from pointrend.modeling.one_stage.layers import SeparableConv, conv
+from pointrend.modeling.roi_heads.box_head import Detections
 
 
 class GFLHead(nn.Module):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pointrend.config import GhostPANConfig
+from pointrend.config.schema import GhostPANConfig
 from pointrend.modeling.one_stage.layers import SeparableConv, activate, conv
 
 STRIDES = (8, 16, 32, 64)

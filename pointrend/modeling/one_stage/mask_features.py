@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pointrend.config import MaskFeaturesConfig
+from pointrend.config.schema import MaskFeaturesConfig
 from pointrend.modeling.layers import ConvNorm
 from pointrend.modeling.one_stage.ghost_pan import STRIDES as LEVEL_STRIDES
 from pointrend.modeling.one_stage.shufflenet_v2 import STEM_CHANNELS

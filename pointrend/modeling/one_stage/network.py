@@ -13,15 +13,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pointrend.config import OneStageConfig
-from pointrend.modeling.box_head import Detections
+from pointrend.config.schema import OneStageConfig
 from pointrend.modeling.instance_network import InstanceNetwork
-from pointrend.modeling.mask_head import ConvMaskHead
 from pointrend.modeling.one_stage.detector import Detector, DetectorMaps
 from pointrend.modeling.one_stage.gfl_head import by_cell, cell_corners, select_cells
 from pointrend.modeling.one_stage.mask_features import STRIDES, MaskFeatures
-from pointrend.modeling.point_mask_head import REGIONS_AT_ONCE, PointRendMaskHead
-from pointrend.modeling.roi_align import pool_regions
+from pointrend.modeling.roi_heads.box_head import Detections
+from pointrend.modeling.roi_heads.mask_head import ConvMaskHead
+from pointrend.modeling.roi_heads.point_mask_head import REGIONS_AT_ONCE, PointRendMaskHead
+from pointrend.modeling.roi_heads.roi_align import pool_regions
 
 # The maps that masks are read from, p2 and p3; and each level's predictions (1, K + 4B, h, w): see GFLHead.
 OneStageMaps = tuple[dict[str, Tensor], list[Tensor]]

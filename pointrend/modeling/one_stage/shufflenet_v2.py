@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pointrend.config import ShuffleNetConfig
+from pointrend.config.schema import ShuffleNetConfig
 from pointrend.modeling.one_stage.layers import activate, conv
 
 STEM_CHANNELS = 24

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
-from pointrend import __version__
 from pointrend.errors import ConfigError, DownloadError, PointRendError, Unreachable
+from pointrend.version import __version__
 from pointrend.weights import cache
 from pointrend.weights.hub.address import HubAddress
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pointrend.config import SemanticConfig
+from pointrend.config.schema import SemanticConfig
 from pointrend.errors import ConfigError
 from pointrend.weights.folder import CARD, ModelFolder
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pointrend.errors import CheckpointError, ConfigError, DownloadError, Unreachable
+from pointrend.system.home import home
 from pointrend.weights import cache
 from pointrend.weights.download import Bearer, Expected, Progress, download
 from pointrend.weights.folder import CARD, CONFIG, INFO, WEIGHTS, ModelFolder
@@ -70,7 +71,7 @@ def pull(address: HubAddress, *, progress: Progress = lambda _here, _total: None
     if force or store.commit_of(address) is None:
         variable = api.offline()
         if variable is not None:
-            raise Unreachable(f"{address} cannot be pulled to {cache.home()}: {variable} forbids the network.")
+            raise Unreachable(f"{address} cannot be pulled to {home()}: {variable} forbids the network.")
         with cache.exclusive(store.repository_folder(address)):
             if force or store.commit_of(address) is None:  # another process may have got it in the meantime
                 _install(api.connect(), address, progress, force)

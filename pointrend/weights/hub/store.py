@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pointrend.errors import CheckpointError, ConfigError
+from pointrend.system.home import home
 from pointrend.weights import cache
 from pointrend.weights.hub.address import HubAddress, is_address, is_commit
 
@@ -37,7 +38,7 @@ class KeptModel:
 
 def repository_folder(address: HubAddress) -> Path:
     """What holds a repository's pins and commits; it need not exist."""
-    return cache.home() / "hub" / address.owner / address.name
+    return home() / "hub" / address.owner / address.name
 
 
 def commit_folder(address: HubAddress, commit: str) -> Path:
@@ -71,7 +72,7 @@ def locate(address: HubAddress) -> Path:
     """
     commit = commit_of(address)
     if commit is None:
-        raise ConfigError(f"{address} is not in {cache.home()} yet. Get it with: pointrend weights pull {address}")
+        raise ConfigError(f"{address} is not in {home()} yet. Get it with: pointrend weights pull {address}")
     folder = commit_folder(address, commit)
     cache.check_manifest(folder, str(address))
     return folder
@@ -93,7 +94,7 @@ def pin(address: HubAddress, commit: str) -> None:
 def kept_models() -> list[KeptModel]:
     """Every commit in the cache, by address."""
     models = []
-    for manifest in sorted((cache.home() / "hub").glob(f"*/*/*/{cache.MANIFEST}")):
+    for manifest in sorted((home() / "hub").glob(f"*/*/*/{cache.MANIFEST}")):
         folder = manifest.parent
         address = HubAddress(folder.parent.parent.name, folder.parent.name, folder.name)
         pins = _pins(address).items()
@@ -113,11 +114,11 @@ def remove(address: HubAddress) -> str:
     """
     repository = repository_folder(address)
     if not repository.is_dir():
-        raise ConfigError(f"{address} is not in {cache.home()}.")
+        raise ConfigError(f"{address} is not in {home()}.")
     with cache.exclusive(repository):
         commit = commit_of(address)
         if commit is None:
-            raise ConfigError(f"{address} is not in {cache.home()}.")
+            raise ConfigError(f"{address} is not in {home()}.")
         _write_pins(address, {asked: pinned for asked, pinned in _pins(address).items() if pinned != commit})
         # Renamed first, so that a removal that is cut leaves no half of a model in its place.
         scratch = Path(tempfile.mkdtemp(dir=repository, prefix=".removed-"))

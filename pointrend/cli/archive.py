@@ -1,0 +1,34 @@
+"""``pointrend archive``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pointrend.cli.options import Engine, Model
+from pointrend.engines import resolve
+from pointrend.serving.archive import build
+from pointrend.weights.obtain import obtain
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def archive(
+    model: Model = "demo",
+    destination: Annotated[Path, typer.Option(help="The folder that receives NAME.mar.")] = Path("model_store"),
+    name: Annotated[str, typer.Option(help="Under which it is served.")] = "pointrend",
+    engine: Engine = "auto",
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(help="A folder of photos that openvino-int8 is calibrated with. \\[default: examples]"),
+    ] = None,
+) -> None:
+    """Build a self-contained TorchServe archive of a model."""
+    folder = obtain(model, Console(stderr=True))
+    resolve(engine, folder.network)
+    path = build(folder.path, destination, name, engine=engine, calibrate=calibrate)
+    typer.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")

@@ -1,0 +1,46 @@
+"""``pointrend batch``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pointrend.batch.plan import FORMS, Plan
+from pointrend.batch.run import run, settings_for
+from pointrend.cli.options import Engine, Model
+from pointrend.weights.obtain import obtain
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def batch(
+    source: Annotated[
+        str, typer.Argument(metavar="INPUT", help="A folder of photos, or its URL (s3://..., gs://...).")
+    ],
+    output: Annotated[str, typer.Argument(help="The folder of the results, or its URL; a run that was cut goes on.")],
+    model: Model = "demo",
+    form: Annotated[str, typer.Option(help="parquet, or jsonl: COCO's fields, one photo a line.")] = "parquet",
+    workers: Annotated[int, typer.Option(min=1, help="Processes with a model each, over all machines.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of each.")] = 1,
+    engine: Engine = "auto",
+    shard_size: Annotated[int, typer.Option(min=1, help="Photos a part: what a failure may cost to do again.")] = 256,
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; without it, this machine alone.")] = None,
+    task: Annotated[str, typer.Option(help="instances, detection or semantic.")] = "instances",
+    score_threshold: Annotated[float, typer.Option(help="What is kept, from this score up.")] = 0.5,
+    categories: Annotated[str | None, typer.Option(help="Names or ids to keep, separated by commas.")] = None,
+) -> None:
+    """Segment millions of photos on Ray: sharded, and resumed after a kill. Photos that fail are listed beside."""
+    if form not in FORMS:
+        raise typer.BadParameter(f"{form!r} is not {' or '.join(FORMS)}.", param_hint="--form")
+    obtain(model, Console(stderr=True))
+    asked = {"task": task, "score_threshold": score_threshold}
+    options = asked if categories is None else {**asked, "categories": categories}
+    plan = Plan.open(settings_for(source, model, engine, options, form, shard_size), output)
+    outcome = run(plan, workers, threads, address)
+    rate = (outcome.done + outcome.failed) / outcome.seconds
+    typer.echo(
+        f"{outcome.done} done ({rate:.1f} a second), {outcome.failed} failed, {outcome.kept} done before: {output}"
+    )

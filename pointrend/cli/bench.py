@@ -1,0 +1,64 @@
+"""``pointrend bench``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+
+from pointrend.bench import report
+from pointrend.bench.run import ENGINES, Settings, run
+from pointrend.weights.obtain import obtain
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def bench(
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="demo, a published model, hf://OWNER/NAME, a folder, or random:NAME, that published network with "
+            "random weights."
+        ),
+    ] = None,
+    engine: Annotated[
+        list[str] | None, typer.Option(help="Repeat it for several; without it, all that run here.")
+    ] = None,
+    side: Annotated[list[int] | None, typer.Option(min=32, max=4096, help="Photos' shorter edge.")] = None,
+    instances: Annotated[list[int] | None, typer.Option(min=1, max=1000, help="Masks that are drawn.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Of each.")] = 5,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Of each engine. \\[default: this machine's cores]")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(help="A file that receives the tables, and beside it a .png.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="A file that receives every single figure.")] = None,
+) -> None:
+    """Measure what a photo costs: stages, engines, sizes and instances, side by side."""
+
+    for each in model or []:
+        if not each.startswith("random:"):
+            obtain(each, Console(stderr=True))
+    settings = Settings(
+        models=tuple(model or ["demo", "random:coco-r50-3x"]),
+        engines=tuple(engine or ENGINES),
+        sides=tuple(side or [480, 800]),
+        counts=tuple(instances or [1, 10, 50, 100]),
+        rounds=rounds,
+        threads=threads or torch.get_num_threads(),
+    )
+    console = Console()
+    results = run(settings, console)
+    text = report.markdown(results)
+    console.print(Markdown(text))
+    if json is not None:
+        json.write_text(report.to_json(results), encoding="utf-8")
+    if markdown is not None:
+        markdown.write_text(text, encoding="utf-8")
+        report.plot(results, markdown.with_suffix(".png"), settings.counts[min(1, len(settings.counts) - 1)])

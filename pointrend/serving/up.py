@@ -1,0 +1,196 @@
+"""``pointrend up``: TorchServe, the gateway and the page on one machine, started and stopped together."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType, TracebackType
+
+import requests
+from rich.console import Console
+
+from pointrend.engines import AUTO, EAGER, EXPORTED, OPENVINO_INT8, require, resolve
+from pointrend.errors import Unreachable
+from pointrend.serving.archive import ARCHIVE_NAME, build
+from pointrend.serving.gateway_process import Gateway
+from pointrend.serving.torchserve import Ports, TorchServe
+from pointrend.system.home import home
+from pointrend.system.processes import LaunchError, Service, require_free_port
+from pointrend.weights.folder import ModelFolder
+from pointrend.weights.obtain import obtain
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
+# An installed package has no folder of its own to write to.
+STORE = (_CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else home()) / "model_store"
+START_SECONDS = 60.0
+FREE_BYTES_NEEDED = 512 * 2**20  # the archive, its unpacked copy in the temporary folder, and logs
+
+
+class Page(Service):
+    """The Gradio page, a client of the server at ``server_url``; with ``mcp``, its API is there for MCP too."""
+
+    def __init__(self, server_url: str, port: int, *, mcp: bool = False, relay: bool = False) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        folder = Path(tempfile.mkdtemp(prefix="pointrend-page-"))
+        command = [sys.executable, "-m", "gradio_app", "--server", server_url, "--port", str(port)]
+        env = os.environ | {"TMPDIR": str(folder), "GRADIO_TEMP_DIR": str(folder / "uploads")}
+        super().__init__("The page", [*command, "--mcp"] if mcp else command, folder, env, relay=relay)
+
+    def wait_ready(self) -> None:
+        """Return when the page is served.
+
+        Raises:
+            LaunchError: the page ended, or nothing answered in time.
+        """
+        self.wait_until(self._answers, START_SECONDS)
+
+    def _answers(self) -> bool:
+        try:
+            return requests.get(self.url, timeout=5).ok
+        except requests.RequestException:
+            return False
+
+
+class StopRequest(BaseException):
+    """SIGINT or SIGTERM arrived."""
+
+
+class StopSignals:
+    """Turns SIGINT and SIGTERM into one :class:`StopRequest`; further ones wait until everything has stopped."""
+
+    def __enter__(self) -> StopSignals:
+        self._before = {number: signal.signal(number, self._raise) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def _raise(self, _number: int, _frame: FrameType | None) -> None:
+        for number in self._before:
+            signal.signal(number, signal.SIG_IGN)
+        raise StopRequest
+
+    def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> bool:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        return kind is StopRequest
+
+
+def up(
+    model: str | Path,
+    ports: Ports,
+    *,
+    page: bool = True,
+    mcp: bool = False,
+    also: Sequence[str | Path] = (),
+    engine: str = EAGER,
+) -> None:
+    """Build the archives, serve them, open the page, and stay until Ctrl-C or SIGTERM.
+
+    Args:
+        model: a model's name, address on the Hub, or folder.
+        ports: loopback ports.
+        page: whether the Gradio page runs too.
+        mcp: whether the page serves its API by the Model Context Protocol too.
+        also: more models to serve beside ``model``, each under its own name; the page shows the first.
+        engine: what computes the networks: one of :data:`pointrend.engines.NAMES`, or ``auto``, for what
+            :func:`pointrend.engines.resolve` chooses.
+
+    Raises:
+        ConfigError: there is no such engine, its package is not installed, or it has no such network.
+        LaunchError: something is in the way; nothing is left running.
+        Unreachable: a published model is not here, and cannot be downloaded now.
+    """
+    console = Console()
+    if engine != AUTO:
+        require(engine)
+    _check_machine(ports, page=page)
+    folders = {ARCHIVE_NAME: _obtain(model, console)}
+    for each in also:
+        folder = _obtain(each, console)
+        if folder.info.name in folders:
+            raise LaunchError(f"{folder.info.name} is to be served twice; models are served under names of their own.")
+        folders[folder.info.name] = folder
+    engines = {name: resolve(engine, folder.network) for name, folder in folders.items()}
+    started = time.monotonic()
+    with StopSignals():
+        for name, folder in folders.items():
+            if engines[name] in EXPORTED:
+                _export(folder, engines[name], console)
+            with console.status("Building the archive"):
+                archive = build(folder.path, STORE, name, engine=engines[name])
+            size = f"{archive.stat().st_size / 2**20:.1f} MiB"
+            console.print(f"Built {archive.name} ({size}) with {folder.info.name}, for the engine {engines[name]}.")
+        with (
+            TorchServe(STORE, ports, models=tuple(folders), private=True) as server,
+            Gateway(server, ports.inference) as gateway,
+        ):
+            with console.status("Starting TorchServe and waiting for a first prediction"):
+                gateway.wait_ready()
+                server.wait_ready()
+            for name in folders:
+                console.print(f"The server answers at [bold]{gateway.url}/predictions/{name}[/]")
+            console.print(f"TorchServe's management is at {server.management_url}", soft_wrap=True)
+            if not page:
+                _stay(console, started, server, gateway)
+            with Page(gateway.url, ports.page, mcp=mcp) as gradio_page:
+                with console.status("Starting the page"):
+                    gradio_page.wait_ready()
+                console.print(f"Open [bold]{gradio_page.url}[/] in a browser.")
+                _stay(console, started, server, gateway, gradio_page)
+    console.print("Stopped.")
+
+
+def _obtain(model: str | Path, console: Console) -> ModelFolder:
+    """Open a model, pulled where it is missing; without a connection, there is the demo."""
+    try:
+        return obtain(model, console)
+    except Unreachable as error:
+        raise Unreachable(
+            f"{error} The demo model comes with the package and needs no connection: pointrend up --model demo"
+        ) from error
+
+
+def _export(folder: ModelFolder, engine: str, console: Console) -> None:
+    """Make an engine's files where this was not done before, and say so: it takes a while."""
+    from pointrend.engines import store
+    from pointrend.engines.export import prepare
+
+    doing, done = ("Quantising", "quantised") if engine == OPENVINO_INT8 else ("Converting", "converted")
+    known = store.find(folder, engine)
+    if known is not None:
+        console.print(f"{folder.info.name} was {done} before: {known}.")
+        return
+    with console.status(f"{doing} {folder.info.name}, once"):
+        place = prepare(folder, engine)
+    console.print(f"{done.capitalize()} {folder.info.name}; kept in {place}.")
+
+
+def _stay(console: Console, started: float, *services: Service) -> None:
+    console.print(f"Ready after {time.monotonic() - started:.0f} s. Ctrl-C stops it.")
+    while True:
+        time.sleep(0.5)
+        for service in services:
+            service.require_running()
+
+
+def _check_machine(ports: Ports, *, page: bool) -> None:
+    for name, purpose in (
+        ("inference", "the server"),
+        ("grpc_inference", "gRPC"),
+        ("grpc_management", "TorchServe's management by gRPC"),
+    ):
+        require_free_port(getattr(ports, name), purpose, "--server-port")
+    if page:
+        require_free_port(ports.page, "the page", "--port")
+    STORE.mkdir(parents=True, exist_ok=True)
+    for place in {STORE, Path(tempfile.gettempdir())}:
+        free = shutil.disk_usage(place).free
+        if free < FREE_BYTES_NEEDED:
+            raise LaunchError(
+                f"{place} has {free / 2**20:.0f} MiB free; {FREE_BYTES_NEEDED / 2**20:.0f} MiB are needed. "
+                "Free some space and try again."
+            )

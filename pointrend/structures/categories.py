@@ -1,0 +1,37 @@
+"""Which of a model's categories a caller asks for."""
+
+from __future__ import annotations
+
+import difflib
+
+from pointrend.errors import InvalidOption
+from pointrend.structures.model_info import Category, ModelInfo
+
+ALL_CATEGORIES = "all"
+
+
+def wanted_indices(info: ModelInfo, names_or_ids: tuple[str, ...] | None) -> list[int] | None:
+    """Indices of the wanted categories, None for all. What is not asked for by name is hidden where it is unreliable.
+
+    Raises:
+        InvalidOption: the model knows no such category.
+    """
+    if names_or_ids == (ALL_CATEGORIES,) or (names_or_ids is None and not info.reliable):
+        return None
+    return [_index(info.categories, key) for key in names_or_ids or info.reliable]
+
+
+def _index(categories: tuple[Category, ...], key: str) -> int:
+    for index, category in enumerate(categories):
+        if key.lower() == category.name.lower() or key == str(category.id):
+            return index
+    names = [category.name for category in categories]
+    near = difflib.get_close_matches(key.lower(), [name.lower() for name in names], n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise InvalidOption(
+        f"This model knows no category {key!r}.{hint} It knows {', '.join(names)}.",
+        field="categories",
+        limit=names,
+        value=key,
+        code="unknown_category",
+    )

@@ -1,0 +1,191 @@
+"""What a caller may ask for, as one table: it validates, it documents, and the server and the page both read it."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pointrend.errors import InvalidOption
+from pointrend.structures.option_kinds import Boolean, Choice, Integer, Kind, NamesOrIds, Number
+
+FULL_REFINEMENT = 4
+
+
+def _option(kind: Kind, default: Any, meaning: str) -> Any:
+    return dataclasses.field(default=default, metadata={"kind": kind, "meaning": meaning})
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of one request; :meth:`parse` reads them from text or JSON. Each attribute is told by :func:`table`.
+
+    Raises:
+        InvalidOption: a value is out of range.
+    """
+
+    task: str = _option(
+        Choice(("instances", "detection", "semantic")),
+        "instances",
+        "single objects with masks; boxes only; or one mask a category, in which the best score wins a pixel",
+    )
+    score_threshold: float = _option(
+        Number(0.0, 1.0), 0.5, "what is kept, from this score up; the model itself reports nothing below its own, 0.05"
+    )
+    max_detections: int = _option(Integer(1, 100), 100, "the best so many, after `categories`")
+    categories: tuple[str, ...] | None = _option(
+        NamesOrIds(),
+        None,
+        "names or ids to keep, or `all`; where left out, what the model finds reliably (its description says)",
+    )
+    masks: str = _option(
+        Choice(("rle", "polygon", "none")),
+        "rle",
+        "COCO's compressed run lengths, or its polygons, or none; `area` is the mask's even then",
+    )
+    refinement: int = _option(
+        Integer(0, FULL_REFINEMENT),
+        FULL_REFINEMENT,
+        "where the mask's grid stops: 7x7 (coarse only), 28, 56, 112 or 224; only for heads that refine points",
+    )
+    exact: bool = _option(
+        Boolean(),
+        False,
+        "refine every object as far as `refinement` says; else a small one stops where a cell of its grid is at most "
+        "half a pixel of the photo",
+    )
+    mask_head: str = _option(
+        Choice(("point", "conv")),
+        "point",
+        "the model's own masks, or those of a constant 28x28 head as in Mask R-CNN, for models that carry one beside",
+    )
+    points: bool = _option(
+        Boolean(),
+        False,
+        "tell with each instance the points that its mask's last refinement step predicted anew; for "
+        "`task=instances`, `format=json`",
+    )
+    format: str = _option(
+        Choice(("json", "png", "cutouts", "label_map")),
+        "json",
+        "what is answered; see the table below. It wins over the header `Accept`, where `image/png` means `png`",
+    )
+
+    def __post_init__(self) -> None:
+        for entry in table():
+            value = getattr(self, entry.name)
+            if value is not entry.default:
+                object.__setattr__(self, entry.name, entry.kind.read(entry.name, value))
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> Options:
+        """Read options from form fields, JSON keys or a header; a value may be text or its JSON type.
+
+        Raises:
+            InvalidOption: a name is unknown (the nearest known one is suggested), a value is out of range, or two
+                do not go together.
+        """
+        known = names()
+        for name in raw:
+            if name not in known:
+                raise _unknown(name)
+        options = cls(**raw)
+        if options.format not in FORMATS[options.task]:
+            raise _no_such_answer(options)
+        if options.points and (options.task, options.format) != ("instances", "json"):
+            raise _no_points(options)
+        return options
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One option as the table tells it.
+
+    Attributes:
+        name: as a request spells it.
+        kind: what it may hold.
+        default: its value where it is left out.
+        meaning: what it does, in one sentence.
+    """
+
+    name: str
+    kind: Kind
+    default: Any
+    meaning: str
+
+
+FORMATS: dict[str, dict[str, str]] = {
+    "instances": {
+        "json": "`instances`: category, score, bbox, area, segmentation",
+        "png": "the photo with masks, outlines and labels drawn on it",
+        "cutouts": "a zip of transparent PNGs named `person-2.png`, each the window of one mask, and a manifest",
+        "label_map": "a 16-bit PNG: 0 is background, 1 the best instance, 2 the next, ...; the best is on top",
+    },
+    "detection": {
+        "json": "`instances` without segmentation and area",
+        "png": "the photo with boxes and labels drawn on it",
+    },
+    "semantic": {
+        "json": "`segments`, one a category: category, area, segmentation",
+        "png": "the photo with the categories drawn on it",
+        "label_map": "an 8-bit PNG with a palette: 0 is background, else the category's id",
+    },
+}
+"""What a task is answered with, by ``format``; the two do not go together where nothing stands."""
+
+
+def table() -> tuple[Entry, ...]:
+    """Every option, in the order of the documentation."""
+    return tuple(
+        Entry(field.name, field.metadata["kind"], field.default, field.metadata["meaning"])
+        for field in dataclasses.fields(Options)
+    )
+
+
+def names() -> tuple[str, ...]:
+    """Every option's name."""
+    return tuple(entry.name for entry in table())
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of all options, by name."""
+    described: dict[str, Any] = {}
+    for entry in table():
+        described[entry.name] = {**entry.kind.schema(), "description": entry.meaning}
+        if entry.default is not None:
+            described[entry.name]["default"] = entry.default
+    return described
+
+
+def _unknown(name: str) -> InvalidOption:
+    near = difflib.get_close_matches(name, names(), n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return InvalidOption(
+        f"There is no option {name[:100]!r}.{hint} Known: {', '.join(names())}.",
+        field=name[:100],
+        limit=list(names()),
+        code="unknown_option",
+    )
+
+
+def _no_points(options: Options) -> InvalidOption:
+    return InvalidOption(
+        f"points=true is for task=instances and format=json, not task={options.task} and format={options.format}.",
+        field="points",
+        limit=False,
+        value=True,
+        code="unsupported_combination",
+    )
+
+
+def _no_such_answer(options: Options) -> InvalidOption:
+    possible = list(FORMATS[options.task])
+    return InvalidOption(
+        f"task={options.task} cannot be answered as format={options.format}; ask for {' or '.join(possible)}.",
+        field="format",
+        limit=possible,
+        value=options.format,
+        code="unsupported_combination",
+    )

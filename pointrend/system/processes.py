@@ -1,0 +1,258 @@
+"""Child processes and ports, on one machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import psutil
+
+from pointrend.errors import PointRendError
+from pointrend.system import kept_logs
+
+GRACE_SECONDS = 15.0  # TorchServe drains for about 2.5 s; a busy worker may hold it longer
+LINES_KEPT = 20  # of a command's output, for messages
+LARGEST_LOG = 16 * 2**20  # bytes of a service's output on the disk; then its end alone is kept
+
+
+class LaunchError(PointRendError):
+    """Something that keeps the server or the page from starting, in one readable sentence."""
+
+
+def require_free_port(port: int, purpose: str, option: str) -> None:
+    """Check that a loopback port can be bound.
+
+    Raises:
+        LaunchError: another process has it; the message names the option that chooses another.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise LaunchError(
+                f"Port {port}, wanted for {purpose}, cannot be used ({error.strerror}). "
+                f"Stop what holds it, or choose another with {option}."
+            ) from error
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that nothing holds at the moment, all different."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+class ProcessGroup:
+    """A command and everything that it starts, stopped together.
+
+    Args:
+        command: the program and its arguments.
+        log: the file that receives its output; None passes it on to the output of this process.
+        cwd: its working directory.
+        env: its whole environment.
+    """
+
+    def __init__(self, command: Sequence[str], *, log: Path | None, cwd: Path, env: Mapping[str, str]) -> None:
+        self._log = log
+        with contextlib.ExitStack() as stack:
+            # A session of its own: Ctrl-C reaches the launcher alone, which then stops its children in order.
+            self._process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if log is None else stack.enter_context(log.open("ab")),
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                env=dict(env),
+                start_new_session=True,
+            )
+        self._passed_on: deque[str] = deque(maxlen=LINES_KEPT)
+        if log is None:
+            threading.Thread(target=self._pass_on, daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the command, which is also the group's id."""
+        return self._process.pid
+
+    def running(self) -> bool:
+        """Whether the command itself still runs."""
+        return self._process.poll() is None
+
+    def end(self) -> str:
+        """How the command ended, in words; see :func:`how_ended`."""
+        return how_ended(self._process.wait())
+
+    @property
+    def log(self) -> Path | None:
+        """The file with its output; None where that is passed on."""
+        return self._log
+
+    def bound_log(self) -> None:
+        """Cut a log that has grown beyond :data:`LARGEST_LOG` down to its end, while the command appends to it.
+
+        What it writes at that very moment may be lost.
+        """
+        if self._log is None or not self._log.exists() or self._log.stat().st_size <= LARGEST_LOG:
+            return
+        with self._log.open("r+b") as file:
+            file.seek(-kept_logs.MOST_BYTES, os.SEEK_END)
+            end = file.read()
+            file.truncate(0)
+        with self._log.open("ab") as file:
+            file.write(end)
+
+    def tail(self) -> str:
+        """The last lines of its output."""
+        if self._log is None:
+            return "\n".join(self._passed_on)
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-LINES_KEPT:])
+
+    def stop(self, request: signal.Signals = signal.SIGTERM, patience: float = GRACE_SECONDS) -> None:
+        """Ask the group to end, then end it; returns when nothing of it runs.
+
+        Args:
+            request: the signal that asks.
+            patience: seconds until it is ended.
+        """
+        members = self._members()
+        self._signal(request)
+        deadline = time.monotonic() + patience
+        # TorchServe's starter ends at once while its Java process still drains: wait for every member, not for it.
+        while any(_alive(member) for member in members) and time.monotonic() < deadline:
+            self._process.poll()
+            time.sleep(0.05)
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+
+    def _pass_on(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            text = line.decode(errors="replace").rstrip()
+            self._passed_on.append(text)
+            print(text, flush=True)
+
+    def _members(self) -> list[psutil.Process]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            leader = psutil.Process(self.pid)
+            return [leader, *leader.children(recursive=True)]
+        return []
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, number)
+
+
+class Service:
+    """A process group with a folder of its own for what it writes, which goes when it stops; a context manager.
+
+    Args:
+        name: what messages call it.
+        command: the program and its arguments.
+        folder: its working directory; holds its log.
+        env: its whole environment.
+        relay: its output goes to this process' own instead, as a container wants it.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], folder: Path, env: Mapping[str, str], *, relay: bool = False
+    ) -> None:
+        self.name = name
+        self._folder = folder
+        self._group = ProcessGroup(command, log=None if relay else folder / "output.log", cwd=folder, env=env)
+
+    @property
+    def pid(self) -> int:
+        """Id of its process group."""
+        return self._group.pid
+
+    def running(self) -> bool:
+        """Whether it still runs."""
+        return self._group.running()
+
+    def log(self) -> str:
+        """The last lines of its output."""
+        return self._group.tail()
+
+    def wait_until(self, answers: Callable[[], bool], seconds: float) -> None:
+        """Return once it answers.
+
+        Raises:
+            LaunchError: it ended, or did not answer in time; names its log, which is kept.
+        """
+        deadline = time.monotonic() + seconds
+        while not answers():
+            self.require_running()
+            if time.monotonic() > deadline:
+                raise LaunchError(f"{self.name} did not answer in {seconds:.0f} s{self._where_its_log_is()}.")
+            time.sleep(0.2)
+
+    def require_running(self) -> None:
+        """Check that it has not ended by itself, and keep its log bounded meanwhile.
+
+        Raises:
+            LaunchError: it has; one sentence names the service, its signal or exit status, and its log, which is kept.
+        """
+        if not self.running():
+            raise LaunchError(f"{self.name} {self._group.end()}{self._where_its_log_is()}.")
+        self._group.bound_log()
+
+    def _where_its_log_is(self) -> str:
+        if self._group.log is None:
+            return "; what it wrote is in the output above"
+        try:
+            return f"; its log is {kept_logs.keep(self._group.log, self.name)}"
+        except OSError as error:
+            return f"; its log could not be kept in {kept_logs.folder()} ({error.strerror})"
+
+    def stop(self) -> None:
+        """Stop it with all that it started, and remove its folder."""
+        self._group.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def how_ended(status: int) -> str:
+    """A process' end in words.
+
+    Args:
+        status: its exit status, or minus the number of the signal that ended it.
+    """
+    if status < 0:
+        return f"was ended by {_signal_name(-status)}"
+    if 128 < status < 128 + signal.NSIG:  # what shells and Java make of a signal
+        return f"ended with exit status {status}, which stands for {_signal_name(status - 128)}"
+    return f"ended with exit status {status}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        name = f"{signal.Signals(number).name} ({number})"
+    except ValueError:
+        return f"signal {number}"
+    return f"{name}, often the system's out-of-memory killer" if number == signal.SIGKILL else name
+
+
+def _alive(process: psutil.Process) -> bool:
+    """Whether a process runs; one that ended and waits to be reaped does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,74 @@
+"""Objects cut out of their photo: each mask's window as a picture whose background is transparent.
+
+Shapes: H, W of the photo, h, w of a mask's window, in pixels.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pointrend.masks.decode import window
+from pointrend.structures.prediction import Instance, Prediction
+from pointrend.visualize.overlay import labels
+
+
+@dataclass(frozen=True, slots=True)
+class Cutout:
+    """One object.
+
+    Attributes:
+        name: ``person-2``: its category, safe in a file's name, and its number there from the best score down.
+        instance: what it was cut out for.
+        x, y: left and top of ``pixels`` in the photo.
+        pixels: (h, w, 4) uint8 RGBA, not premultiplied: opaque inside the mask, transparent outside.
+    """
+
+    name: str
+    instance: Instance
+    x: int
+    y: int
+    pixels: NDArray[np.uint8]
+
+    def png(self) -> bytes:
+        """As a PNG file."""
+        buffer = io.BytesIO()
+        Image.fromarray(self.pixels).save(buffer, "PNG", compress_level=1)
+        return buffer.getvalue()
+
+
+def cutouts(image: NDArray[np.uint8], prediction: Prediction) -> Iterator[Cutout]:
+    """Cut out every instance, best first; those with an empty mask are left out.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, the upright photo that ``prediction`` is of.
+        prediction: with masks.
+
+    Raises:
+        ValueError: the photo's size is not the prediction's, or an instance carries no mask.
+    """
+    size = prediction.height, prediction.width
+    if image.shape[:2] != size:
+        raise ValueError(f"The photo has {image.shape[:2]} rows and columns and the prediction's has {size}.")
+    for instance, label in zip(prediction.instances, labels(prediction), strict=True):
+        if instance.segmentation is None:
+            raise ValueError("Objects without masks cannot be cut out: they were predicted with masks=none.")
+        x, y, mask = window(instance.segmentation, size)
+        if mask.size:
+            height, width = mask.shape
+            alpha = mask[..., None].astype(np.uint8) * np.uint8(255)
+            pixels = np.concatenate((image[y : y + height, x : x + width], alpha), axis=2)
+            yield Cutout(file_name(label), instance, x, y, pixels)
+
+
+def file_name(label: str) -> str:
+    """A label such as ``traffic light 2`` as the name of a file: ``traffic_light-2``."""
+    category, _, number = label.rpartition(" ")
+    safe = re.sub(r"[^\w-]+", "_", category)
+    return f"{safe}-{number}"

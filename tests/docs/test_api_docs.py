@@ -1,0 +1,61 @@
+"""The committed documentation is what its script writes, and speaks of every error code there is."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from openapi_spec_validator import validate
+
+from pointrend.error_codes import CLIENT, ERROR_CODES, GATEWAY, MODEL, SERVER
+from pointrend.errors import RequestError
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+import write_api_docs  # noqa: E402
+
+
+def test_the_committed_files_are_current():
+    assert write_api_docs.MARKDOWN.read_text() == write_api_docs.markdown(write_api_docs.MARKDOWN.read_text())
+    assert write_api_docs.OPENAPI.read_text() == write_api_docs.openapi()
+
+
+def test_a_missing_marker_is_told():
+    with pytest.raises(ValueError, match="no markers <!-- options -->"):
+        write_api_docs.markdown("# nothing")
+
+
+def test_the_openapi_file_is_one():
+    validate(json.loads(write_api_docs.OPENAPI.read_text()))
+
+
+def test_every_code_that_the_model_raises_is_in_the_table():
+    modules = ("errors", "options", "option_kinds", "image", "categories", "label_map")
+    modules += ("segmenter", "semantic_segmenter")
+    paths = [*(ROOT / "pointrend" / f"{name}.py" for name in modules), *sorted((ROOT / "handler").glob("*.py"))]
+    mentioned = set(re.findall(r'\bcode="(\w+)"', "\n".join(path.read_text() for path in paths)))
+    by_class = {kind.code for kind in (RequestError, *RequestError.__subclasses__())}
+    listed = {entry.code for entry in ERROR_CODES if entry.origin == MODEL}
+    assert mentioned | by_class == listed
+
+
+def test_every_code_that_the_gateway_makes_is_in_the_table():
+    paths = (ROOT / "gateway").glob("*.py")
+    text = "\n".join(path.read_text() for path in paths)
+    assert set(re.findall(r'\bcode="(\w+)"', text)) <= {entry.code for entry in ERROR_CODES}
+    assert all(f'"{entry.code}"' in text for entry in ERROR_CODES if entry.origin == GATEWAY)
+
+
+def test_every_code_that_the_client_makes_is_in_the_table():
+    own = {entry.code for entry in ERROR_CODES if entry.origin in (SERVER, CLIENT)}
+    client = "\n".join(path.read_text() for path in sorted((ROOT / "pointrend" / "client").glob("*.py")))
+    assert own <= set(re.findall(r'"(\w+)"', client))
+    assert set(re.findall(r'\bcode="(\w+)"', client)) <= {entry.code for entry in ERROR_CODES}
+
+
+def test_statuses_of_classes_and_table_agree():
+    table = {entry.code: entry.status for entry in ERROR_CODES}
+    assert len(table) == len(ERROR_CODES)
+    for kind in RequestError.__subclasses__():
+        assert table[kind.code] == kind.status

@@ -1,0 +1,60 @@
+import re
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from benchmarks.watch import committed_heap_mib
+from gateway.__main__ import JAVA_OPTIONS
+from pointrend.serving.torchserve import SETTINGS, Ports, read_settings, render_settings
+
+
+def test_settings_are_replaced_in_place_and_added():
+    template = "# why\ninference_address=http://127.0.0.1:8080\nload_models=pointrend.mar\n"
+    rendered = render_settings(template, {"inference_address": "http://127.0.0.1:9000", "model_store": "/srv"})
+    assert rendered == "# why\ninference_address=http://127.0.0.1:9000\nload_models=pointrend.mar\nmodel_store=/srv\n"
+
+
+def test_the_other_ports_follow_the_server_port():
+    assert Ports.beside(8080, 7860) == Ports()
+    assert Ports.beside(9080, 7000) == Ports(9080, 9081, 9082, 8070, 8071, 7000)
+
+
+def test_the_settings_for_a_start_by_hand_are_those_of_the_package():
+    root = Path(__file__).parents[2]
+    assert (root / "config.properties").read_text() == SETTINGS.read_text()
+
+
+def test_the_container_takes_the_options_of_java_and_adds_its_log():
+    assert JAVA_OPTIONS.startswith(read_settings(SETTINGS)["vmargs"] + " -Dlog4j.configurationFile=file:///")
+
+
+@pytest.mark.server
+def test_java_gives_memory_back(served):
+    """The runtime knows every option: one that it does not know would be ignored without a word."""
+    (java,) = [each for each in psutil.Process(served.pid).children(recursive=True) if each.name() == "java"]
+    jcmd = Path(java.exe()).with_name("jcmd")
+    flags = subprocess.run([jcmd, str(java.pid), "VM.flags", "-all"], capture_output=True, text=True, check=True).stdout
+    known = {match[1]: match[2] for match in re.finditer(r"(\w+) += (\S+)", flags)}
+    wanted = {"UseG1GC": "true", "G1PeriodicGCInterval": "15000", "TrimNativeHeapInterval": "15000"}
+    wanted |= {"MinHeapFreeRatio": "10", "MaxHeapFreeRatio": "30", "ExitOnOutOfMemoryError": "true"}
+    assert {name: known[name] for name in wanted} == wanted
+
+
+@pytest.mark.server
+@pytest.mark.slow
+def test_a_crowd_leaves_no_large_heap_behind(served):
+    """Twelve callers with 20 MB each; the heap shrinks by itself, however long that takes here."""
+    (java,) = [each for each in psutil.Process(served.pid).children(recursive=True) if each.name() == "java"]
+    url, body = f"{served.url}/predictions/pointrend", bytes(20_000_000)
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: httpx.post(url, content=body, timeout=300).status_code, range(36)))
+    assert set(answers) <= {415, 503}
+    deadline = time.monotonic() + 300
+    while (heap := committed_heap_mib(java.pid)) is None or heap > 256:
+        assert time.monotonic() < deadline
+        time.sleep(1)

@@ -1,0 +1,112 @@
+"""``pointrend up`` as a person runs it: a process, Ctrl-C, and nothing left behind."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import requests
+from PIL import Image
+from ports import free_server_port, is_free
+
+from pointrend.client import Client
+from pointrend.system import kept_logs
+from pointrend.system.processes import free_ports
+
+pytestmark = pytest.mark.server
+
+COMMAND = [str(Path(sys.executable).with_name("pointrend")), "up"]
+
+
+@contextmanager
+def ready(log, server_port, page_port):
+    """The command once it is ready, killed at the end; its output goes to the log."""
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [*COMMAND, "--server-port", str(server_port), "--port", str(page_port)], stdout=output, stderr=output
+        )
+    try:
+        alarm = threading.Timer(240, process.kill)
+        alarm.start()
+        while "Ctrl-C" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            threading.Event().wait(0.2)
+        yield process
+    finally:
+        alarm.cancel()
+        process.kill()
+        process.wait()
+
+
+def test_up_serves_and_ctrl_c_leaves_nothing(tmp_path):
+    server_port, (page_port,) = free_server_port(), free_ports(1)
+    log = tmp_path / "out"
+    with ready(log, server_port, page_port) as process:
+        photo = Image.new("RGB", (64, 48))
+        assert Client(f"http://127.0.0.1:{server_port}").segment(photo).width == 64
+        assert requests.get(f"http://127.0.0.1:{page_port}", timeout=10).ok
+        models = f"http://127.0.0.1:{server_port}/models"
+        assert requests.get(models, timeout=10).json()["models"][0]["modelName"] == "pointrend"
+        for header, status in (({"Host": "evil.example"}, 421), ({"Origin": "http://evil.example"}, 403)):
+            assert requests.get(models, headers=header, timeout=10).status_code == status
+        (socket_path,) = re.findall(r"unix:(\S+management\.sock)", log.read_text())
+        with httpx.Client(transport=httpx.HTTPTransport(uds=socket_path)) as management:
+            assert management.get("http://localhost/models").is_success
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) >= 3  # Java, a worker, the page
+
+        process.send_signal(signal.SIGINT)
+
+        assert process.wait(60) == 0, log.read_text()
+    assert log.read_text().rstrip().endswith("Stopped.")
+    assert [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE] == []
+    assert is_free(server_port)
+    assert is_free(page_port)
+
+
+@pytest.mark.parametrize(("victim", "name"), [("java", "TorchServe"), ("gradio_app", "The page")])
+def test_a_killed_child_is_named_with_its_signal_and_log(tmp_path, victim, name):
+    server_port, (page_port,) = free_server_port(), free_ports(1)
+    log = tmp_path / "out"
+    with ready(log, server_port, page_port) as process:
+        children = psutil.Process(process.pid).children(recursive=True)
+        next(child for child in children if any(victim in part for part in child.cmdline()[:3])).kill()
+
+        assert process.wait(60) == 1
+    last = "".join(log.read_text().split("Ctrl-C stops it.")[1].splitlines())  # the terminal wraps lines
+    assert f"{name} was ended by SIGKILL (9), often the system's out-of-memory killer; its log is" in last
+    kept = [path for path in (kept_logs.folder()).iterdir() if path.name in last]
+    assert len(kept) == 1
+    assert ("Model server started" in kept[0].read_text()) == (name == "TorchServe")  # the page writes nothing
+    assert len(last) < 600
+
+
+def test_a_port_in_use_is_said_clearly():
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        result = subprocess.run(
+            [*COMMAND, "--server-port", str(free_server_port()), "--port", str(port)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert result.returncode == 1
+    assert f"Port {port}, wanted for the page, cannot be used" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_unknown_model_is_said_clearly():
+    ports = ["--server-port", str(free_server_port()), "--port", str(free_ports(1)[0])]
+    result = subprocess.run([*COMMAND, *ports, "--model", "no-such-model"], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1
+    assert "no-such-model" in result.stderr
+    assert "Traceback" not in result.stderr
