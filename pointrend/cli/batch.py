@@ -32,7 +32,9 @@ def batch(
     score_threshold: Annotated[float, typer.Option(help="What is kept, from this score up.")] = 0.5,
     categories: Annotated[str | None, typer.Option(help="Names or ids to keep, separated by commas.")] = None,
 ) -> None:
-    """Segment millions of photos on Ray: sharded, and resumed after a kill. Photos that fail are listed beside."""
+    """Segment millions of images on Ray: sharded, and resumed after a crash.
+
+    Images that fail are listed in a file beside the results."""
     if form not in FORMS:
         raise typer.BadParameter(f"{form!r} is not {' or '.join(FORMS)}.", param_hint="--form")
     obtain(model, Console(stderr=True))

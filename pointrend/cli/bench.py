@@ -40,7 +40,7 @@ def bench(
     ] = None,
     json: Annotated[Path | None, typer.Option(help="A file that receives every single figure.")] = None,
 ) -> None:
-    """Measure what a photo costs: stages, engines, sizes and instances, side by side."""
+    """Measure what an image costs: stages, engines, sizes and instances, side by side."""
 
     for each in model or []:
         if not each.startswith("random:"):

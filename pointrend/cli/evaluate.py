@@ -36,7 +36,7 @@ def evaluate(
         str, typer.Option(help="What computes the network: eager, openvino, openvino-int8, bf16 or cuda.")
     ] = "eager",
 ) -> None:
-    """Measure a model on labelled photos: COCO's box and mask AP, and boundary AP of each mask head."""
+    """Measure a model on labelled images: box, mask and boundary AP."""
     for each in model or []:
         obtain(each, Console(stderr=True))
     names = None if heads is None else tuple(name.strip() for name in heads.split(","))

@@ -16,7 +16,7 @@ Engine = Annotated[
 Model = Annotated[
     str,
     typer.Option(
-        help="demo, a published model (`pointrend weights list`), hf://OWNER/NAME\\[@REVISION], or a model's folder. "
+        help="demo, a published model ('pointrend weights list'), hf://OWNER/NAME\\[@REVISION], or a model's folder. "
         "What is not here yet is pulled."
     ),
 ]

@@ -37,10 +37,9 @@ def predict(
     refinement: Annotated[int, typer.Option(help="Steps of point refinement, 0 to 4.")] = 4,
     exact: Annotated[bool, typer.Option(help="Refine small objects as far as large ones.")] = False,
 ) -> None:
-    """Predict many photos and save what was found, each format in a folder of its own.
+    """Predict many images and save the results, each format in a folder of its own.
 
-    What is done is not done again. A photo that fails is passed over and reported at the end; then the exit status
-    is 1.
+    Images that are done are not done again. One that fails is reported at the end, and the exit status is then 1.
     """
     asked = {
         "task": task,

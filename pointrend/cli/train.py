@@ -38,7 +38,9 @@ def train(
         Path | None, typer.Option(help="Go on from another machine's resume.safetensors, in a new --out folder.")
     ] = None,
 ) -> None:
-    """Train or fine-tune a PointRend; run again after a kill, it has lost less than a minute."""
+    """Train or fine-tune a PointRend.
+
+    Run the same command again to resume after a crash: less than a minute is lost."""
     folder = run_training(
         recipe,
         data,

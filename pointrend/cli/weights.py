@@ -17,14 +17,11 @@ from pointrend.weights.hub import store
 from pointrend.weights.hub.address import HubAddress, is_address
 from pointrend.weights.obtain import pull_showing_progress
 
-app = typer.Typer(
-    add_completion=False,
-    help="Published models: what there is, getting one; and converting or publishing one of your own.",
-)
+app = typer.Typer(add_completion=False, help="List, pull, convert and publish models.")
 
 Name = Annotated[
     str,
-    typer.Argument(help="A published model, as `pointrend weights list` names it, or hf://OWNER/NAME\\[@REVISION]."),
+    typer.Argument(help="A published model, as 'pointrend weights list' names it, or hf://OWNER/NAME\\[@REVISION]."),
 ]
 
 
@@ -51,7 +48,7 @@ def list_models() -> None:
         console.print()
         console.print(hub)
     console.print(
-        "\n`pointrend weights pull NAME` gets one, and `info NAME` tells more. `demo` comes with the package."
+        "\n'pointrend weights pull NAME' gets one, and 'info NAME' tells more. 'demo' comes with the package."
     )
 
 
@@ -118,7 +115,7 @@ def push(
 
 @app.command()
 def remove(
-    address: Annotated[str, typer.Argument(help="hf://OWNER/NAME\\[@REVISION], as `pointrend weights list` shows it.")],
+    address: Annotated[str, typer.Argument(help="hf://OWNER/NAME\\[@REVISION], as 'pointrend weights list' shows it.")],
 ) -> None:
     """Remove a model of the Hugging Face Hub from the cache: the commit that the address stands for."""
     parsed = HubAddress.parse(address)
@@ -141,7 +138,7 @@ def convert(
         Path | None, typer.Option(help="A folder that holds all files of _BASE_; without it the configuration's own.")
     ] = None,
 ) -> None:
-    """Make a model folder of a detectron2 checkpoint, for `pointrend up --model FOLDER`."""
+    """Make a model folder of a detectron2 checkpoint, for 'pointrend up --model FOLDER'."""
     from pointrend.weights.convert import convert as convert_checkpoint
 
     folder = convert_checkpoint(

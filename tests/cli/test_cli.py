@@ -1,5 +1,8 @@
 import json
+import subprocess
+import sys
 import zipfile
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -7,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 import pointrend
-from pointrend.cli.main import app
+from pointrend.cli.main import COMMANDS, app
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "pointrend_3class_portrait"
 RUN = CliRunner()
@@ -56,19 +59,49 @@ def test_archive_is_self_contained_and_carries_no_pickle(tmp_path, monkeypatch):
     assert list((tmp_path / "store").iterdir()) == [tmp_path / "store" / "pointrend.mar"]
 
 
-def commands(command, names=()):
-    """Every command below one, as the words that call it, with itself."""
-    below = getattr(command, "commands", {})
-    if not below:
-        yield names, command
-    for name, child in below.items():
-        yield from commands(child, (*names, name))
+def commands():
+    """Every command, as the words that call it, with itself."""
+    for name, (module, _) in COMMANDS.items():
+        command = typer.main.get_command(import_module(f"pointrend.cli.{module}").app)
+        below = getattr(command, "commands", {})
+        yield from (((name, child), each) for child, each in below.items())
+        if not below:
+            yield (name,), command
 
 
-@pytest.mark.parametrize(("names", "command"), list(commands(typer.main.get_command(app))), ids=str)
-def test_help_shows_what_is_written_in_brackets(names, command):
-    """The library takes text in square brackets for markup, and leaves out what it does not know."""
+@pytest.mark.parametrize(
+    ("names", "command"), list(commands()), ids=lambda value: "-".join(value) if isinstance(value, tuple) else ""
+)
+def test_help_shows_no_markup(names, command):
+    """Text in square brackets is markup to the library, which leaves out what it does not know."""
     shown = " ".join(RUN.invoke(app, [*names, "--help"], env={"COLUMNS": "1000"}).output.split())
+    assert not set("\\`") & set(shown)
     for parameter in command.params:
         if "[" in (parameter.help or ""):
             assert parameter.help.replace("\\[", "[") in shown
+
+
+def test_the_list_of_commands_says_what_each_ones_help_begins_with():
+    for name, (module, summary) in COMMANDS.items():
+        command = typer.main.get_command(import_module(f"pointrend.cli.{module}").app)
+        assert " ".join(command.help.split("\n\n")[0].split()) == summary, name
+
+
+def test_help_and_version_import_no_torch():
+    program = "import sys; from pointrend.cli.main import app; app(sys.argv[1:], standalone_mode=False); "
+    program += "assert 'torch' not in sys.modules, 'imported'"
+    for words in (["--help"], ["--version"]):
+        done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == f"pointrend {pointrend.__version__}"
+
+
+def test_completion_knows_commands_and_their_options():
+    for words, wanted in (("pointrend ", "predict"), ("pointrend predict --sc", "--score-threshold")):
+        env = {
+            "_POINTREND_COMPLETE": "complete_bash",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split(" ")) - 1),
+        }
+        shown = RUN.invoke(app, [], env=env, prog_name="pointrend").output
+        assert wanted in shown.split()
