@@ -19,14 +19,16 @@ os.environ["GRADIO_TEMP_DIR"] = str(
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from gradio_app import api, view
+from gradio_app import api
 from gradio_app.examples import credits
+from gradio_app.header import Header
 from gradio_app.how_tab import HowTab
 from gradio_app.image_tab import KEPT_SECONDS, ImageTab
 from gradio_app.live_tab import LiveTab
 from gradio_app.look import STYLE, THEME
+from gradio_app.model_choice import ModelChoice
 from gradio_app.page import Page
-from gradio_app.servers import ASK_EVERY_SECONDS, Server, Servers
+from gradio_app.servers import Server, Servers
 from gradio_app.upload_limits import UploadLimits
 from gradio_app.uploads import Uploads
 from pointrend.errors import PointRendError
@@ -58,10 +60,6 @@ def build(servers: Servers, limits: UploadLimits | None = None) -> Page:
     """
     uploads = Uploads(Path(get_upload_folder()), limits or UploadLimits(kept_seconds=KEPT_SECONDS))
 
-    def look_after(label: str | None) -> tuple[str, str]:
-        state = servers[label].state()
-        return view.state(state), view.about(state)
-
     page = Page(
         uploads,
         sweep_seconds=CLEAN_EVERY_SECONDS,
@@ -72,33 +70,16 @@ def build(servers: Servers, limits: UploadLimits | None = None) -> Page:
     with page:
         api.add(servers, uploads)  # first: an endpoint has its name unless an event before it has the same
         gr.Markdown(INTRODUCTION)
-        with gr.Row():
-            chooser = gr.Dropdown(
-                servers.labels,
-                value=servers.labels[0],
-                label="Model",
-                visible=len(servers.labels) > 1,
-                min_width=200,
-                elem_id="model",
-            )
-            state = gr.HTML(elem_id="server-state", padding=False)
+        header = Header(servers)
         with gr.Tab("Image", id="image"):
-            ImageTab(page, servers, chooser)
+            ImageTab(page, servers, header.chooser)
         with gr.Tab("Live", id="live"):
-            LiveTab(page, servers, chooser)
+            LiveTab(page, servers, header.chooser)
         with gr.Tab("How PointRend works", id="how"):
-            HowTab(page, servers, chooser)
+            HowTab(page, servers, header.chooser)
         about = gr.Markdown(elem_id="about")
         gr.Markdown(f"{PRIVACY} {credits()}", elem_id="privacy")
-        gr.on(
-            [page.load, gr.Timer(ASK_EVERY_SECONDS).tick, chooser.input],
-            look_after,
-            inputs=[chooser],
-            outputs=[state, about],
-            queue=False,
-            show_progress="hidden",
-            api_visibility="private",
-        )
+        header.wire(page, about)
     page.queue(max_size=QUEUE_LENGTH, default_concurrency_limit=2)
     return page
 
@@ -126,7 +107,7 @@ def launch(
     """
     if mcp and importlib.util.find_spec("mcp") is None:
         raise McpMissingError("The page cannot be an MCP server here: pip install 'pointrend-serve[mcp]' first.")
-    page = build(Servers(servers), limits)
+    page = build(Servers(servers, ModelChoice.from_launcher()), limits)
     page.launch(
         server_name=host,
         server_port=port,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from gradio_app.model_choice import ModelChoice
 from pointrend.client import Client
 from pointrend.client.retries import Retries
 from pointrend.errors import PointRendError, RequestError
@@ -102,6 +103,12 @@ class Watch:
                 self._lock.release()
         return self._state
 
+    def forget(self) -> None:
+        """Ask anew at the next occasion: another model is served."""
+        with self._lock:
+            self._asked = float("-inf")
+            self._state = State(LOADING)
+
     @property
     def task(self) -> str:
         """What to ask for: ``instances``, or ``semantic`` of a model that finds no single objects."""
@@ -130,11 +137,16 @@ class Watch:
 class Servers:
     """All servers that the page is configured with, by label.
 
+    Args:
+        servers: at least one.
+        models: of the first server, which serves one of several at a time; without them the viewer chooses a server.
+
     Raises:
         ServerAddressError: there is none, or two have the same label.
     """
 
-    def __init__(self, servers: Sequence[Server]) -> None:
+    def __init__(self, servers: Sequence[Server], models: ModelChoice | None = None) -> None:
+        self.models = models
         if not servers:
             raise ServerAddressError("The page needs at least one server.")
         self._watches = {server.label: Watch(server) for server in servers}
@@ -143,8 +155,18 @@ class Servers:
 
     @property
     def labels(self) -> list[str]:
-        """What the chooser offers, in the order of the configuration."""
+        """Of the servers, in the order of the configuration."""
         return list(self._watches)
+
+    @property
+    def choices(self) -> list[str]:
+        """What the chooser offers: the models of one server, or else the servers."""
+        return list(self.models.offer().models) if self.models is not None else self.labels
+
+    @property
+    def chosen(self) -> str:
+        """What the chooser shows to a new viewer."""
+        return self.models.offer().served if self.models is not None else self.labels[0]
 
     def __getitem__(self, label: str | None) -> Watch:
         """The server called ``label``, the first one for None.
@@ -153,6 +175,8 @@ class Servers:
             RequestError: none is called so.
         """
         chosen = label or self.labels[0]
+        if self.models is not None and chosen in self.models.offer().models:
+            return next(iter(self._watches.values()))
         if chosen not in self._watches:
             raise RequestError(
                 f"There is no model {chosen!r} here; choose {' or '.join(self.labels)}.",

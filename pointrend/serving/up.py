@@ -8,18 +8,20 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 
 import requests
 from rich.console import Console
 
-from pointrend.engines import AUTO, EAGER, EXPORTED, OPENVINO_INT8, require, resolve
+from pointrend.engines import AUTO, EAGER, require, resolve
 from pointrend.errors import Unreachable
-from pointrend.serving.archive import ARCHIVE_NAME, build
+from pointrend.serving.archive import ARCHIVE_NAME
 from pointrend.serving.gateway_process import Gateway
+from pointrend.serving.served_model import ServedModel, pack, suggestion
 from pointrend.serving.torchserve import Ports, TorchServe
+from pointrend.system.channel import Channel
 from pointrend.system.home import home
 from pointrend.system.processes import LaunchError, Service, require_free_port
 from pointrend.weights.folder import ModelFolder
@@ -33,13 +35,25 @@ FREE_BYTES_NEEDED = 512 * 2**20  # the archive, its unpacked copy in the tempora
 
 
 class Page(Service):
-    """The Gradio page, a client of the server at ``server_url``; with ``mcp``, its API is there for MCP too."""
+    """The Gradio page, a client of the server at ``server_url``; with ``mcp``, its API is there for MCP too.
 
-    def __init__(self, server_url: str, port: int, *, mcp: bool = False, relay: bool = False) -> None:
+    Through ``channel`` it asks the launcher for another model, see :class:`pointrend.serving.served_model.ServedModel`.
+    """
+
+    def __init__(
+        self,
+        server_url: str,
+        port: int,
+        *,
+        mcp: bool = False,
+        relay: bool = False,
+        channel: Mapping[str, str] | None = None,
+    ) -> None:
         self.url = f"http://127.0.0.1:{port}"
         folder = Path(tempfile.mkdtemp(prefix="pointrend-page-"))
         command = [sys.executable, "-m", "gradio_app", "--server", server_url, "--port", str(port)]
         env = os.environ | {"TMPDIR": str(folder), "GRADIO_TEMP_DIR": str(folder / "uploads")}
+        env |= dict(channel or {})
         super().__init__("The page", [*command, "--mcp"] if mcp else command, folder, env, relay=relay)
 
     def wait_ready(self) -> None:
@@ -118,12 +132,7 @@ def up(
     started = time.monotonic()
     with StopSignals():
         for name, folder in folders.items():
-            if engines[name] in EXPORTED:
-                _export(folder, engines[name], console)
-            with console.status("Building the archive"):
-                archive = build(folder.path, STORE, name, engine=engines[name])
-            size = f"{archive.stat().st_size / 2**20:.1f} MiB"
-            console.print(f"Built {archive.name} ({size}) with {folder.info.name}, for the engine {engines[name]}.")
+            pack(folder, STORE, name, engines[name], console)
         with (
             TorchServe(STORE, ports, models=tuple(folders), private=True) as server,
             Gateway(server, ports.inference) as gateway,
@@ -136,11 +145,26 @@ def up(
             console.print(f"TorchServe's management is at {server.management_url}", soft_wrap=True)
             if not page:
                 _stay(console, started, server, gateway)
-            with Page(gateway.url, ports.page, mcp=mcp) as gradio_page:
+            served = ServedModel(
+                server,
+                STORE,
+                ARCHIVE_NAME,
+                model=model,
+                folder=folders[ARCHIVE_NAME],
+                engine=engine,
+                console=console,
+            )
+            with (
+                Channel(served.answer) as channel,
+                Page(gateway.url, ports.page, mcp=mcp, channel=channel.environment) as gradio_page,
+            ):
                 with console.status("Starting the page"):
                     gradio_page.wait_ready()
                 console.print(f"Open [bold]{gradio_page.url}[/] in a browser.")
-                _stay(console, started, server, gateway, gradio_page)
+                hint = suggestion()
+                if hint:
+                    console.print(hint, soft_wrap=True)
+                _stay(console, started, served, gateway, gradio_page)
     console.print("Stopped.")
 
 
@@ -154,22 +178,7 @@ def _obtain(model: str | Path, console: Console) -> ModelFolder:
         ) from error
 
 
-def _export(folder: ModelFolder, engine: str, console: Console) -> None:
-    """Make an engine's files where this was not done before, and say so: it takes a while."""
-    from pointrend.engines import store
-    from pointrend.engines.export import prepare
-
-    doing, done = ("Quantising", "quantised") if engine == OPENVINO_INT8 else ("Converting", "converted")
-    known = store.find(folder, engine)
-    if known is not None:
-        console.print(f"{folder.info.name} was {done} before: {known}.")
-        return
-    with console.status(f"{doing} {folder.info.name}, once"):
-        place = prepare(folder, engine)
-    console.print(f"{done.capitalize()} {folder.info.name}; kept in {place}.")
-
-
-def _stay(console: Console, started: float, *services: Service) -> None:
+def _stay(console: Console, started: float, *services: Service | ServedModel) -> None:
     console.print(f"Ready after {time.monotonic() - started:.0f} s. Ctrl-C stops it.")
     while True:
         time.sleep(0.5)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -171,7 +172,12 @@ class Service:
     ) -> None:
         self.name = name
         self._folder = folder
-        self._group = ProcessGroup(command, log=None if relay else folder / "output.log", cwd=folder, env=env)
+        self._start = partial(
+            ProcessGroup, command, log=None if relay else folder / "output.log", cwd=folder, env=dict(env)
+        )
+        self._group = self._start()
+        self._changing = threading.Lock()  # against a restart that a stop overtakes
+        self._stopped = False
 
     @property
     def pid(self) -> int:
@@ -217,9 +223,23 @@ class Service:
         except OSError as error:
             return f"; its log could not be kept in {kept_logs.folder()} ({error.strerror})"
 
+    def restart(self) -> None:
+        """Stop it with all that it started, and start it again in the same folder.
+
+        Raises:
+            LaunchError: it was stopped for good in the meantime.
+        """
+        with self._changing:
+            if self._stopped:
+                raise LaunchError(f"{self.name} was stopped.")
+            self._group.stop()
+            self._group = self._start()
+
     def stop(self) -> None:
         """Stop it with all that it started, and remove its folder."""
-        self._group.stop()
+        with self._changing:
+            self._stopped = True
+            self._group.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
