@@ -17,6 +17,7 @@ from pointrend.config.schema import (
     PointHeadConfig,
     ShuffleNetConfig,
 )
+from pointrend.modeling.one_stage.mask_features import SeparableBlock
 from pointrend.modeling.one_stage.network import OneStage
 from pointrend.serving.archive import build
 from pointrend.serving.torchserve import Ports, TorchServe
@@ -59,7 +60,7 @@ def one_stage_config() -> OneStageConfig:
         pyramid=GhostPANConfig(channels=16, kernel=3),
         head=GFLHeadConfig(num_conv=1, kernel=3),
         mask_features=MaskFeaturesConfig(channels=16, num_conv=1),
-        coarse_mask=CoarseMaskConfig(conv_dim=16, fc_dim=32),
+        coarse_mask=CoarseMaskConfig(conv_dim=16, fc_dim=32, context_maps=4),
         point_head=PointHeadConfig(fc_dim=16),
         conv_mask=ConvMaskConfig(num_conv=1, conv_dim=16),
     )
@@ -78,9 +79,13 @@ def one_stage_folder(one_stage_config: OneStageConfig, tmp_path_factory: pytest.
         with torch.no_grad():
             layer.weight *= 100  # so that scores and distances differ from cell to cell
             layer.bias[:3] = -2
+    for module in network.mask_features.modules():
+        if isinstance(module, SeparableBlock):  # which start as the identity
+            torch.nn.init.ones_(module.get_parameter("pointwise.norm.weight"))
     with torch.no_grad():  # masks of spots, which points follow
-        network.mask_head.coarse_head.prediction.weight *= 1000
-        network.mask_head.point_head.predictor.weight[:, -1] = 1
+        context = one_stage_config.coarse_mask.context_maps
+        network.mask_head.coarse_head.prediction.weight[: one_stage_config.coarse_mask.side**2] *= 1000
+        network.mask_head.point_head.predictor.weight[:, -1 - context] = 1
     folder = tmp_path_factory.mktemp("one-stage")
     save_safetensors(network.state_dict(), folder / "weights.safetensors")
     categories = tuple(Category(number, name) for number, name in enumerate(("ball", "box", "cone"), start=1))

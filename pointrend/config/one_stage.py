@@ -7,6 +7,7 @@ input, the mask heads) has detectron2's keys.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pointrend.config.reader import read_coarse_mask, read_conv_mask_beside, read_input, read_point_head
@@ -59,7 +60,10 @@ def from_tree(tree: Mapping[str, Any]) -> OneStageConfig:
             num_conv=values.integer("MODEL.MASK_FEATURES.NUM_CONV", low=0, high=16),
             norm=values.text("MODEL.MASK_FEATURES.NORM", *NORMS),
         ),
-        coarse_mask=read_coarse_mask(values, COARSE_LEVEL),
+        coarse_mask=replace(
+            read_coarse_mask(values, COARSE_LEVEL),
+            context_maps=values.integer("MODEL.ROI_MASK_HEAD.CONTEXT_MAPS", low=0, high=256),
+        ),
         point_head=read_point_head(values, num_classes),
         conv_mask=read_conv_mask_beside(values),
     )
@@ -108,6 +112,7 @@ def to_tree(config: OneStageConfig) -> dict[str, Any]:
             "MODEL.MASK_FEATURES.NUM_CONV": features.num_conv,
             "MODEL.MASK_FEATURES.NORM": features.norm,
             **coarse_mask_keys(config.coarse_mask, COARSE_LEVEL),
+            "MODEL.ROI_MASK_HEAD.CONTEXT_MAPS": config.coarse_mask.context_maps,
             **point_head_keys(config.point_head, config.num_classes),
             "MODEL.POINT_HEAD.CLS_AGNOSTIC_MASK": True,
             **conv_beside_keys(config.conv_mask),

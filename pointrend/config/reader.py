@@ -53,6 +53,7 @@ def from_tree(tree: Mapping[str, Any]) -> ModelConfig:
     num_classes = values.integer("MODEL.ROI_HEADS.NUM_CLASSES", high=10_000)
     point_rend = values.text("MODEL.ROI_MASK_HEAD.NAME", *POINT_REND_HEADS, CONV_HEAD) != CONV_HEAD
     values.require("MODEL.ROI_MASK_HEAD.POINT_HEAD_ON", point_rend)
+    values.require("MODEL.ROI_MASK_HEAD.CONTEXT_MAPS", 0)
     # The reference's coarse head is never class-agnostic: with points it is the point head's key that counts.
     agnostic_key = "MODEL.POINT_HEAD.CLS_AGNOSTIC_MASK" if point_rend else "MODEL.ROI_MASK_HEAD.CLS_AGNOSTIC_MASK"
     return ModelConfig(

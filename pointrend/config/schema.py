@@ -71,6 +71,8 @@ class CoarseMaskConfig:
     num_fc: int = 2  # NUM_FC
     pooler_resolution: int = 14  # POOLER_RESOLUTION
     side: int = 7  # OUTPUT_SIDE_RESOLUTION
+    # CONTEXT_MAPS, of one-stage models only: maps without a loss of their own, which the point head reads like the mask.
+    context_maps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ class MaskFeaturesConfig:
     """What the mask heads on a one-stage detector read: MODEL.MASK_FEATURES."""
 
     channels: int = 64  # CHANNELS
-    num_conv: int = 2  # NUM_CONV: separable convolutions a level
+    num_conv: int = 2  # NUM_CONV: residual separable convolutions a level
     norm: str = "BN"  # NORM: "BN" or "" (convolutions have a bias)
 
 

@@ -4,7 +4,7 @@ Proposals, RoIAlign, suppression, subdivision and pasting stay plain PyTorch; wh
 convolutions and matrix products. Each :class:`Part` holds the modules of one such stretch, can be exported or
 converted, and puts whatever runs in its place back into the network.
 
-Shapes: R regions, P points a region, C channels, K classes, A anchors a cell, S side of a pooled grid, M side of a
+Shapes: R regions, P points a region, C channels, K classes, X context maps, A anchors a cell, S side of a pooled grid, M side of a
 mask, F hidden features, h, w of a level's map in cells.
 """
 
@@ -188,7 +188,7 @@ class Boxes(Part):
 
 
 class Coarse(Part):
-    """Sampled features (R, C, S, S) to coarse mask logits of all classes (R, K, M, M)."""
+    """Sampled features (R, C, S, S) to coarse mask logits of all classes, and context maps: (R, K + X, M, M)."""
 
     name = "coarse"
     answers = ("coarse_head.prediction",)
@@ -206,7 +206,7 @@ class Coarse(Part):
     def shapes(self, *inputs: Shape) -> list[Shape]:
         """See :meth:`Part.shapes`."""
         side = self.coarse_head.config.side
-        return [(inputs[0][0], self.coarse_head.num_classes, side, side)]
+        return [(inputs[0][0], self.coarse_head.num_maps, side, side)]
 
     def install(self, network: InstanceNetwork, run: Run) -> None:
         """See :meth:`Part.install`; the head stays, since its grid is asked for."""
@@ -216,7 +216,7 @@ class Coarse(Part):
 
 
 class Points(Part):
-    """Fine features (R, P, C) and coarse logits (R, P, K) of points to the point head's last features (R, P, F).
+    """Fine features (R, P, C) and coarse logits (R, P, K + X) of points to the point head's last features (R, P, F).
 
     Inputs of a layer are put together, and multiplied once: as 8-bit integers they are quickly copied, and a product
     more is a rounding and a pass more. In float32 PyTorch does better with two products (:class:`PointHead`).
@@ -227,7 +227,7 @@ class Points(Part):
     def __init__(self, head: PointRendMaskHead, channels: int) -> None:
         super().__init__()
         self.head = head.point_head
-        self.inputs = ((-1, -1, channels), (-1, -1, head.coarse_head.num_classes))
+        self.inputs = ((-1, -1, channels), (-1, -1, head.coarse_head.num_maps))
 
     def forward(self, fine: Tensor, coarse: Tensor) -> tuple[Tensor, ...]:
         """Run all but the predictor, which computes one class a region only."""

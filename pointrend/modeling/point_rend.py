@@ -1,6 +1,6 @@
 """Point-based mask refinement (PointRend, arXiv:1912.08193, sections 3 and 4.1).
 
-Shapes: R regions, C channels, K classes, P points a region, S side of a mask in cells. Boxes are (x0, y0, x1, y1) in
+Shapes: R regions, C channels, K classes, X context maps, P points a region, S side of a mask in cells. Boxes are (x0, y0, x1, y1) in
 pixels of the network's input. Points are (x, y) in [0, 1] x [0, 1] relative to a region's box.
 """
 
@@ -63,7 +63,7 @@ def sample_in_boxes(fine: FeatureMap, boxes: Tensor, points: Tensor) -> Tensor:
 
 
 def sample_masks(logits: Tensor, points: Tensor) -> Tensor:
-    """Read coarse masks (R, K, S, S) bilinearly at points (R, P, 2): (R, P, K); zero beyond the edge."""
+    """Read coarse masks (R, K + X, S, S) bilinearly at points (R, P, 2): (R, P, K + X); zero beyond the edge."""
     sampled = F.grid_sample(logits, 2.0 * points[:, :, None] - 1.0, mode="bilinear", align_corners=False)
     return sampled[:, :, :, 0].transpose(1, 2)
 
@@ -94,6 +94,8 @@ def smallest(values: Tensor, count: int) -> Tensor:
 class PointHead(nn.Module):
     """A multi-layer perceptron shared by all points; sees fine features, and coarse logits before every layer.
 
+    Context maps, where the coarse head gives them, are read with the logits, behind them.
+
     Its layers are stored as 1-wide convolutions, as in published checkpoints, and applied as matrix products.
     ``layers`` maps fine features and coarse logits to the last layer's features (R, P, F); an engine may put its own
     there.
@@ -101,21 +103,27 @@ class PointHead(nn.Module):
     The first layer is linear before its bias, as reading a map between its cells is. So it does not matter which comes
     first, and where points are more than cells it costs less to ``project`` the map, once. An engine whose layers begin
     with the features themselves puts None there.
+
+    Args:
+        channels: C of the features.
+        coarse_maps: K + X, what is read of the coarse head.
+        num_mask_classes: how many logits a point gets.
+        config: of the layers.
     """
 
-    def __init__(self, channels: int, num_classes: int, num_mask_classes: int, config: PointHeadConfig) -> None:
+    def __init__(self, channels: int, coarse_maps: int, num_mask_classes: int, config: PointHeadConfig) -> None:
         super().__init__()
         self.config = config
-        inputs = channels + num_classes
+        inputs = channels + coarse_maps
         for index in range(1, config.num_fc + 1):
             self.add_module(f"fc{index}", nn.Conv1d(inputs, config.fc_dim, 1))
-            inputs = config.fc_dim + (num_classes if config.coarse_pred_each_layer else 0)
+            inputs = config.fc_dim + (coarse_maps if config.coarse_pred_each_layer else 0)
         self.predictor = nn.Conv1d(inputs, num_mask_classes, 1)
         self.layers: Callable[[Tensor, Tensor], Tensor] = self._layers
         self.project: Callable[[Tensor], Tensor] | None = self._project
 
     def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
-        """Map fine features (R, P, C) and coarse logits (R, P, K) to logits of all classes (R, P, K)."""
+        """Map fine features (R, P, C) and coarse logits (R, P, K + X) to logits of all classes (R, P, K)."""
         own, seen = self._predictor_weights()
         logits = F.linear(self.layers(fine, coarse), own, self.predictor.bias)
         return logits if seen is None else logits + F.linear(coarse, seen)
@@ -134,7 +142,7 @@ class PointHead(nn.Module):
         return logits[:, :, 0]
 
     def _predictor_weights(self) -> tuple[Tensor, Tensor | None]:
-        """What the predictor makes of hidden features (K, F), and of coarse logits (K, K) where it sees them."""
+        """What the predictor makes of hidden features (K, F), and of coarse logits (K, K + X) where it sees them."""
         weight = self.predictor.weight[:, :, 0]
         if not self.config.coarse_pred_each_layer:
             return weight, None
@@ -212,7 +220,7 @@ def double(head: PointHead, fine: FeatureMap, boxes: Tensor, classes: Tensor, co
         fine: the feature map it reads.
         boxes: (R, 4).
         classes: (R,) rows of the head's predictor.
-        coarse: (R, K, 7, 7) coarse logits of all classes, which the head takes as features.
+        coarse: (R, K + X, 7, 7) coarse logits of all classes, and context, which the head takes as features.
         logits: (R, S, S).
 
     Returns:

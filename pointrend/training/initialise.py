@@ -13,6 +13,8 @@ from pointrend.errors import CheckpointError
 from pointrend.modeling.backbone.efficientnet import EfficientNetLite
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.layers import BatchNorm, ConvNorm
+from pointrend.modeling.mask_head import CoarseMaskHead
+from pointrend.modeling.one_stage.mask_features import SeparableBlock
 from pointrend.modeling.one_stage.network import OneStage
 from pointrend.modeling.rcnn import RCNN
 from pointrend.structures.model_info import Category
@@ -27,6 +29,7 @@ def randomise(model: InstanceNetwork) -> None:
     """Random weights as in the papers: He's for layers that a ReLU follows, small normal ones for predictions.
 
     Small predictions make every class, mask and offset start undecided; a one-stage model's cells start as background.
+    Its mask features' residual blocks start as the identity (arXiv:1706.02677, section 5.1).
     """
     for module in model.modules():
         if isinstance(module, nn.Conv1d | nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
@@ -43,10 +46,13 @@ def randomise(model: InstanceNetwork) -> None:
                 nn.init.normal_(level.weight, std=0.01)
                 nn.init.constant_(level.bias[: model.config.num_classes], RARE)
     for name, layer in model.named_modules():
-        if name.endswith(("bbox_pred", "coarse_head.prediction", "predictor")) and isinstance(
-            layer, nn.Linear | nn.Conv1d | nn.Conv2d
-        ):
+        if name.endswith(("bbox_pred", "predictor")) and isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d):
             nn.init.normal_(layer.weight, std=0.001)
+        elif isinstance(layer, CoarseMaskHead):
+            # Context maps are features, not predictions.
+            nn.init.normal_(layer.prediction.weight[: layer.num_classes * layer.config.side**2], std=0.001)
+        elif isinstance(layer, SeparableBlock) and layer.pointwise.norm is not None:
+            nn.init.zeros_(layer.pointwise.norm.weight)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,15 +40,23 @@ class OneStageObjective:
         model: in training mode.
         recipe: how much of each image is looked at: ``masks`` and ``points``.
         teacher: whose boxes and classes the detector keeps.
+        teacher_weight: what the losses against the teacher are multiplied by.
         labels: whether it learns boxes and classes from labels. Without either it learns none.
     """
 
     def __init__(
-        self, model: OneStage, recipe: Recipe, teacher: Detector | None = None, *, labels: bool = False
+        self,
+        model: OneStage,
+        recipe: Recipe,
+        teacher: Detector | None = None,
+        *,
+        teacher_weight: float = 1.0,
+        labels: bool = False,
     ) -> None:
         self.model = model
         self.recipe = recipe
         self.teacher = teacher
+        self.teacher_weight = teacher_weight
         self.labels = labels
 
     def __call__(self, images: Tensor, samples: Sequence[Sample]) -> dict[str, Tensor]:
@@ -84,8 +92,8 @@ class OneStageObjective:
         if self.teacher is not None:
             with torch.no_grad():
                 taught = by_cell([each.float() for each in self.teacher(images).predictions], classes)
-            result["class"] = class_distillation(logits, taught[0])
-            result["box"] = box_distillation(bins, taught[1], taught[0])
+            result["class"] = self.teacher_weight * class_distillation(logits, taught[0])
+            result["box"] = self.teacher_weight * box_distillation(bins, taught[1], taught[0])
         if self.labels:
             result |= label_losses(logits, bins, corners, samples)
         return result

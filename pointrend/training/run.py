@@ -141,7 +141,8 @@ def build_objective(model: InstanceNetwork, settings: Settings) -> Objective:
         return lambda images, samples: step_losses(rcnn, images, samples, settings.steps)
     assert isinstance(model, OneStage)
     labels = not settings.teacher and DETECTOR not in settings.frozen
-    return OneStageObjective(model, settings.steps, _teacher(model, settings), labels=labels)
+    teacher = _teacher(model, settings)
+    return OneStageObjective(model, settings.steps, teacher, teacher_weight=settings.teacher_weight, labels=labels)
 
 
 def _teacher(model: OneStage, settings: Settings) -> Detector | None:

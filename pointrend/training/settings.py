@@ -32,6 +32,7 @@ class Settings:
             that comes as an installed Python package; empty: random weights.
         teacher: weights, as of ``init``, whose boxes and classes a one-stage model keeps while it learns masks; without
             one, a detector that is not frozen learns them from labels.
+        teacher_weight: what the losses against the teacher are multiplied by.
         crop: side of the square crops in pixels, a multiple of 32; of several, one is drawn for each batch.
         jitter: the least and the greatest scale of a photo relative to fitting into the crop.
         copy_paste: probability of pasting another photo's objects.
@@ -60,6 +61,7 @@ class Settings:
     categories: tuple[int, ...] = ()
     init: str = ""
     teacher: str = ""
+    teacher_weight: float = 1.0
     crop: tuple[int, ...] = (320,)
     jitter: tuple[float, float] = (0.5, 1.6)
     copy_paste: float = 0.3
@@ -113,6 +115,8 @@ class Settings:
                 "but not trained: training is for models that find single objects (GeneralizedRCNN, OneStagePointRend)."
             )
         learns = isinstance(network, OneStageConfig) and DETECTOR not in values.get("frozen", ())
+        if "teacher_weight" in values and not values.get("teacher"):
+            raise ConfigError("teacher_weight needs a teacher.")
         if values.get("teacher") and not learns:
             raise ConfigError("teacher is for a one-stage model (OneStagePointRend) whose detector is not frozen.")
         return cls(model=network, steps=_steps(tree.get("steps", {})), **values)
@@ -134,6 +138,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "batch": (1, 1024),
     "rate": (0, 1),
     "trunk_rate": (0, 10),
+    "teacher_weight": (0, 1000),
     "weight_decay": (0, 1),
     "warmup": (0, 1_000_000),
     "clip": (1e-6, 1e6),

@@ -29,9 +29,9 @@ class MaskFeatures(nn.Module):
         channels, norm = config.channels, config.norm
         for level in range(3, 3 + len(LEVEL_STRIDES)):
             self.add_module(f"lateral{level}", ConvNorm(level_channels, channels, 1, norm=norm))
-        self.fused = nn.Sequential(*(SeparableNorm(channels, norm) for _ in range(config.num_conv)))
+        self.fused = nn.Sequential(*(SeparableBlock(channels, norm) for _ in range(config.num_conv)))
         self.edges = ConvNorm(STEM_CHANNELS, channels, 3, stride=2, norm=norm)
-        self.fine = nn.Sequential(*(SeparableNorm(channels, norm) for _ in range(config.num_conv)))
+        self.fine = nn.Sequential(*(SeparableBlock(channels, norm) for _ in range(config.num_conv)))
 
     def forward(self, stem: Sequence[Tensor], levels: Sequence[Tensor]) -> dict[str, Tensor]:
         """Map the trunk's features at stride 2 and the pyramid's levels to ``p2`` and ``p3``, (N, C, h, w) each."""
@@ -46,8 +46,8 @@ class MaskFeatures(nn.Module):
         return {"p2": fine, "p3": fused}
 
 
-class SeparableNorm(nn.Module):
-    """A depthwise 3x3 convolution, then a 1x1 one with norm and ReLU."""
+class SeparableBlock(nn.Module):
+    """A depthwise 3x3 convolution, then a 1x1 one, added to the input before a ReLU (ResNet, arXiv:1512.03385)."""
 
     def __init__(self, channels: int, norm: str) -> None:
         super().__init__()
@@ -56,4 +56,4 @@ class SeparableNorm(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Map (N, C, h, w) to the same shape."""
-        return F.relu(self.pointwise(self.depthwise(features)), inplace=True)
+        return F.relu(features + self.pointwise(self.depthwise(features)), inplace=True)

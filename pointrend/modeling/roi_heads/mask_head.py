@@ -1,6 +1,6 @@
 """Mask heads of constant resolution: PointRend's coarse head and Mask R-CNN's convolutional head.
 
-Shapes: R regions, C channels, K classes, S side of the sampled grid, M side of the mask.
+Shapes: R regions, C channels, K classes, X context maps, S side of the sampled grid, M side of the mask.
 """
 
 from __future__ import annotations
@@ -15,12 +15,17 @@ from pointrend.config.schema import CoarseMaskConfig, ConvMaskConfig
 
 
 class CoarseMaskHead(nn.Module):
-    """PointRend's coarse head (arXiv:1912.08193, section 4.1): a small fully connected network, M = 7."""
+    """PointRend's coarse head (arXiv:1912.08193, section 4.1): a small fully connected network, M = 7.
+
+    Beside masks it may give context maps, which only the point head reads: where one mask stands for all classes, it
+    alone says too little of the object to the points.
+    """
 
     def __init__(self, channels: int, num_classes: int, config: CoarseMaskConfig) -> None:
         super().__init__()
         self.config = config
         self.num_classes = num_classes
+        self.num_maps = num_classes + config.context_maps
         # Only where it reduces: as in published checkpoints, which lack it otherwise.
         self.reduce_channel_dim_conv = nn.Conv2d(channels, config.conv_dim, 1) if channels > config.conv_dim else None
         inner = min(channels, config.conv_dim)
@@ -29,10 +34,10 @@ class CoarseMaskHead(nn.Module):
         for index in range(1, config.num_fc + 1):
             self.add_module(f"fc{index}", nn.Linear(inputs, config.fc_dim))
             inputs = config.fc_dim
-        self.prediction = nn.Linear(inputs, num_classes * config.side**2)
+        self.prediction = nn.Linear(inputs, self.num_maps * config.side**2)
 
     def forward(self, sampled: Tensor) -> Tensor:
-        """Map features on a regular grid (R, C, S, S) to logits of all classes (R, K, M, M)."""
+        """Map features on a regular grid (R, C, S, S) to logits of all classes and context (R, K + X, M, M)."""
         hidden = sampled
         if self.reduce_channel_dim_conv is not None:
             hidden = F.relu(self.reduce_channel_dim_conv(hidden), inplace=True)
@@ -41,7 +46,7 @@ class CoarseMaskHead(nn.Module):
             hidden = F.relu(self.get_submodule(f"fc{index}")(hidden), inplace=True)
         logits: Tensor = self.prediction(hidden)
         # shape[0], not len(): a conversion to another format takes the latter for a constant.
-        return logits.view(sampled.shape[0], self.num_classes, self.config.side, self.config.side)
+        return logits.view(sampled.shape[0], self.num_maps, self.config.side, self.config.side)
 
 
 class ConvMaskHead(nn.Module):

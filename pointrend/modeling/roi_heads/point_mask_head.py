@@ -1,6 +1,6 @@
 """PointRend's mask head: a coarse mask of all classes, then the predicted class's mask refined at points.
 
-Shapes: R regions, C channels, K classes, S side of a mask in cells. Boxes are (x0, y0, x1, y1) in pixels of the
+Shapes: R regions, C channels, K classes, X context maps, S side of a mask in cells. Boxes are (x0, y0, x1, y1) in pixels of the
 network's input.
 """
 
@@ -62,7 +62,8 @@ class PointRendMaskHead(nn.Module):
         self.class_agnostic = class_agnostic
         self.coarse_head = CoarseMaskHead(channels, num_classes, coarse)
         self.coarse: Callable[[Tensor], Tensor] = self._coarse
-        self.point_head = PointHead(channels, num_classes, 1 if class_agnostic else num_classes, points)
+        maps = self.coarse_head.num_maps
+        self.point_head = PointHead(channels, maps, 1 if class_agnostic else num_classes, points)
         self.first_side, self.doublings = subdivision_plan(coarse.side, points)
 
     def forward(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int) -> Tensor:
@@ -115,7 +116,7 @@ class PointRendMaskHead(nn.Module):
         return fine if level == FINE_LEVEL else FeatureMap.of(features[level], STRIDES[level])
 
     def coarse_logits(self, map_: FeatureMap, boxes: Tensor) -> Tensor:
-        """Coarse logits (R, K, 7, 7) of all classes, which the point head takes as features."""
+        """Coarse logits and context maps (R, K + X, 7, 7), all of which the point head takes as features."""
         side = self.coarse_head.config.pooler_resolution
         sampled = sample_in_boxes(map_, boxes, regular_points(side).to(boxes.device))
         return self.coarse(sampled.transpose(1, 2).reshape(len(boxes), map_.rows.shape[1], side, side))
