@@ -71,7 +71,7 @@ class CoarseMaskConfig:
     num_fc: int = 2  # NUM_FC
     pooler_resolution: int = 14  # POOLER_RESOLUTION
     side: int = 7  # OUTPUT_SIDE_RESOLUTION
-    # CONTEXT_MAPS, of one-stage models only: maps without a loss of their own, which the point head reads like the mask.
+    # CONTEXT_MAPS, of one-stage models only: further maps, without a loss of their own, that the points read.
     context_maps: int = 0
 
 

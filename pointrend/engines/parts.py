@@ -4,8 +4,8 @@ Proposals, RoIAlign, suppression, subdivision and pasting stay plain PyTorch; wh
 convolutions and matrix products. Each :class:`Part` holds the modules of one such stretch, can be exported or
 converted, and puts whatever runs in its place back into the network.
 
-Shapes: R regions, P points a region, C channels, K classes, X context maps, A anchors a cell, S side of a pooled grid, M side of a
-mask, F hidden features, h, w of a level's map in cells.
+Shapes: R regions, P points a region, C channels, K classes, X context maps, A anchors a cell, S side of a pooled grid,
+M side of a mask, F hidden features, h, w of a level's map in cells.
 """
 
 from __future__ import annotations

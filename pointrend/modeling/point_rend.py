@@ -1,7 +1,7 @@
 """Point-based mask refinement (PointRend, arXiv:1912.08193, sections 3 and 4.1).
 
-Shapes: R regions, C channels, K classes, X context maps, P points a region, S side of a mask in cells. Boxes are (x0, y0, x1, y1) in
-pixels of the network's input. Points are (x, y) in [0, 1] x [0, 1] relative to a region's box.
+Shapes: R regions, C channels, K classes, X context maps, P points a region, S side of a mask in cells. Boxes are
+(x0, y0, x1, y1) in pixels of the network's input. Points are (x, y) in [0, 1] x [0, 1] relative to a region's box.
 """
 
 from __future__ import annotations

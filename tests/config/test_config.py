@@ -219,6 +219,7 @@ def test_malformed_files_are_named(tmp_path: Path, name: str, text: str, message
         ("MODEL.ROI_BOX_HEAD.POOLER_TYPE", "ROIPool", "'ROIAlignV2'"),
         ("MODEL.ROI_BOX_HEAD.USE_SIGMOID_CE", True, "false"),
         ("MODEL.ROI_MASK_HEAD.NAME", "ImplicitPointRendMaskHead", "'PointRendMaskHead'"),
+        ("MODEL.ROI_MASK_HEAD.CONTEXT_MAPS", 16, "must be 0, not 16"),
         ("MODEL.ROI_MASK_HEAD.POINT_HEAD_ON", False, "true"),
         ("MODEL.ROI_MASK_HEAD.POOLER_TYPE", "ROIAlignV2", "''"),
         ("MODEL.POINT_HEAD.NAME", "ImplicitPointHead", "'StandardPointHead'"),

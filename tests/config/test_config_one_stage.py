@@ -45,6 +45,16 @@ def test_the_packaged_network_is_nanodet_plus_m_416_with_masks() -> None:
     assert (config.num_classes, config.min_size, config.keep_aspect) == (80, 416, False)
     assert (config.trunk, config.pyramid, config.head) == (ShuffleNetConfig(), GhostPANConfig(), GFLHeadConfig())
     assert config.conv_mask is not None
+    assert (config.mask_features.num_conv, config.coarse_mask.context_maps) == (4, 16)
+
+
+def test_context_maps_are_none_unless_asked_for() -> None:
+    network = tree()
+    del network["MODEL"]["ROI_MASK_HEAD"]["CONTEXT_MAPS"]
+    config = config_from_dict(network)
+    assert isinstance(config, OneStageConfig)
+    assert config.coarse_mask.context_maps == 0
+    assert "CONTEXT_MAPS" not in config.to_dict()["MODEL"]["ROI_MASK_HEAD"]
 
 
 @given(
@@ -61,7 +71,7 @@ def test_the_packaged_network_is_nanodet_plus_m_416_with_masks() -> None:
         pyramid=st.builds(GhostPANConfig, st.sampled_from([16, 96]), st.sampled_from([3, 5])),
         head=st.builds(GFLHeadConfig, st.integers(0, 4), st.sampled_from([3, 5]), st.integers(2, 16)),
         mask_features=st.builds(MaskFeaturesConfig, st.integers(8, 96), st.integers(0, 3), st.sampled_from(["", "BN"])),
-        coarse_mask=st.builds(CoarseMaskConfig, st.integers(8, 256)),
+        coarse_mask=st.builds(CoarseMaskConfig, st.integers(8, 256), context_maps=st.integers(0, 32)),
         point_head=st.builds(PointHeadConfig, st.integers(8, 256)),
         conv_mask=st.none() | st.builds(ConvMaskConfig, st.integers(0, 4)),
     )
@@ -80,6 +90,10 @@ def test_what_is_written_reads_back(config: OneStageConfig) -> None:
         ({"MODEL__GFL_HEAD": {"BINS": 1}}, "MODEL.GFL_HEAD.BINS must be a whole number from 2"),
         ({"MODEL__MASK_FEATURES": {"NORM": "GN"}}, "MODEL.MASK_FEATURES.NORM must be one of '', 'BN'"),
         ({"MODEL__ROI_MASK_HEAD__IN_FEATURES": ["p2"]}, r"MODEL.ROI_MASK_HEAD.IN_FEATURES must be \['p3'\]"),
+        (
+            {"MODEL__ROI_MASK_HEAD__CONTEXT_MAPS": 257},
+            "MODEL.ROI_MASK_HEAD.CONTEXT_MAPS must be a whole number from 0 to 256, not 257",
+        ),
         ({"MODEL__POINT_HEAD__CLS_AGNOSTIC_MASK": False}, "MODEL.POINT_HEAD.CLS_AGNOSTIC_MASK must be true"),
         ({"MODEL__BACKBONE": {"NAME": "build_resnet_fpn_backbone"}}, "MODEL.BACKBONE.NAME must be"),
         ({"INPUT__KEEP_ASPECT_TEST": 0}, "INPUT.KEEP_ASPECT_TEST must be true or false"),

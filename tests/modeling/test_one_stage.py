@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,6 +115,43 @@ def test_masks_have_the_sides_that_were_asked_for(network: OneStage) -> None:
         assert network.constant_mask_logits(features, boxes, classes).shape == (3, 28, 28)
         assert network.constant_mask_logits(features, boxes[:0], classes[:0]).shape == (0, 28, 28)
         assert network.mask_logits(features, boxes[:0], classes[:0]).shape == (0, 224, 224)
+
+
+def test_points_read_context_beside_the_coarse_mask(network: OneStage, config: OneStageConfig) -> None:
+    context = config.coarse_mask.context_maps
+    assert context > 0
+    features = {"p2": torch.randn(1, 64, 24, 40), "p3": torch.randn(1, 64, 12, 20)}
+    regions = (features, torch.tensor([[4.0, 8, 60, 90], [0, 0, 160, 96]]), torch.tensor([0, 79]))
+    other = copy.deepcopy(network)
+    with torch.no_grad():
+        other.mask_head.coarse_head.prediction.weight[config.coarse_mask.side**2 :] += 1
+        for refinement in range(5):
+            changed = other.mask_logits(*regions, refinement)
+            assert torch.equal(network.mask_logits(*regions, refinement), changed) is (refinement == 0)
+        # A point head with no weight on them answers as one that has none.
+        alone = OneStage(replace(config, coarse_mask=replace(config.coarse_mask, context_maps=0))).eval()
+        state = network.state_dict()
+        for name, tensor in alone.state_dict().items():
+            tensor.copy_(state[name][tuple(map(slice, tensor.shape))])
+        for name, layer in other.mask_head.point_head.named_children():
+            assert isinstance(layer, torch.nn.Conv1d)
+            assert (
+                layer.weight.shape[1] == alone.get_parameter(f"mask_head.point_head.{name}.weight").shape[1] + context
+            )
+            layer.weight[:, -context:] = 0
+        for refinement in range(5):
+            masks = (each.mask_logits(*regions, refinement) for each in (alone, other))
+            torch.testing.assert_close(*masks, rtol=1e-4, atol=1e-5)
+
+
+def test_residual_blocks_start_as_the_identity(network: OneStage) -> None:
+    block = network.mask_features.fused[0]
+    features = torch.rand(1, 64, 9, 11)
+    with torch.no_grad():
+        assert torch.equal(block(features), features)
+        learnt = copy.deepcopy(block)
+        learnt.pointwise.norm.weight.fill_(1)
+        assert (learnt(features) - features).abs().max() > 0.1
 
 
 def test_what_it_cannot_do_is_said(network: OneStage, config: OneStageConfig) -> None:

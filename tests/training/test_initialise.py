@@ -55,6 +55,18 @@ def test_random_predictions_are_undecided(tiny_config: ModelConfig) -> None:
     assert float(masks.sigmoid().sub(0.5).abs().max()) < 0.2
 
 
+def test_context_maps_start_as_features_and_the_coarse_mask_as_undecided(one_stage_config: OneStageConfig) -> None:
+    torch.manual_seed(0)
+    model = OneStage(one_stage_config)
+    randomise(model)
+    head = model.mask_head.coarse_head
+    with torch.no_grad():
+        maps = head(torch.randn(8, 16, 14, 14))
+    assert maps.shape[1] == 1 + one_stage_config.coarse_mask.context_maps
+    assert maps[:, 0].abs().max() < 0.1
+    assert maps[:, 1:].std() > 0.3
+
+
 def test_a_published_trunk_is_taken_whole(tiny_config: ModelConfig) -> None:
     model = RCNN(replace(tiny_config, trunk=EfficientNetConfig(variant=0)))
     published = published_weights(model)

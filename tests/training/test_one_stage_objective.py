@@ -46,6 +46,9 @@ def test_the_teacher_asks_for_nothing_where_it_agrees(model: OneStage) -> None:
         model.detector.head.get_submodule("predict3").bias += 2.0  # type: ignore[operator]
     changed = OneStageObjective(model, RECIPE, teacher)(images(), SAMPLES)
     assert changed["class"] > 0
+    heavier = OneStageObjective(model, RECIPE, teacher, teacher_weight=4.0)(images(), SAMPLES)
+    for name in ("class", "box"):
+        torch.testing.assert_close(heavier[name], 4 * changed[name])
 
 
 def test_a_teacher_of_other_categories_is_refused(model: OneStage, tmp_path: Path) -> None:
@@ -107,6 +110,17 @@ def test_masks_reach_the_detector_but_the_convolutional_head_does_not(model: One
         assert gradient is not None, name
         assert gradient.isfinite().all()
     assert model.detector.head.get_parameter("predict3.weight").grad is None  # no label speaks of boxes
+
+
+def test_context_maps_learn_through_the_points_alone(model: OneStage) -> None:
+    prediction = model.mask_head.coarse_head.prediction
+    masks = model.config.coarse_mask.side**2  # rows of the only mask; those of context follow
+    losses = OneStageObjective(model, RECIPE)(images(), SAMPLES)
+    (coarse,) = torch.autograd.grad(losses["coarse"], prediction.weight, retain_graph=True)
+    (points,) = torch.autograd.grad(losses["points"], prediction.weight)
+    assert coarse[:masks].any()
+    assert not coarse[masks:].any()
+    assert points[masks:].any(dim=1).all()
 
 
 def test_a_frozen_detector_learns_nothing_and_is_not_in_the_optimiser(model: OneStage) -> None:

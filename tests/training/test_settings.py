@@ -61,6 +61,8 @@ def test_the_model_may_be_a_file_beside_the_recipe(tmp_path: Path, tiny_config: 
         ({"schedule": "linear"}, "schedule must be cosine or constant, not 'linear'"),
         ({"without": "zoo"}, "without must be a list of sources, not 'zoo'"),
         ({"teacher": "x.pt"}, "teacher is for a one-stage model"),
+        ({"teacher_weight": 2.0}, "teacher_weight needs a teacher"),
+        ({"teacher_weight": -1}, "teacher_weight must be a number from 0 to 1000, not -1"),
         ({"jitter": [2, 1]}, "jitter must be two numbers"),
         ({"categories": ["person"]}, "categories must be a list of ids"),
         ({"frozen": ["res9"]}, "frozen must be a list of stem, res2"),
@@ -107,5 +109,5 @@ def test_the_one_stage_recipes_share_a_network_and_data() -> None:
     assert (masks.model, masks.sources, masks.without) == (whole.model, whole.sources, whole.without)
     assert set(masks.without) == {"msrc-v2", "weizmann-horse", "penn-fudan"}
     assert (masks.frozen, masks.teacher) == (("detector",), "")
-    assert (whole.frozen, whole.teacher) == ((), whole.init)
+    assert (whole.frozen, whole.teacher, whole.teacher_weight) == ((), whole.init, 4.0)
     assert len(masks.crop) > 1

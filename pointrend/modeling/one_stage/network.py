@@ -1,7 +1,7 @@
 """PointRend on a one-stage detector: what finds the boxes has no regions, only the masks do.
 
 Masks are one for all classes, for rare ones have too few examples of their own: a region's mask is that of the object
-that fills it.
+that fills it. What the object is like reaches the points by context maps beside the coarse mask.
 
 Shapes: R regions, C channels, S side of a mask in cells. Boxes are (x0, y0, x1, y1) in pixels of the network's input.
 """

@@ -17,8 +17,8 @@ from pointrend.config.schema import CoarseMaskConfig, ConvMaskConfig
 class CoarseMaskHead(nn.Module):
     """PointRend's coarse head (arXiv:1912.08193, section 4.1): a small fully connected network, M = 7.
 
-    Beside masks it may give context maps, which only the point head reads: where one mask stands for all classes, it
-    alone says too little of the object to the points.
+    Beside masks it may give context maps, which only the point head reads, and which learn through the points alone:
+    where one mask stands for all classes, it tells the points too little of the object.
     """
 
     def __init__(self, channels: int, num_classes: int, config: CoarseMaskConfig) -> None:

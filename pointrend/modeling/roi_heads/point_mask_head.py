@@ -1,7 +1,7 @@
 """PointRend's mask head: a coarse mask of all classes, then the predicted class's mask refined at points.
 
-Shapes: R regions, C channels, K classes, X context maps, S side of a mask in cells. Boxes are (x0, y0, x1, y1) in pixels of the
-network's input.
+Shapes: R regions, C channels, K classes, X context maps, S side of a mask in cells. Boxes are (x0, y0, x1, y1) in
+pixels of the network's input.
 """
 
 from __future__ import annotations
