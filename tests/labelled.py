@@ -25,7 +25,7 @@ def label(folder: Path, names: Sequence[str], model: str | Path = "demo") -> Non
         found = segmenter(decode(Path(path).read_bytes()), EVERYTHING)
         images.append({"id": number, "file_name": f"{name}.png", "width": found.width, "height": found.height})
         images[-1]["source"] = "faces" if name != "coffee" else "things"
-        for instance in found.instances:
+        for instance in filter(lambda each: each.area, found.instances):  # what has no pixel can be no label
             part = {"category_id": instance.category_id, "bbox": instance.bbox, "segmentation": instance.segmentation}
             annotations.append({"id": len(annotations), "image_id": number, "area": instance.area, **part})
     categories = [{"id": category.id, "name": category.name} for category in segmenter.info.categories]
