@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,14 @@ import torch
 import yaml
 from hub_cases import OWN, content
 from hub_server import TOKEN, Fault, Repository, StandInHub
+from huggingface_hub import get_session
 from typer.testing import CliRunner
 
 from pointrend.cli.main import app
 from pointrend.errors import CheckpointError, ConfigError, UploadError
 from pointrend.weights.checkpoint import read_checkpoint, save_safetensors
 from pointrend.weights.folder import ModelFolder
+from pointrend.weights.hub import api
 from pointrend.weights.hub.address import HubAddress
 from pointrend.weights.hub.card import readme
 from pointrend.weights.hub.push import push
@@ -215,6 +218,26 @@ def test_an_upload_that_breaks_is_sent_again(hub: StandInHub, token: str, small_
     push(small_model.path, ADDRESS)
     assert [seen.method for seen in hub.storage.requests] == ["PUT", "PUT"]
     assert pull(str(ADDRESS)).info.name == "shapes"
+
+
+@pytest.mark.parametrize("question", ["POST .*/commit/", "POST .*/preupload/", "POST .*/create"])
+def test_a_hub_that_falls_silent_is_given_up(
+    hub: StandInHub, token: str, small_model: ModelFolder, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    monkeypatch.setattr(api, "UPLOAD_SECONDS", 0.3)
+    released = threading.Event()
+    hub.hub.faults = [Fault(question, before=lambda: bool(released.wait(60)))]
+    try:
+        with pytest.raises(UploadError, match="cannot be reached: it is silent"):
+            push(small_model.path, ADDRESS)
+    finally:
+        released.set()
+
+
+def test_the_librarys_client_is_as_it_was_after_a_push(hub: StandInHub, token: str, small_model: ModelFolder) -> None:
+    before = get_session().timeout
+    push(small_model.path, ADDRESS)
+    assert get_session().timeout == before
 
 
 def test_a_hub_that_is_down(hub: StandInHub, token: str, small_model: ModelFolder) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from huggingface_hub.errors import HfHubHTTPError
 
 SECONDS = 10.0  # for the Hub to answer a question
+UPLOAD_SECONDS = 120.0  # without the Hub taking or sending a byte; it answers a commit once it has checked it
 MOST_SHOWN = 200  # characters of what the Hub says itself
 _TRUE = ("1", "true", "yes", "on")
 
@@ -48,6 +49,31 @@ def token() -> str | None:
     from huggingface_hub import constants, get_token
 
     return None if constants.HF_HUB_DISABLE_IMPLICIT_TOKEN else get_token()
+
+
+@contextlib.contextmanager
+def impatient() -> Iterator[None]:
+    """Give up a request on which nothing moves for :data:`UPLOAD_SECONDS`: the library waits forever where it uploads.
+
+    What it retries, it retries then too. Its other users in this process have their own client back afterwards.
+    """
+    import httpx2
+    from huggingface_hub import set_client_factory
+    from huggingface_hub.utils import _http
+
+    # There is no public way to ask for what is to be put back.
+    before = getattr(_http, "_GLOBAL_CLIENT_FACTORY", _http.default_client_factory)
+
+    def client() -> httpx2.Client:
+        made: httpx2.Client = before()
+        made.timeout = httpx2.Timeout(UPLOAD_SECONDS, connect=SECONDS)
+        return made
+
+    set_client_factory(client)
+    try:
+        yield
+    finally:
+        set_client_factory(before)
 
 
 def offline() -> str | None:

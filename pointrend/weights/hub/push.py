@@ -53,7 +53,8 @@ def push(model: str | Path, address: HubAddress, *, private: bool = False, messa
     Raises:
         ConfigError: the model cannot be used, the address names a commit, or ``huggingface_hub`` is not installed.
         CheckpointError: the weights cannot be read, or do not fit the configuration; nothing was sent.
-        UploadError: the Hub refuses, fails or cannot be reached; the repository is as it was, or was made, empty.
+        UploadError: the Hub refuses, fails, falls silent or cannot be reached; the repository is as it was, or was
+            made, empty.
     """
     # Imports torch, which the other commands need not wait for.
     from pointrend.weights.check import check_weights
@@ -67,7 +68,7 @@ def push(model: str | Path, address: HubAddress, *, private: bool = False, messa
     if variable is not None:
         raise UploadError(f"{address}: {variable} forbids the network.")
     message = message or f"{folder.info.name} {folder.info.version}"
-    with _quiet(), api.explained(address, UploadError), ExitStack() as files:
+    with _quiet(), api.impatient(), api.explained(address, UploadError), ExitStack() as files:
         readme = _readme(folder)
         before = _prepare(hub, address, private)
         operations = _operations(folder, readme, files)
