@@ -14,7 +14,6 @@ from pathlib import Path
 from gateway.config import ContainerConfig
 from gateway.limits import ServerLimits
 from gateway.nginx import Nginx, Upstreams
-from pointrend.client.tokens import KEY_FILE_VARIABLE
 from pointrend.errors import PointRendError
 from pointrend.serving.archive import ARCHIVE_NAME, build
 from pointrend.serving.gateway_process import Gateway
@@ -42,8 +41,6 @@ def main(environment: Mapping[str, str]) -> None:
         PointRendError: a setting is wrong, or a service failed; nothing is left running.
     """
     config = ContainerConfig.read(environment)
-    for secret in ("POINTREND_TOKEN", "POINTREND_TOKEN_FILE"):
-        os.environ.pop(secret, None)  # what is started here has no use for it
     with StopSignals(), ExitStack() as stack:
         _serve(config, stack)
     _say("Stopped.")
@@ -72,9 +69,9 @@ def _serve(config: ContainerConfig, stack: ExitStack) -> None:
         if not config.serves_api:
             _say("The API is closed: POINTREND_TOKEN or POINTREND_TOKEN_FILE opens it.")
     if config.serves_page:
-        if config.tokens and not config.serves_model:
-            os.environ[KEY_FILE_VARIABLE] = str(_key_file(config.tokens[0], stack))
-        page = Page(server_url, ports.page, relay=True)
+        asks_elsewhere = bool(config.tokens) and not config.serves_model
+        key_file = _key_file(config.tokens[0], stack) if asks_elsewhere else None
+        page = Page(server_url, ports.page, key_file=key_file, relay=True)
         services.append(page)
         page.wait_ready()
     _say(f"Ready after {time.monotonic() - started:.0f} s at {nginx.url}, as {config.role}.")

@@ -28,6 +28,7 @@ from pointrend.engines.parts import Part, Run, parts
 from pointrend.engines.quantise import quantised
 from pointrend.errors import ConfigError, PointRendError
 from pointrend.modeling.instance_network import InstanceNetwork
+from pointrend.system.processes import child_environment
 from pointrend.weights.checkpoint import load_network, read_checkpoint
 from pointrend.weights.folder import ModelFolder
 
@@ -88,7 +89,7 @@ def export(folder: ModelFolder, destination: Path, engine: str, photos: Path | N
             )
         find_photos(photos)  # here, where the message is not yet another process's
     here = str(Path(__file__).resolve().parents[2])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))}
+    environment = child_environment(PYTHONPATH=os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")])))
     command = [sys.executable, "-m", __name__, str(folder.path), str(destination), engine, str(torch.get_num_threads())]
     with tempfile.TemporaryDirectory() as scratch:  # NNCF and OpenVINO write logs where they run
         done = subprocess.run(

@@ -25,6 +25,7 @@ from pathlib import Path
 import pointrend
 from pointrend.engines import AUTO, EAGER, EXPORTED, OPENVINO_INT8, int8_is_here
 from pointrend.errors import CheckpointError, ConfigError, PointRendError
+from pointrend.system.processes import child_environment
 from pointrend.weights.folder import CONFIG, INFO, WEIGHTS, ModelFolder
 
 ARCHIVE_NAME = "pointrend"
@@ -210,7 +211,7 @@ def _run_archiver(staged: Path, scratch: Path, name: str, version: str) -> Path:
     command += ["--model-name", name, "--version", version, "--handler", "pointrend_handler.py"]
     command += ["--config-file", "model-config.yaml", "--extra-files", "content", "--export-path", str(scratch)]
     command += ["--archive-format", "zip-store"]  # weights do not shrink
-    environment = os.environ | {"TMPDIR": str(scratch)}
+    environment = child_environment(TMPDIR=str(scratch))
     done = subprocess.run(command, cwd=staged, env=environment, capture_output=True, text=True, check=False)
     archive = scratch / f"{name}.mar"
     if done.returncode != 0 or not archive.is_file():

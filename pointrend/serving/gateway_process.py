@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 import requests
 
 from pointrend.serving.torchserve import TorchServe
-from pointrend.system.processes import Service
+from pointrend.system.processes import Service, child_environment
 
 START_SECONDS = 60.0
 
@@ -30,7 +29,8 @@ class Gateway(Service):
         self.url = f"http://127.0.0.1:{port}"
         folder = Path(tempfile.mkdtemp(prefix="pointrend-gateway-"))
         command = [sys.executable, "-m", "gateway.app", "--torchserve", str(torchserve.config), "--port", str(port)]
-        super().__init__("The gateway", [*command, *options], folder, os.environ | {"TMPDIR": str(folder)}, relay=relay)
+        environment = child_environment(TMPDIR=str(folder))
+        super().__init__("The gateway", [*command, *options], folder, environment, relay=relay)
 
     def wait_ready(self) -> None:
         """Return when it listens; what stands behind it may still be starting.

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from pointrend.client import Client
-from pointrend.system.processes import Service, free_ports
+from pointrend.system.processes import Service, child_environment, free_ports
 
 SETTINGS = Path(__file__).resolve().with_name("config.properties")
 START_SECONDS = 180.0
@@ -183,11 +183,11 @@ def _environment(folder: Path) -> dict[str, str]:
 
         java_home = str(JAVA_HOME)
     interpreter = Path(sys.executable).parent  # TorchServe finds `python` for its workers on PATH
-    return os.environ | {
-        "JAVA_HOME": java_home,
-        "PATH": os.pathsep.join([str(interpreter), str(Path(java_home) / "bin"), os.environ.get("PATH", "")]),
-        "TMPDIR": str(folder),
-        "TEMP": str(folder),
-        "LOG_LOCATION": str(folder / "logs"),
-        "METRICS_LOCATION": str(folder / "logs"),
-    }
+    return child_environment(
+        JAVA_HOME=java_home,
+        PATH=os.pathsep.join([str(interpreter), str(Path(java_home) / "bin"), os.environ.get("PATH", "")]),
+        TMPDIR=str(folder),
+        TEMP=str(folder),
+        LOG_LOCATION=str(folder / "logs"),
+        METRICS_LOCATION=str(folder / "logs"),
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import sys
@@ -15,6 +14,7 @@ from types import FrameType, TracebackType
 import requests
 from rich.console import Console
 
+from pointrend.client.tokens import KEY_FILE_VARIABLE
 from pointrend.engines import AUTO, EAGER, require, resolve
 from pointrend.errors import Unreachable
 from pointrend.serving.archive import ARCHIVE_NAME
@@ -23,7 +23,7 @@ from pointrend.serving.served_model import ServedModel, pack, suggestion
 from pointrend.serving.torchserve import Ports, TorchServe
 from pointrend.system.channel import Channel
 from pointrend.system.home import home
-from pointrend.system.processes import LaunchError, Service, require_free_port
+from pointrend.system.processes import LaunchError, Service, child_environment, require_free_port
 from pointrend.weights.folder import ModelFolder
 from pointrend.weights.obtain import obtain
 
@@ -35,9 +35,16 @@ FREE_BYTES_NEEDED = 512 * 2**20  # the archive, its unpacked copy in the tempora
 
 
 class Page(Service):
-    """The Gradio page, a client of the server at ``server_url``; with ``mcp``, its API is there for MCP too.
+    """The Gradio page, a client of the server at ``server_url``.
 
-    Through ``channel`` it asks the launcher for another model, see :class:`pointrend.serving.served_model.ServedModel`.
+    Args:
+        server_url: which it asks.
+        port: on loopback.
+        mcp: whether its API is there for MCP too.
+        key_file: holds the secret of a server that asks for one, as TorchServe's ``key_file.json`` does.
+        relay: whether its log goes to this process' output.
+        channel: through which it asks for another model, see
+            :class:`pointrend.serving.served_model.ServedModel`.
     """
 
     def __init__(
@@ -46,13 +53,16 @@ class Page(Service):
         port: int,
         *,
         mcp: bool = False,
+        key_file: Path | None = None,
         relay: bool = False,
         channel: Mapping[str, str] | None = None,
     ) -> None:
         self.url = f"http://127.0.0.1:{port}"
         folder = Path(tempfile.mkdtemp(prefix="pointrend-page-"))
         command = [sys.executable, "-m", "gradio_app", "--server", server_url, "--port", str(port)]
-        env = os.environ | {"TMPDIR": str(folder), "GRADIO_TEMP_DIR": str(folder / "uploads")}
+        env = child_environment(TMPDIR=str(folder), GRADIO_TEMP_DIR=str(folder / "uploads"))
+        if key_file is not None:
+            env[KEY_FILE_VARIABLE] = str(key_file)
         env |= dict(channel or {})
         super().__init__("The page", [*command, "--mcp"] if mcp else command, folder, env, relay=relay)
 

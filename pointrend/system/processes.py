@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -24,6 +25,11 @@ from pointrend.system import kept_logs
 GRACE_SECONDS = 15.0  # TorchServe drains for about 2.5 s; a busy worker may hold it longer
 LINES_KEPT = 20  # of a command's output, for messages
 LARGEST_LOG = 16 * 2**20  # bytes of a service's output on the disk; then its end alone is kept
+_SECRET = re.compile(
+    r"(?:SECRETS?|TOKENS?|PASSWORDS?|PASSWD|PASSPHRASE|CREDENTIALS?|APIKEYS?)(?![A-Z])"
+    r"|(?<![A-Z])(?:KEYS?|PASS|PWD|PAT)(?![A-Z])"
+)
+_NO_SECRETS = frozenset({"PWD", "OLDPWD"})  # the shell's folders
 
 
 class LaunchError(PointRendError):
@@ -54,6 +60,31 @@ def free_ports(count: int) -> list[int]:
         for each in sockets:
             each.bind(("127.0.0.1", 0))
         return [each.getsockname()[1] for each in sockets]
+
+
+def child_environment(**variables: str) -> dict[str, str]:
+    """The environment for a child process: this process' own, without the secrets in it.
+
+    Nothing that is started here has use for a token of the Hub, a cloud's key or the container's own secret, and a
+    library that is broken into in one process should not find those of another.
+
+    Args:
+        variables: set besides, whatever their names.
+
+    Returns:
+        the variables whose names have no word such as TOKEN, KEY, SECRET or PASSWORD.
+
+    Example:
+        >>> os.environ["HF_TOKEN"] = "hf_..."
+        >>> "HF_TOKEN" in child_environment()
+        False
+    """
+    kept = {name: value for name, value in os.environ.items() if not _is_secret(name)}
+    return kept | variables
+
+
+def _is_secret(name: str) -> bool:
+    return name not in _NO_SECRETS and _SECRET.search(name.upper()) is not None
 
 
 class ProcessGroup:

@@ -45,7 +45,8 @@ def ready(log, server_port, page_port):
         process.wait()
 
 
-def test_up_serves_and_ctrl_c_leaves_nothing(tmp_path):
+def test_up_serves_and_ctrl_c_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_of-the-one-who-started-it")
     server_port, (page_port,) = free_server_port(), free_ports(1)
     log = tmp_path / "out"
     with ready(log, server_port, page_port) as process:
@@ -60,7 +61,9 @@ def test_up_serves_and_ctrl_c_leaves_nothing(tmp_path):
         with httpx.Client(transport=httpx.HTTPTransport(uds=socket_path)) as management:
             assert management.get("http://localhost/models").is_success
         children = psutil.Process(process.pid).children(recursive=True)
-        assert len(children) >= 3  # Java, a worker, the page
+        assert len(children) >= 4  # Java, a worker, the gateway, the page
+        assert [child.name() for child in children if "HF_TOKEN" in child.environ()] == []
+        assert "HF_TOKEN" in psutil.Process(process.pid).environ()
 
         process.send_signal(signal.SIGINT)
 

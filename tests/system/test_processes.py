@@ -9,7 +9,14 @@ import psutil
 import pytest
 
 from pointrend.system import kept_logs, processes
-from pointrend.system.processes import LaunchError, ProcessGroup, Service, free_ports, require_free_port
+from pointrend.system.processes import (
+    LaunchError,
+    ProcessGroup,
+    Service,
+    child_environment,
+    free_ports,
+    require_free_port,
+)
 
 
 def test_a_port_in_use_is_said_with_the_option_that_chooses_another():
@@ -26,6 +33,40 @@ def test_free_ports_are_free_and_different():
     assert len(set(ports)) == 5
     for port in ports:
         require_free_port(port, "a test", "--port")
+
+
+SECRET_NAMES = (
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "POINTREND_TOKEN",
+    "POINTREND_TOKEN_FILE",
+    "POINTREND_KEY_FILE",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "OPENAI_API_KEY",
+    "PGPASSWORD",
+    "DATABASE_PASSWORD_2",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "MYSQL_PWD",
+    "github_token",
+    "SMTP-PASS",
+)
+PLAIN_NAMES = ("PWD", "OLDPWD", "KEYBOARD_LAYOUT", "TOKENIZERS_PARALLELISM", "POINTREND_MODEL", "MONKEY", "COMPASS")
+
+
+def test_a_child_gets_no_secrets(monkeypatch):
+    for name in SECRET_NAMES + PLAIN_NAMES:
+        monkeypatch.setenv(name, "value")
+    environment = child_environment()
+    assert environment.keys().isdisjoint(SECRET_NAMES)
+    assert environment.keys() >= set(PLAIN_NAMES)
+    assert environment["PATH"] == os.environ["PATH"]
+
+
+def test_a_child_gets_what_it_is_given_by_name(monkeypatch):
+    monkeypatch.setenv("POINTREND_KEY_FILE", "/another")
+    assert child_environment(POINTREND_KEY_FILE="/key.json", TMPDIR="/t")["POINTREND_KEY_FILE"] == "/key.json"
+    assert os.environ["POINTREND_KEY_FILE"] == "/another"
 
 
 PARENT_AND_CHILD = """
