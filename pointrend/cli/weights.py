@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from pointrend.weights.folder import ModelFolder, read_info
 from pointrend.weights.hub import store
 from pointrend.weights.hub.address import HubAddress, is_address
 from pointrend.weights.obtain import pull_showing_progress
+from pointrend.weights.pull import source
 
 app = typer.Typer(add_completion=False, help="List, pull, convert and publish models.")
 
@@ -71,6 +71,8 @@ def info(name: Name) -> None:
         "hash": f"begins with {model.hash_prefix}",
         "here": str(cache.model_path(name)) if cache.is_cached(name) else "no",
     }
+    if cache.is_cached(name):
+        rows["sha256"] = source(cache.model_path(name))["sha256"]
     _show(rows)
 
 
@@ -81,9 +83,13 @@ def pull(
         bool,
         typer.Option(help="Download and convert it again; from the Hugging Face Hub, the revision's newest commit."),
     ] = False,
+    sha256: Annotated[
+        str | None,
+        typer.Option(help="Of the published file, whole: no other is taken. \\[default: its name's 6 digits]"),
+    ] = None,
 ) -> None:
     """Download a published model, check it and keep it as a model folder."""
-    folder = pull_showing_progress(name, Console(), force=force)
+    folder = pull_showing_progress(name, Console(), force=force, sha256=sha256)
     typer.echo(f"{folder.path}: {folder.info.name}, {len(folder.info.categories)} categories")
 
 
@@ -157,14 +163,14 @@ def convert(
 def _hub_rows(address: HubAddress) -> dict[str, str]:
     """What is known of a kept model of the Hub: its manifest and its model.json."""
     folder = ModelFolder.open(str(address))
-    source = json.loads((folder.path / cache.MANIFEST).read_text(encoding="utf-8"))["source"]
+    origin = source(folder.path)
     return {
         "model": f"{folder.info.name} {folder.info.version}",
         "description": folder.info.description,
         "categories": ", ".join(category.name for category in folder.info.categories),
         "licence": folder.info.licence,
-        "address": f"{source['hub']}/{source['repository']}",
-        "commit": source["commit"],
+        "address": f"{origin['hub']}/{origin['repository']}",
+        "commit": origin["commit"],
         "here": str(folder.path),
     }
 

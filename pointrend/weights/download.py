@@ -27,6 +27,7 @@ FIRST_PAUSE = 1.0  # seconds; doubled with every attempt in vain
 LONGEST_PAUSE = 30.0
 CONNECT_SECONDS = 10.0
 MIRROR_ADVICE = "If a mirror is set (POINTREND_MIRROR), check its address."
+NETWORK_ADVICE = "Check the network and its proxy, and try again."
 STALL_SECONDS = 30.0  # without a byte
 _CHUNK = 2**16  # what is lost at most when a connection breaks off
 _TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
@@ -45,12 +46,19 @@ class Expected:
         most_bytes: it has at most so many.
         hash_prefix: the first digits of its hash.
         hashes: the kinds of hash that the digits may be of, as :func:`pointrend.weights.cache.digests` knows them.
+        sha256: its whole SHA-256, where that is known; it counts besides the prefix.
     """
 
     least_bytes: int
     most_bytes: int
     hash_prefix: str
     hashes: Sequence[str] = HASHES
+    sha256: str | None = None
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Every kind of hash that is looked at."""
+        return tuple(dict.fromkeys([*self.hashes, *(["sha256"] if self.sha256 else [])]))
 
 
 class Bearer(AuthBase):
@@ -97,32 +105,28 @@ def download(
         advice: what to do where the server refuses.
 
     Returns:
-        its hashes in hexadecimal, by ``expected.hashes``.
+        its hashes in hexadecimal, by ``expected.kinds``.
 
     Raises:
         Unreachable: no connection came about; what is here is kept, for the next call to go on with.
         DownloadError: the server refuses, goes on failing, or delivers something else; the message says what.
     """
     source = _Source(url, expected, stall_seconds, auth, advice)
-    if destination.is_file() and _fits(here := digests(destination, expected.hashes), expected):
+    if destination.is_file() and _fits(here := digests(destination, expected.kinds), expected):
         return here  # fetched before, by a process that came no further
     destination.parent.mkdir(parents=True, exist_ok=True)
     part = _Part(destination)
     resumed = part.size > 0
     _fetch(source, part, progress, sleep)
-    found = digests(part.path, expected.hashes)
+    found = digests(part.path, expected.kinds)
     if resumed and not _fits(found, expected):
         # The earlier part may have been damaged while it waited: once more, from nothing.
         part.discard()
         _fetch(source, part, progress, sleep)
-        found = digests(part.path, expected.hashes)
+        found = digests(part.path, expected.kinds)
     if not _fits(found, expected):
         part.discard()
-        hashes = ", ".join(f"its {HASH_NAMES[kind]} is {digest}" for kind, digest in found.items())
-        raise DownloadError(
-            f"{url} delivered another file than was published: its hash should begin with {expected.hash_prefix}, "
-            f"but {hashes}. It was thrown away."
-        )
+        raise _another_file(url, expected, found)
     part.finish(destination)
     return found
 
@@ -139,7 +143,19 @@ class _Source:
 
 
 def _fits(found: dict[str, str], expected: Expected) -> bool:
-    return any(digest.startswith(expected.hash_prefix) for digest in found.values())
+    if not any(found[kind].startswith(expected.hash_prefix) for kind in expected.hashes):
+        return False
+    return expected.sha256 is None or found["sha256"] == expected.sha256
+
+
+def _another_file(url: str, expected: Expected, found: dict[str, str]) -> DownloadError:
+    hashes = ", ".join(f"its {HASH_NAMES[kind]} is {digest}" for kind, digest in found.items())
+    whole = f" and its SHA-256 be {expected.sha256}" if expected.sha256 else ""
+    asked = "asked for" if expected.sha256 else "published"
+    return DownloadError(
+        f"{url} delivered another file than was {asked}: its hash should begin with {expected.hash_prefix}{whole}, "
+        f"but {hashes}. It was thrown away."
+    )
 
 
 class _Part:
@@ -188,17 +204,17 @@ def _fetch(source: _Source, part: _Part, progress: Progress, sleep: Callable[[fl
             in_vain = 0 if part.size > before else in_vain + 1
             wait = e.wait if isinstance(e, _Transient) else 0.0
             if in_vain >= ATTEMPTS or wait > LONGEST_PAUSE:
-                raise _gave_up(source.url, part, in_vain, e) from e
+                raise _gave_up(source, part, in_vain, e) from e
             sleep(max(wait, min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** max(in_vain - 1, 0))))
         except requests.RequestException as error:
             raise DownloadError(f"{source.url} cannot be fetched: {_reason(error)}.") from error
 
 
-def _gave_up(url: str, part: _Part, attempts: int, error: Exception) -> DownloadError:
-    kept = f" {part.size / 2**20:.1f} MiB are here and kept: run it again to go on." if part.size else ""
+def _gave_up(source: _Source, part: _Part, attempts: int, error: Exception) -> DownloadError:
+    kept = f"{part.size / 2**20:.1f} MiB are here and kept: run it again to go on." if part.size else NETWORK_ADVICE
     kind = DownloadError if isinstance(error, _Transient) else Unreachable
     tried = f", not in {attempts} attempts" if attempts > 1 else ""
-    return kind(f"{url} cannot be fetched{tried}: {_reason(error)}.{kept}")
+    return kind(f"{source.url} cannot be fetched{tried}: {_reason(error)}. {kept} {source.advice}")
 
 
 def _receive(source: _Source, part: _Part, progress: Progress) -> None:

@@ -29,7 +29,9 @@ def obtain(model: str | Path, console: Console) -> ModelFolder:
     return folder
 
 
-def pull_showing_progress(name: str, console: Console, *, force: bool = False) -> ModelFolder:
+def pull_showing_progress(
+    name: str, console: Console, *, force: bool = False, sha256: str | None = None
+) -> ModelFolder:
     """:func:`pointrend.weights.pull.pull` with a bar, on a terminal that can show one; and what it pinned, in words."""
 
     address = HubAddress.parse(name) if is_address(name) else None
@@ -41,6 +43,7 @@ def pull_showing_progress(name: str, console: Console, *, force: bool = False) -
             name,
             progress=lambda here, total: progress.update(task, completed=here, total=total),
             force=force,
+            sha256=sha256,
         )
     if address:
         console.print(_pinned(address, before, folder.path.name), markup=False, highlight=False, soft_wrap=True)

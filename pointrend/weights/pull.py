@@ -5,10 +5,12 @@ A model of the Hugging Face Hub, by its address, is pulled by :mod:`pointrend.we
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from pathlib import Path
 
-from pointrend.errors import Unreachable
+from pointrend.errors import CheckpointError, ConfigError, DownloadError, Unreachable
 from pointrend.system.home import home
 from pointrend.weights import cache, zoo
 from pointrend.weights.download import Expected, Progress, download
@@ -18,6 +20,7 @@ from pointrend.weights.hub.address import HubAddress, is_address
 
 # Beside its tensors a checkpoint holds their names and, if old, a few constants.
 MOST_FACTOR, MOST_EXTRA = 1.05, 2**20
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def is_missing(model: str | Path) -> bool:
@@ -32,20 +35,30 @@ def is_missing(model: str | Path) -> bool:
     return name in zoo.names() and not os.path.isdir(name) and not cache.is_cached(name)
 
 
-def pull(name: str, *, progress: Progress = lambda _here, _total: None, force: bool = False) -> ModelFolder:
+def pull(
+    name: str,
+    *,
+    progress: Progress = lambda _here, _total: None,
+    force: bool = False,
+    sha256: str | None = None,
+) -> ModelFolder:
     """Get a published model, from the cache where it is there.
 
     Args:
         name: as :func:`pointrend.weights.zoo.names` lists them, or ``hf://OWNER/NAME[@REVISION]``.
         progress: told of the download.
         force: download and convert again; on the Hub, find out anew which commit the revision stands for.
+        sha256: of the published file, in hexadecimal: no other is taken. Without it, the six digits of its hash that
+            its name holds decide. For a model of the Hub a commit does the same.
 
     Raises:
-        ConfigError: no published model has this name, or the address is malformed.
+        ConfigError: no published model has this name, or the address or the SHA-256 is malformed.
         Unreachable: it is not in the cache and cannot be downloaded now.
         DownloadError: the server delivers no such file, or another.
-        CheckpointError: the file is not the model; or the cached model has changed.
+        CheckpointError: the file is not the model; or the cached model has changed, or is of another file.
     """
+    if sha256 is not None:
+        sha256 = _checked_sha256(name, sha256)
     if is_address(name):
         from pointrend.weights.hub.pull import pull as pull_from_hub
 
@@ -57,19 +70,50 @@ def pull(name: str, *, progress: Progress = lambda _here, _total: None, force: b
             raise Unreachable(f"{name} is not in {home()}, and POINTREND_OFFLINE forbids to download it.")
         with cache.exclusive(folder):
             if force or not cache.is_cached(name):  # another process may have got it in the meantime
-                _install(model, folder, progress)
+                _install(model, folder, progress, sha256)
     cache.check_manifest(folder, name)
+    here = source(folder).get("sha256")
+    if sha256 not in (None, here):
+        raise CheckpointError(
+            f"{name} is kept here as it was made of a file with the SHA-256 {here}, not {sha256}. "
+            f"Pull the model again: pointrend weights pull {name} --force --sha256 {sha256}"
+        )
     return ModelFolder.open(folder)
 
 
-def _install(model: zoo.ZooModel, folder: Path, progress: Progress) -> None:
+def source(folder: Path) -> dict[str, str]:
+    """Where a pulled model came from, as its manifest says: ``url``, ``md5`` and ``sha256``, or the Hub's commit.
+
+    Args:
+        folder: of the model; its manifest has been checked.
+    """
+    noted = json.loads((folder / cache.MANIFEST).read_text(encoding="utf-8"))["source"]
+    return {str(key): str(value) for key, value in noted.items()}
+
+
+def _checked_sha256(name: str, sha256: str) -> str:
+    if is_address(name):
+        raise ConfigError(
+            f"sha256: {name} is of the Hugging Face Hub, whose files are checked against its own hashes. "
+            "To have one content only, name its commit: hf://OWNER/NAME@COMMIT"
+        )
+    if not _SHA256.fullmatch(sha256.lower()):
+        raise ConfigError(f"sha256: {sha256!r:.80} is not 64 hexadecimal digits.")
+    return sha256.lower()
+
+
+def _install(model: zoo.ZooModel, folder: Path, progress: Progress, sha256: str | None) -> None:
     # Imports torch, which who only lists models need not wait for.
     from pointrend.weights.convert import convert
 
     checkpoint = home() / "downloads" / Path(model.path).name
-    expected = Expected(model.weight_bytes, int(model.weight_bytes * MOST_FACTOR) + MOST_EXTRA, model.hash_prefix)
+    most = int(model.weight_bytes * MOST_FACTOR) + MOST_EXTRA
+    expected = Expected(model.weight_bytes, most, model.hash_prefix, sha256=sha256)
     url = model.url(cache.mirror())
-    digests = download(url, checkpoint, expected, progress=progress)
+    try:
+        digests = download(url, checkpoint, expected, progress=progress)
+    except DownloadError as error:
+        raise type(error)(f"{model.name}: {error}") from error
     with cache.replacing(folder) as made:
         convert(checkpoint, model.config, made, model.info)
         (made / CARD).write_text(card(model), encoding="utf-8")

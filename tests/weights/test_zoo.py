@@ -25,10 +25,10 @@ from pointrend.serving.torchserve import Ports
 from pointrend.serving.up import up
 from pointrend.system import home as system_home
 from pointrend.system.processes import free_ports
-from pointrend.weights import cache, zoo
+from pointrend.weights import cache, download, zoo
 from pointrend.weights.checkpoint import load_into, read_checkpoint, save_safetensors
 from pointrend.weights.folder import ModelFolder
-from pointrend.weights.pull import is_missing, pull
+from pointrend.weights.pull import is_missing, pull, source
 
 KEYS = Path(__file__).parents[1] / "golden" / "keys"
 PUBLISHED = {
@@ -225,6 +225,59 @@ def test_a_file_of_another_model_is_not_installed(small: tuple[str, FlakyServer]
     assert list((home / "models").glob("*")) == [home / "models" / f".{name}.lock"]
 
 
+def test_a_pinned_file_alone_is_taken(small: tuple[str, FlakyServer], home: Path) -> None:
+    name, server = small
+    digest = hashlib.sha256(server.body).hexdigest()
+    with pytest.raises(
+        DownloadError, match=rf"{name}: http.* than was asked for: .* SHA-256 be {'0' * 64}, but its MD5"
+    ):
+        pull(name, sha256="0" * 64)
+    assert not cache.is_cached(name)
+    folder = pull(name, sha256=digest.upper())
+    assert source(folder.path)["sha256"] == digest
+    requests = len(server.requests)
+    assert pull(name, sha256=digest).path == folder.path
+    with pytest.raises(CheckpointError, match=f"SHA-256 {digest}, not {'1' * 64}. .* --force --sha256 1"):
+        pull(name, sha256="1" * 64)
+    assert len(server.requests) == requests
+
+
+def test_a_whole_hash_does_not_replace_the_published_digits(
+    small: tuple[str, FlakyServer], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, server = small
+    other = bytes(3_700_000)
+    server.behaviours = [Behaviour(body=other)]
+    with pytest.raises(DownloadError, match="delivered another file"):
+        pull(name, sha256=hashlib.sha256(other).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("name", "sha256", "message"),
+    [
+        ("coco-r50-3x", "abc", "sha256: 'abc' is not 64 hexadecimal digits"),
+        ("hf://a/b", "0" * 64, "sha256: hf://a/b is of the Hugging Face Hub"),
+    ],
+)
+def test_a_hash_that_cannot_be_one(home: Path, name: str, sha256: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        pull(name, sha256=sha256)
+
+
+def test_what_cannot_be_fetched_is_said_in_a_sentence(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What, from where, why, and what to do."""
+    monkeypatch.setattr(download, "FIRST_PAUSE", 0.01)
+    mirror = f"http://127.0.0.1:{free_ports(1)[0]}"
+    monkeypatch.setenv("POINTREND_MIRROR", mirror)
+    failed = RUN.invoke(app, ["weights", "pull", "coco-r50-3x"])
+    assert failed.exit_code == 1
+    assert str(failed.exception) == (
+        f"coco-r50-3x: {zoo.find('coco-r50-3x').url(mirror)} cannot be fetched, not in {download.ATTEMPTS} attempts: "
+        "there is no connection. Check the network and its proxy, and try again. "
+        "If a mirror is set (POINTREND_MIRROR), check its address."
+    )
+
+
 def test_offline(small: tuple[str, FlakyServer], home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name, server = small
     monkeypatch.setenv("POINTREND_OFFLINE", "1")
@@ -257,10 +310,12 @@ def test_the_command_line_lists_and_tells(home: Path) -> None:
 
 def test_the_command_line_pulls(small: tuple[str, FlakyServer], home: Path) -> None:
     name, _ = small
-    pulled = RUN.invoke(app, ["weights", "pull", name])
+    pulled = RUN.invoke(app, ["weights", "pull", name, "--sha256", hashlib.sha256(small[1].body).hexdigest()])
     assert pulled.exit_code == 0, pulled.output
     assert f"{name}, 19 categories" in pulled.output
     assert "yes" in RUN.invoke(app, ["weights", "list"]).output
+    told = RUN.invoke(app, ["weights", "info", name])
+    assert hashlib.sha256(small[1].body).hexdigest() in told.output
 
 
 @pytest.mark.parametrize(
