@@ -11,19 +11,16 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+from gateway import store
 from gateway.config import ContainerConfig
 from gateway.limits import ServerLimits
 from gateway.nginx import Nginx, Upstreams
 from pointrend.errors import PointRendError
-from pointrend.serving.archive import ARCHIVE_NAME, build
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.torchserve import SETTINGS, Ports, TorchServe, read_settings
 from pointrend.serving.up import Page, StopSignals
 from pointrend.system.processes import LaunchError, Service, free_ports
-from pointrend.weights.folder import ModelFolder
-from pointrend.weights.pull import is_missing, pull
 
-BUILT_STORE = "POINTREND_STORE"  # set by the image: a store with the demo model's archive, built with it
 LOG_SETTINGS = Path(__file__).with_name("log4j2.xml")
 JAVA_OPTIONS = f"{read_settings(SETTINGS)['vmargs']} -Dlog4j.configurationFile={LOG_SETTINGS.as_uri()}"
 # TorchServe breaks off without a word what is too large; by REST the gateway says so before, by gRPC nginx.
@@ -59,7 +56,8 @@ def _serve(config: ContainerConfig, stack: ExitStack) -> None:
     nginx.wait_ready()
     server_url = config.server
     if config.serves_model:
-        server = TorchServe(_store(config.model, stack), ports, SERVER_SETTINGS, private=True, relay=True)
+        folder = store.prepare(config, stack, _say)
+        server = TorchServe(folder, ports, SERVER_SETTINGS, private=True, engine=config.engine, relay=True)
         services.append(server)
         gateway = Gateway(server, ports.inference, _gateway_options(config, ports), relay=True)
         services.append(gateway)
@@ -102,21 +100,6 @@ def _watch(nginx: Nginx, services: list[Service]) -> None:
 def _stop(services: list[Service]) -> None:
     for service in services[:1] + services[:0:-1]:
         service.stop()
-
-
-def _store(model: str, stack: ExitStack) -> Path:
-    """The folder with the archive: the image's own for the demo model, else one that is built now."""
-    built = os.environ.get(BUILT_STORE)
-    if model == "demo" and built:
-        return Path(built)
-    if is_missing(model):
-        _say(f"Pulling {model}.")
-        pull(model)
-    store = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pointrend-store-")))
-    folder = ModelFolder.open(model)
-    build(folder.path, store, ARCHIVE_NAME)
-    _say(f"Built the archive with {folder.info.name}.")
-    return store
 
 
 def _key_file(token: str, stack: ExitStack) -> Path:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.access import is_loopback
+from pointrend.engines import AUTO, EAGER, OPENVINO_INT8, VARIABLE
 from pointrend.errors import PointRendError
 
 ALL, SERVER, PAGE = "all", "server", "page"
@@ -36,6 +37,7 @@ class Variable:
     help: str
 
 
+ENGINES = (AUTO, EAGER, OPENVINO_INT8)
 VARIABLES = (
     Variable("POINTREND_ROLE", ALL, "`server`: the model; `page`: the page; `all`: both."),
     Variable("POINTREND_HOST", "127.0.0.1", "The address to listen on; the image sets 0.0.0.0."),
@@ -43,7 +45,11 @@ VARIABLES = (
     Variable("POINTREND_GRPC_PORT", "7070", "For gRPC; 0 turns it off."),
     Variable("POINTREND_TOKEN", "", "The secret that callers send as `Authorization: Bearer`; 16 characters or more."),
     Variable("POINTREND_TOKEN_FILE", "", "A file with it, or with several, one a line: for changing it without a gap."),
-    Variable("POINTREND_MODEL", "demo", "A model's name or folder, as for `pointrend up --model`."),
+    Variable("POINTREND_MODEL", "", "A model, as for `pointrend up --model`; without it, the one in the store."),
+    Variable(
+        "POINTREND_STORE", "", "A folder with `pointrend.mar`, as `pointrend archive` makes it; the image has one."
+    ),
+    Variable(VARIABLE, "", "`auto`, `eager` or `openvino-int8`; without it, as the archive says, in the image `auto`."),
     Variable("POINTREND_SERVER", "", "For the page alone: the server's URL."),
     Variable("POINTREND_RATE", "10", "Requests a second that one address may make, twice as many in a burst."),
     Variable("POINTREND_TRUSTED_PROXIES", "", "Networks whose X-Forwarded-For names the caller, with commas between."),
@@ -61,7 +67,9 @@ class ContainerConfig:
         port: for REST and the page.
         grpc_port: for gRPC, None where it is off.
         tokens: any of them opens the API; none is needed on loopback alone.
-        model: a model's name or folder.
+        model: a model's name, address or folder; empty for the one in the store.
+        store: the folder with the archive, where there is one.
+        engine: one of :data:`ENGINES`; None for what the archive says.
         server: where the page asks, for :data:`PAGE`.
         rate: requests a second for one address.
         trusted_proxies: networks in CIDR notation.
@@ -74,6 +82,8 @@ class ContainerConfig:
     grpc_port: int | None
     tokens: tuple[str, ...]
     model: str
+    store: Path | None
+    engine: str | None
     server: str
     rate: int
     trusted_proxies: tuple[str, ...]
@@ -113,6 +123,8 @@ class ContainerConfig:
             grpc_port=grpc_port or None,
             tokens=_tokens(values["POINTREND_TOKEN"], values["POINTREND_TOKEN_FILE"]),
             model=values["POINTREND_MODEL"],
+            store=Path(values["POINTREND_STORE"]) if values["POINTREND_STORE"] else None,
+            engine=_engine(values[VARIABLE]),
             server=values["POINTREND_SERVER"],
             rate=_number(values, "POINTREND_RATE", 1, 100_000),
             trusted_proxies=tuple(map(_network, filter(None, values["POINTREND_TRUSTED_PROXIES"].split(",")))),
@@ -128,6 +140,12 @@ class ContainerConfig:
         if config.grpc_port == config.port:
             raise VariableError(f"PORT and POINTREND_GRPC_PORT are both {config.port}.")
         return config
+
+
+def _engine(text: str) -> str | None:
+    if text and text not in ENGINES:
+        raise VariableError(f"{VARIABLE} is {text!r}; it may be {', '.join(ENGINES)}.")
+    return text or None
 
 
 def _host(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
 import re
 import sys
 import time
@@ -19,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import numpy as np
 
 import pointrend
-from pointrend.engines import EAGER
+from pointrend.engines import EAGER, VARIABLE
 from pointrend.errors import RequestError, ServerError
 from pointrend.images.decode import ImageLimits, decode
 from pointrend.service import inputs, outputs
@@ -45,7 +46,8 @@ class PointRendHandler:
         Args:
             context: TorchServe's; ``model_yaml_config["handler"]`` (all of it optional) may set ``engine`` and
                 ``threads`` (as for :func:`pointrend.load`), ``max_image_bytes``, ``max_image_pixels``,
-                ``max_image_side`` and ``max_response_bytes``.
+                ``max_image_side`` and ``max_response_bytes``. The environment's ``POINTREND_ENGINE`` comes before
+                the archive's ``engine``.
         """
         settings = (context.model_yaml_config or {}).get("handler") or {}
         defaults = ImageLimits()
@@ -56,7 +58,8 @@ class PointRendHandler:
         )
         self._max_response_bytes = int(settings.get("max_response_bytes", 6_000_000))
         folder = Path(context.system_properties["model_dir"]) / MODEL_FOLDER
-        self._segmenter = pointrend.load(folder, threads=settings.get("threads"), engine=settings.get("engine", EAGER))
+        engine = os.environ.get(VARIABLE) or settings.get("engine", EAGER)
+        self._segmenter = pointrend.load(folder, threads=settings.get("threads"), engine=engine)
         self._memory = Reserve()
         self._metrics = Metrics(context.metrics, context.model_name)
 

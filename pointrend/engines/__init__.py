@@ -17,6 +17,7 @@ BF16 = "bf16"  # the dense parts in bfloat16 with PyTorch on a CPU
 CUDA = "cuda"  # the dense parts in float16 with PyTorch on a GPU, the others beside them
 DETECTRON2 = "detectron2"
 AUTO = "auto"  # whichever resolve() chooses
+VARIABLE = "POINTREND_ENGINE"  # tells a server's worker which one, in place of what its archive says
 
 # The package that an engine needs, and how to install it.
 _PACKAGES = {

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 
 from pointrend.client import Client
+from pointrend.engines import VARIABLE
 from pointrend.system.processes import Service, child_environment, free_ports
 
 SETTINGS = Path(__file__).resolve().with_name("config.properties")
@@ -123,6 +124,7 @@ class TorchServe(Service):
         models: names of the archives to serve, without ``.mar``.
         private: whether only the gateway shall reach its HTTP, see :func:`private_settings`; gRPC keeps its ports,
             which no web page can speak to.
+        engine: what computes the models' networks; None for what each archive says.
         relay: whether its log goes to this process' output.
     """
 
@@ -134,6 +136,7 @@ class TorchServe(Service):
         models: Sequence[str] = ("pointrend",),
         *,
         private: bool = False,
+        engine: str | None = None,
         relay: bool = False,
     ) -> None:
         self.models = tuple(models)
@@ -152,7 +155,7 @@ class TorchServe(Service):
         self.config.write_text(render_settings(SETTINGS.read_text(), overrides))
         command = [sys.executable, "-m", "pointrend.serving.torchserve_starter", "--start", "--foreground", "--ncs"]
         command += ["--ts-config", str(self.config)]
-        super().__init__("TorchServe", command, folder, _environment(folder), relay=relay)
+        super().__init__("TorchServe", command, folder, _environment(folder, engine), relay=relay)
 
     def wait_ready(self) -> None:
         """Return when each model has answered a real prediction; ``/ping`` says Healthy long before that.
@@ -175,7 +178,7 @@ class TorchServe(Service):
             return False
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _environment(folder: Path, engine: str | None) -> dict[str, str]:
     """Environment of TorchServe: Java from its wheel unless JAVA_HOME names another, temporary files in ``folder``."""
     java_home = os.environ.get("JAVA_HOME")
     if java_home is None:
@@ -183,7 +186,7 @@ def _environment(folder: Path) -> dict[str, str]:
 
         java_home = str(JAVA_HOME)
     interpreter = Path(sys.executable).parent  # TorchServe finds `python` for its workers on PATH
-    return child_environment(
+    environment = child_environment(
         JAVA_HOME=java_home,
         PATH=os.pathsep.join([str(interpreter), str(Path(java_home) / "bin"), os.environ.get("PATH", "")]),
         TMPDIR=str(folder),
@@ -191,3 +194,5 @@ def _environment(folder: Path) -> dict[str, str]:
         LOG_LOCATION=str(folder / "logs"),
         METRICS_LOCATION=str(folder / "logs"),
     )
+    environment.pop(VARIABLE, None)  # the archives were made for what this process was asked for
+    return environment if engine is None else environment | {VARIABLE: engine}

@@ -17,6 +17,7 @@ from pointrend.weights.download import Expected, Progress, download
 from pointrend.weights.folder import CARD, ModelFolder
 from pointrend.weights.hub import store
 from pointrend.weights.hub.address import HubAddress, is_address
+from pointrend.weights.hub.api import shown
 
 # Beside its tensors a checkpoint holds their names and, if old, a few constants.
 MOST_FACTOR, MOST_EXTRA = 1.05, 2**20
@@ -117,7 +118,7 @@ def _install(model: zoo.ZooModel, folder: Path, progress: Progress, sha256: str 
     with cache.replacing(folder) as made:
         convert(checkpoint, model.config, made, model.info)
         (made / CARD).write_text(card(model), encoding="utf-8")
-        cache.write_manifest(made, {"url": url, **digests})
+        cache.write_manifest(made, {"url": shown(url), **digests})
     checkpoint.unlink()
 
 

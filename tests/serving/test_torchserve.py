@@ -10,7 +10,11 @@ import pytest
 
 from benchmarks.watch import committed_heap_mib
 from gateway.__main__ import JAVA_OPTIONS
-from pointrend.serving.torchserve import SETTINGS, Ports, read_settings, render_settings
+from pointrend.client import Client
+from pointrend.serving.archive import build
+from pointrend.serving.torchserve import SETTINGS, Ports, TorchServe, read_settings, render_settings
+from pointrend.system.processes import free_ports
+from pointrend.weights.folder import ModelFolder
 
 
 def test_settings_are_replaced_in_place_and_added():
@@ -58,3 +62,15 @@ def test_a_crowd_leaves_no_large_heap_behind(served):
     while (heap := committed_heap_mib(java.pid)) is None or heap > 256:
         assert time.monotonic() < deadline
         time.sleep(1)
+
+
+@pytest.mark.server
+def test_the_engine_that_a_start_names_comes_before_the_archives(tmp_path, monkeypatch):
+    monkeypatch.setenv("POINTREND_ENGINE", "detectron2")  # of the one who starts it, and no business of the worker's
+    build(ModelFolder.open("demo").path, tmp_path)
+    with TorchServe(tmp_path, Ports(*free_ports(6)), engine="bf16") as server:
+        server.wait_ready()
+        assert Client(server.url).describe()["engine"] == "bf16"
+    with TorchServe(tmp_path, Ports(*free_ports(6))) as server:
+        server.wait_ready()
+        assert Client(server.url).describe()["engine"] == "eager"

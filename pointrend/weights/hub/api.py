@@ -83,9 +83,9 @@ def offline() -> str | None:
     return "HF_HUB_OFFLINE" if os.environ.get("HF_HUB_OFFLINE", "").strip().lower() in _TRUE else None
 
 
-def shown(endpoint: str) -> str:
-    """An endpoint without the user name and password that it may carry."""
-    parts = urlsplit(endpoint)
+def shown(url: str) -> str:
+    """A URL without the user name and password that it may carry."""
+    parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
