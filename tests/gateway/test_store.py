@@ -13,9 +13,10 @@ import pytest
 from gateway import store
 from gateway.config import ContainerConfig, VariableError
 from pointrend.serving.archive import build
+from pointrend.structures.model_info import Category, ModelInfo
 from pointrend.weights import cache
 from pointrend.weights.convert import convert
-from pointrend.weights.folder import Category, ModelFolder, ModelInfo
+from pointrend.weights.folder import ModelFolder
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "pointrend_coco80_landscape"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
