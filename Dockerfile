@@ -1,6 +1,7 @@
 # PointRend behind a door: TorchServe, the page, and nginx before both. See deploy/README.md.
 #   docker build -t pointrend .                          CPU
 #   docker build -t pointrend --build-arg TORCH=cuda .   NVIDIA, with --gpus all at the start
+#   docker build -t pointrend:coco-r50-3x --build-arg MODEL=coco-r50-3x .   with that model in place of the demo
 ARG BASE=docker.io/library/debian:bookworm-slim
 
 # ---- The virtual environment, from locked dependencies and the project's wheel ----
@@ -18,7 +19,7 @@ WORKDIR /src
 COPY requirements requirements
 RUN pip install --require-hashes ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
       -r requirements/image.txt -r "requirements/$TORCH.txt" \
-    # What only quantising the demo model needs stays in this stage.
+    # What only quantising a model needs stays out of the image.
     && pip install --require-hashes --no-deps --target /opt/quantise -r requirements/quantise.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY pointrend pointrend
@@ -26,12 +27,24 @@ COPY handler handler
 COPY gradio_app gradio_app
 COPY gateway gateway
 COPY scripts/sbom scripts/sbom
-# The wheel, so that the image shows that it is complete, and the demo model's archive, so that the start is quick:
-# quantised as well, where OpenVINO is there to run it. pip goes: nothing is installed later.
+# The wheel, so that the image shows that it is complete. pip goes: nothing is installed later.
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
     && pip install --no-deps --no-index dist/*.whl \
-    && PYTHONPATH=/opt/quantise pointrend archive --destination /opt/pointrend/store \
     && python -m pip uninstall --yes pip
+
+# ---- The model's archive, so that the start is quick and needs no network ----
+FROM build AS model
+# demo, a published model's name (docs/models.md), or hf://OWNER/NAME@COMMIT
+ARG MODEL=demo
+# Of the published model's file, in hexadecimal: no other is taken; the digits in its published name decide otherwise.
+ARG MODEL_SHA256
+# In place of the usual addresses: one that holds the published models' files, and one with the Hub's API
+ARG POINTREND_MIRROR
+ARG HF_ENDPOINT
+ENV POINTREND_HOME=/opt/cache
+# Downloaded and checked; then packed in float32 and, where OpenVINO is there to run it, in int8 as well.
+RUN if [ "$MODEL" != demo ]; then pointrend weights pull "$MODEL" ${MODEL_SHA256:+--sha256 "$MODEL_SHA256"}; fi \
+    && PYTHONPATH=/opt/quantise pointrend archive --model "$MODEL" --destination /opt/store
 
 # ---- What runs ----
 FROM ${BASE}
@@ -41,6 +54,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* /etc/nginx/sites-enabled /var/log/* \
     && useradd --uid 1000 --create-home pointrend
 COPY --from=build /opt/pointrend /opt/pointrend
+COPY --from=model /opt/store /opt/pointrend/store
 COPY --from=build /src/scripts/sbom /usr/share/pointrend/sbom
 COPY --from=build /src/LICENSE /usr/share/pointrend/
 # Platforms that choose the user give it no name and no home.

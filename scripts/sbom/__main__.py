@@ -2,14 +2,15 @@
 
 Python's packages, as this interpreter sees them, the libraries that their wheels carry without a package of their own
 (those in TorchServe's jar, Java's runtime, native code), Debian's packages, each with its version and licence as it
-declares it, and the models that come with the project; and what each known vulnerability of these means here.
+declares it, the models that come with the project and the one that the image was built with (``POINTREND_STORE``); and
+what each known vulnerability of these means here.
 ``--vex`` writes TorchServe's part alone, ``deploy/vex.json``.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -19,12 +20,14 @@ from typing import Any
 
 from .bundled import bundled
 from .java import Jar
+from .models import packed_model, shipped_models
 from .vex import vulnerabilities
 
 DEBIAN_STATUS = Path("/var/lib/dpkg/status")
 DEBIAN_COPYRIGHT = Path("/usr/share/doc")
 UNDECLARED = "not declared"
 SERVER = "torchserve"
+ARCHIVE = "pointrend.mar"
 SOURCE = "pointrend:version-source"
 Component = dict[str, Any]
 
@@ -148,14 +151,15 @@ def debian_licence(name: str) -> str:
 
 
 def models() -> Iterator[Component]:
-    """The models that come with the project."""
-    spec = importlib.util.find_spec("pointrend")
-    for place in (spec.submodule_search_locations or []) if spec else []:
-        for file in sorted(Path(place).glob("weights/*/model.json")):
-            model = json.loads(file.read_text(encoding="utf-8"))
-            name, version = model["name"], model["version"]
-            purl = f"pkg:generic/{name}@{version}"
-            yield component("machine-learning-model", name, version, purl, model.get("licence", UNDECLARED))
+    """The models that come with the project, and the one in the image's store."""
+    store = os.environ.get("POINTREND_STORE")
+    for model in (*shipped_models(), *([packed_model(Path(store) / ARCHIVE)] if store else [])):
+        found = component("machine-learning-model", model.name, model.version, model.purl, model.licence or UNDECLARED)
+        if model.weights_sha256:
+            found["hashes"] = [{"alg": "SHA-256", "content": model.weights_sha256}]
+        if model.source:
+            found["externalReferences"] = [{"type": "distribution", "url": model.source}]
+        yield found
 
 
 if __name__ == "__main__":
