@@ -11,6 +11,7 @@ named here, which were read in
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import yaml
 
 from gateway.config import VARIABLES, ContainerConfig
 from gateway.limits import ServerLimits
+from pointrend.weights import zoo
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -191,9 +193,32 @@ def test_compose_and_heroku_name_what_exists() -> None:
         assert service["environment"].keys() <= names
         assert service["read_only"]
         assert service["cap_drop"] == ["ALL"]
+    arguments = set(re.findall(r"^ARG (\w+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
+    assert compose["services"]["server"]["build"]["args"].keys() <= arguments
     heroku = yaml.safe_load((DEPLOY / "heroku" / "heroku.yml").read_text())
+    assert heroku["build"]["config"] == {"MODEL": "demo"}
     assert (ROOT / heroku["build"]["docker"]["web"]).is_file()
     assert heroku["run"]["web"] in " ".join((ROOT / "Dockerfile").read_text().replace('", "', " ").split())
+
+
+@pytest.mark.parametrize(
+    ("name", "container"), list(containers()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_images_are_tagged_with_their_model_which_the_page_says_how_to_build(name: str, container: Tree) -> None:
+    tag = container["image"].partition(":")[2]
+    assert tag in zoo.names()
+    page = (DEPLOY / name.split("/")[0] / "README.md").read_text()
+    assert f":{tag} --build-arg MODEL={tag} . " in page
+    assert zoo.find(tag).licence.split(",")[0] in page
+
+
+def test_the_build_arguments_are_documented() -> None:
+    (stage,) = re.findall(r"^FROM build AS model$.*?^FROM", (ROOT / "Dockerfile").read_text(), re.MULTILINE | re.DOTALL)
+    page = (DEPLOY / "README.md").read_text()
+    arguments = re.findall(r"^ARG (\w+)(?:=(.*))?$", stage, re.MULTILINE)
+    assert len(arguments) == 4
+    for argument, default in arguments:
+        assert f"| `{argument}` | {default or '-'} | " in page
 
 
 @pytest.mark.parametrize("target", ["heroku", "cloud-run", "kubernetes", "kserve"])

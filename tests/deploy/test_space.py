@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+from pointrend.weights import zoo
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN_GIT_LIMIT = 10 * 2**20  # beyond it, a Space refuses a file that is not in LFS
@@ -43,6 +46,45 @@ def test_it_holds_what_the_dockerfile_copies_and_nothing_else(space: Path) -> No
     roots = {name.split("/")[0] for name in let_through}
     assert {path.name for path in space.iterdir()} == roots | {"Dockerfile", ".dockerignore", ".gitattributes"}
     assert not list(space.rglob("__pycache__"))
+
+
+def assembled(folder: Path, *options: str) -> tuple[str, str]:
+    """The default model of the Dockerfile, and the card."""
+    command = [sys.executable, ROOT / "spaces" / "assemble.py", *options, folder]
+    subprocess.run(command, check=True, capture_output=True)
+    (model,) = re.findall(r"^ARG MODEL=(.*)$", (folder / "Dockerfile").read_text(), re.MULTILINE)
+    return model, (folder / "README.md").read_text()
+
+
+def test_the_default_is_the_published_r50_with_its_terms(space: Path) -> None:
+    original, changed = (ROOT / "Dockerfile").read_text(), (space / "Dockerfile").read_text()
+    assert changed == original.replace("ARG MODEL=demo\n", "ARG MODEL=coco-r50-3x\n")
+    model, card = zoo.find("coco-r50-3x"), (space / "README.md").read_text()
+    assert f"{model.kind} with a {model.backbone}-FPN" in card
+    assert model.licence in card
+    assert model.terms in card
+
+
+def test_one_switch_goes_back_to_the_demo(tmp_path: Path) -> None:
+    model, card = assembled(tmp_path / "space", "--model", "demo")
+    assert model == "demo"
+    assert "pointrend/weights/demo/MODEL_CARD.md" in card
+    assert (tmp_path / "space" / "Dockerfile").read_text() == (ROOT / "Dockerfile").read_text()
+
+
+def test_a_model_of_the_hub(tmp_path: Path) -> None:
+    model, card = assembled(tmp_path / "space", "--model", "hf://ada/shapes@v1")
+    assert model == "hf://ada/shapes@v1"
+    assert "[ada/shapes](https://huggingface.co/ada/shapes)" in card
+
+
+@pytest.mark.parametrize("model", ["coco-r50", "", "hf://ada", "demo\nRUN id", "hf://ada/shapes; id"])
+def test_an_unknown_model_is_refused(tmp_path: Path, model: str) -> None:
+    command = [sys.executable, ROOT / "spaces" / "assemble.py", "--model", model, tmp_path / "space"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"--model is {model!r}; it may be demo, coco-r50-1x, " in done.stderr
+    assert not (tmp_path / "space").exists()
 
 
 def test_a_folder_with_something_in_it_is_left_alone(space: Path) -> None:
