@@ -54,9 +54,9 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* /etc/nginx/sites-enabled /var/log/* \
     && useradd --uid 1000 --create-home pointrend
 COPY --from=build /opt/pointrend /opt/pointrend
-COPY --from=model /opt/store /opt/pointrend/store
 COPY --from=build /src/scripts/sbom /usr/share/pointrend/sbom
 COPY --from=build /src/LICENSE /usr/share/pointrend/
+COPY --from=model /opt/store /opt/pointrend/store
 # Platforms that choose the user give it no name and no home.
 ENV PATH=/opt/pointrend/bin:$PATH \
     PYTHONUNBUFFERED=1 \

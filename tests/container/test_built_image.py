@@ -38,11 +38,20 @@ pytestmark = [
 def container(image: str, secret_file: Path) -> Iterator[Container]:
     """Page and server in one, hardened; the secret comes from a file."""
     mount = f"--volume={secret_file}:/run/secrets/token:ro"
-    with running(image, {"POINTREND_TOKEN_FILE": "/run/secrets/token"}, (*HARDENED, mount)) as container:
+    variables = {"POINTREND_TOKEN_FILE": "/run/secrets/token", "HF_TOKEN": HUB_TOKEN}
+    with running(image, variables, (*HARDENED, mount)) as container:
         container.wait_ready()
         yield container
 
 
+HUB_TOKEN = "hf_a-token-of-the-tests"
+# Which processes have it, besides the one that asks.
+WHO_HAS_IT = """
+import os, pathlib
+for folder in pathlib.Path("/proc").glob("[0-9]*"):
+    if int(folder.name) != os.getpid() and b"\\0HF_TOKEN=" in b"\\0" + (folder / "environ").read_bytes():
+        print((folder / "cmdline").read_bytes().replace(b"\\0", b" ").decode().strip())
+"""
 UNDECLARED = "not declared"  # as scripts/sbom says it
 KILL_WORKERS = """
 import os, pathlib, signal
@@ -119,6 +128,19 @@ def test_the_secret_shows_nowhere(container: Container) -> None:
     shown = container.execute("sh", "-c", "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline | tr '\\0' '\\n'").stdout
     assert "POINTREND_ROLE" in shown or "POINTREND_HOST" in shown
     assert SECRET not in shown
+
+
+def test_no_service_has_the_secrets_of_the_start(container: Container) -> None:
+    who = container.execute("python", "-c", WHO_HAS_IT)
+    assert sorted(who.stdout.splitlines()) == ["python -m gateway", "tini -- python -m gateway"], who.stderr
+
+
+def test_the_engine_is_chosen_at_the_start(image: str) -> None:
+    variables = {"POINTREND_ROLE": "server", "POINTREND_TOKEN": SECRET, "POINTREND_ENGINE": "eager"}
+    with running(image, variables, HARDENED) as container:
+        container.wait_ready()
+        with Client(container.url, token=SECRET) as client:
+            assert client.describe()["engine"] == "eager"
 
 
 def test_the_bill_of_materials_lists_what_is_installed(container: Container) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 import pytest
 from gradio_client import Client as PageClient
 from gradio_client import handle_file
-from workshop import PHOTO, ROOT, SECRET, build, missing, running
+from workshop import MODEL, PHOTO, SECRET, missing, running
 
 from pointrend.client import Client
 
@@ -21,16 +19,6 @@ pytestmark = [
     pytest.mark.timeout(1800),
     pytest.mark.skipif(reason is not None, reason=str(reason)),
 ]
-SPACE = "localhost/pointrend:space"
-
-
-@pytest.fixture(scope="module")
-def space(image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Built after the image, whose layers it shares as far as the folder holds the same files."""
-    folder = tmp_path_factory.mktemp("space") / "space"
-    subprocess.run([sys.executable, ROOT / "spaces" / "assemble.py", folder], check=True, capture_output=True)
-    build(folder, SPACE, tmp_path_factory.mktemp("build"))
-    return SPACE
 
 
 def test_the_page_is_open_and_the_api_is_closed(space: str, tmp_path: Path) -> None:
@@ -48,4 +36,5 @@ def test_a_secret_opens_the_api(space: str) -> None:
     with running(space, {"POINTREND_TOKEN": SECRET}, ("--user=1000",), name="space") as container:
         container.wait_ready()
         with Client(container.url, token=SECRET) as client:
-            assert client.segment(PHOTO).instances
+            assert client.describe()["name"] == MODEL
+            assert client.segment(PHOTO).width == 451

@@ -41,6 +41,8 @@ HARDENED = (
 )
 READY_SECONDS = 180.0
 IMAGE = "localhost/pointrend:test"
+SPACE = "localhost/pointrend:space"
+MODEL = "coco-r50-3x"  # the Space's
 SECRET = "a-secret-for-" + secrets.token_hex(16)
 PHOTO = ROOT / "tests" / "demo" / "chelsea.png"
 
@@ -106,23 +108,39 @@ def pip_mounts(scratch: Path) -> list[str]:
     return [part for mount in mounts for part in ("--volume", mount)]
 
 
-def build(context: Path, name: str, scratch: Path) -> None:
-    """Build the Dockerfile of a folder."""
+def build(context: Path, name: str, scratch: Path, arguments: Mapping[str, str] | None = None) -> None:
+    """Build the Dockerfile of a folder.
+
+    Args:
+        context: the folder.
+        name: of the image.
+        scratch: for what lies about meanwhile.
+        arguments: the Dockerfile's, by their names.
+    """
     make_base(scratch)
     mounts = pip_mounts(scratch)
     # Where pip is told where PyTorch is, the Dockerfile need not say it.
-    index = ["--build-arg", "TORCH_INDEX="] if mounts else []
+    given = {**({"TORCH_INDEX": ""} if mounts else {}), **(arguments or {})}
+    words = [word for key, value in given.items() for word in ("--build-arg", f"{key}={value}")]
     options = ["--isolation", "chroot", "--network", "host", "--pull=never", "--layers", "--format", "docker"]
-    call("buildah", "bud", *options, *mounts, *index, "-t", name, context, patience=1800)
+    call("buildah", "bud", *options, *mounts, *words, "-t", name, context, patience=1800)
 
 
 @dataclass(frozen=True)
 class Container:
-    """A container that runs."""
+    """A container that runs.
+
+    Attributes:
+        name: by which podman knows it.
+        port: of REST and the page.
+        grpc_port: of gRPC.
+        network: podman's; with "none" it has only a loopback of its own, and is asked from inside.
+    """
 
     name: str
     port: int
     grpc_port: int
+    network: str = "host"
 
     @property
     def url(self) -> str:
@@ -149,27 +167,36 @@ class Container:
         """Seconds until it was ready."""
         started = time.monotonic()
         while time.monotonic() - started < READY_SECONDS:
-            try:
-                if httpx.get(f"{self.url}/readyz", timeout=20).status_code == 204:
-                    return time.monotonic() - started
-            except httpx.TransportError:
-                pass
+            if self._is_ready():
+                return time.monotonic() - started
             if self.inspect()["State"]["Status"] == "exited":
                 break
             time.sleep(0.3)
         raise AssertionError(f"{self.name} did not become ready:\n{self.logs()[-3000:]}")
 
+    def _is_ready(self) -> bool:
+        if self.network == "none":
+            return self.execute("python", "-m", "gateway.health").returncode == 0
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=20).status_code == 204
+        except httpx.TransportError:
+            return False
+
 
 @contextmanager
 def running(
-    image: str, variables: Mapping[str, str], options: Sequence[str] = (), name: str = "pointrend-test"
+    image: str,
+    variables: Mapping[str, str],
+    options: Sequence[str] = (),
+    name: str = "pointrend-test",
+    network: str = "host",
 ) -> Iterator[Container]:
     """Run an image in the background, on ports of its own, until the end of the block."""
     port, grpc_port = free_ports(2)
-    container = Container(f"{name}-{port}", port, grpc_port)
+    container = Container(f"{name}-{port}", port, grpc_port, network)
     given = {"PORT": str(port), "POINTREND_GRPC_PORT": str(grpc_port), **variables}
     environment = [part for key, value in given.items() for part in ("--env", f"{key}={value}")]
-    common = ["--detach", "--network", "host", *LIMITS, "--name", container.name]
+    common = ["--detach", "--network", network, *LIMITS, "--name", container.name]
     call(*PODMAN, "run", *common, *environment, *options, image)
     try:
         yield container

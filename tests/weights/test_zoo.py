@@ -8,12 +8,12 @@ import pickle
 from collections.abc import Iterator
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from flaky_server import Behaviour, FlakyServer
+from published import KEYS, PUBLISHED, random_weights, shapes
 from typer.testing import CliRunner
 
 from pointrend.cli.main import app
@@ -30,34 +30,7 @@ from pointrend.weights.checkpoint import load_into, read_checkpoint, save_safete
 from pointrend.weights.folder import ModelFolder
 from pointrend.weights.pull import is_missing, pull, source
 
-KEYS = Path(__file__).parents[1] / "golden" / "keys"
-PUBLISHED = {
-    "coco-r50-1x": "pointrend_rcnn_R_50_FPN_3x_coco",
-    "coco-r50-3x": "pointrend_rcnn_R_50_FPN_3x_coco",
-    "coco-r101-3x": "pointrend_rcnn_R_101_FPN_3x_coco",
-    "coco-x101-3x": "pointrend_rcnn_X_101_32x8d_FPN_3x_coco",
-    "cityscapes-r50-1x": "pointrend_rcnn_R_50_FPN_1x_cityscapes",
-    "cityscapes-semantic-r101-1x": "pointrend_semantic_R_101_FPN_1x_cityscapes",
-    "coco-mask-rcnn-r50-3x": "mask_rcnn_R_50_FPN_3x",
-}
 RUN = CliRunner()
-
-
-def published(name: str) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of a published checkpoint's weights."""
-    keys = json.loads((KEYS / f"{PUBLISHED[name]}.keys.json").read_text())["keys"]
-    return {key: tuple(shape) for key, (shape, _) in keys.items() if not key.endswith("num_batches_tracked")}
-
-
-def random_array(key: str, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray[Any, Any]:
-    """Weights that keep the size of what passes through them."""
-    if key.endswith(("running_var", "norm.weight")):
-        return np.ones(shape, np.float32)
-    if len(shape) < 2:
-        return np.zeros(shape, np.float32)
-    values = generator.standard_normal(shape, dtype=np.float32)
-    values *= (2 / prod(shape[1:])) ** 0.5
-    return values
 
 
 @pytest.fixture
@@ -89,7 +62,7 @@ def test_configuration_and_size_are_the_published_ones(name: str) -> None:
     model = zoo.find(name)
     assert model.config == read_config(KEYS / f"{PUBLISHED[name]}.config.yaml")
     assert config_from_dict(config_to_dict(model.config)) == model.config
-    assert model.weight_bytes == 4 * sum(map(prod, published(name).values()))
+    assert model.weight_bytes == 4 * sum(map(prod, shapes(name).values()))
 
 
 def test_an_unknown_name_is_answered_with_a_near_one() -> None:
@@ -101,15 +74,14 @@ def test_an_unknown_name_is_answered_with_a_near_one() -> None:
 def test_the_network_has_exactly_the_published_weights(name: str) -> None:
     with torch.device("meta"):
         network = build_network(zoo.find(name).config)
-    assert {key: tuple(value.shape) for key, value in network.state_dict().items()} == published(name)
+    assert {key: tuple(value.shape) for key, value in network.state_dict().items()} == shapes(name)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in PUBLISHED if name != "coco-r50-1x"])
 def test_a_random_checkpoint_of_the_published_structure(name: str, tmp_path: Path) -> None:
     """It loads from a pickle, round-trips through safetensors, and the network runs on a photo, all finite."""
-    generator = np.random.default_rng(0)
-    arrays = {key: random_array(key, shape, generator) for key, shape in published(name).items()}
+    arrays = random_weights(name)
     path = tmp_path / "model_final.pkl"
     with path.open("wb") as file:
         pickle.dump({"model": arrays, "__author__": "a test"}, file, protocol=4)
@@ -123,7 +95,7 @@ def test_a_random_checkpoint_of_the_published_structure(name: str, tmp_path: Pat
 
     model = build_network(zoo.find(name).config).eval()
     load_into(model, again)
-    photo = torch.from_numpy(generator.normal(0, 60, (1, 3, 64, 96)).astype(np.float32))
+    photo = torch.from_numpy(np.random.default_rng(1).normal(0, 60, (1, 3, 64, 96)).astype(np.float32))
     with torch.inference_mode():
         if isinstance(model.config, SemanticConfig):
             classes = model.classify(photo, (60, 90), (30, 45), refinement=4)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pointrend.errors import ConfigError, DownloadError, PointRendError, Unreachable
 from pointrend.version import __version__
 from pointrend.weights import cache
+from pointrend.weights.download import NETWORK_ADVICE
 from pointrend.weights.hub.address import HubAddress
 
 if TYPE_CHECKING:
@@ -113,7 +114,9 @@ def explained(address: HubAddress, kind: type[PointRendError] = DownloadError) -
     except HfHubHTTPError as error:
         raise kind(f"{address}: {_refusal(address, error)}") from error
     except httpx2.TransportError as error:
-        raise unreachable(f"{address}: {shown(_endpoint())} cannot be reached: {_network_reason(error)}.") from error
+        raise unreachable(
+            f"{address}: {shown(_endpoint())} cannot be reached: {_network_reason(error)}. {NETWORK_ADVICE}"
+        ) from error
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise kind(f"{address}: {shown(_endpoint())} cannot be asked: {_short(str(error))}.") from error
     except HFValidationError as error:
