@@ -13,10 +13,10 @@ from pointrend.errors import CheckpointError
 from pointrend.modeling.backbone.efficientnet import EfficientNetLite
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.layers import BatchNorm, ConvNorm
-from pointrend.modeling.mask_head import CoarseMaskHead
 from pointrend.modeling.one_stage.mask_features import SeparableBlock
 from pointrend.modeling.one_stage.network import OneStage
 from pointrend.modeling.rcnn import RCNN
+from pointrend.modeling.roi_heads.mask_head import CoarseMaskHead
 from pointrend.structures.model_info import Category
 from pointrend.weights.checkpoint import load_into
 

@@ -54,7 +54,7 @@ def test_context_maps_are_none_unless_asked_for() -> None:
     config = config_from_dict(network)
     assert isinstance(config, OneStageConfig)
     assert config.coarse_mask.context_maps == 0
-    assert "CONTEXT_MAPS" not in config.to_dict()["MODEL"]["ROI_MASK_HEAD"]
+    assert "CONTEXT_MAPS" not in config_to_dict(config)["MODEL"]["ROI_MASK_HEAD"]
 
 
 @given(
