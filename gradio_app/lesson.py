@@ -66,9 +66,7 @@ class Lesson:
         answers = []
         for number, options in enumerate(asked):
             on_step(number, len(asked))
-            answers.append(
-                client.segment(data, score_threshold=LOWEST_SCORE, max_detections=OBJECTS, **options).on(None)
-            )
+            answers.append(client.segment(data, score_threshold=LOWEST_SCORE, max_detections=OBJECTS, **options))
         steps = tuple(answers[: len(refinements) or 1])
         constant = answers[-1] if len(answers) > len(steps) else None
         return cls(image.decode(data), steps, constant, tuple(render.labels(steps[0])))

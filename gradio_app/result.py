@@ -81,8 +81,6 @@ class Result:
         """
         photo = image.decode(data)
         screen = _fitted(photo)
-        # What was sent need not be kept twice: the prediction refers to the photo for notebooks only.
-        prediction = prediction.on(None)
         is_map = prediction.task == "semantic"
         if is_map:
             prediction = regions(prediction)

@@ -1,4 +1,4 @@
-"""PointRend instance segmentation: a photo in, a :class:`Prediction` out.
+"""PointRend instance segmentation: an image in, a :class:`Prediction` out.
 
 Importing this package does not import torch; :func:`load` does, when a model is asked for.
 """
@@ -11,13 +11,14 @@ from pointrend.errors import PointRendError
 from pointrend.structures.options import Options
 from pointrend.structures.prediction import Instance, Prediction
 from pointrend.version import __version__
+from pointrend.visualize.display import show
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pointrend.inference.segmenter import AnySegmenter
 
-__all__ = ["Instance", "Options", "PointRendError", "Prediction", "__version__", "load"]
+__all__ = ["Instance", "Options", "PointRendError", "Prediction", "__version__", "load", "show"]
 
 
 def load(model: str | Path = "demo", *, threads: int | None = None, engine: str = "eager") -> AnySegmenter:

@@ -77,9 +77,6 @@ class Client:
             image: a path or a file's bytes, sent as they are; an HWC uint8 RGB array or a PIL image, sent as PNG.
             options: see :class:`~pointrend.structures.options.Options`; checked here before anything is sent.
 
-        Returns:
-            the prediction, which keeps a reference to the photo to show itself on.
-
         Raises:
             RequestError: one of its kinds; see :mod:`pointrend.errors`.
             OSError: the path cannot be read.
@@ -100,8 +97,7 @@ class Client:
 
         Returns:
             for each photo, in order, its prediction or, where it failed, the error; a file that cannot be read is an
-            InvalidRequest with the code ``unreadable_photo``. Predictions keep the path of their photo; photos that
-            came as data are not kept.
+            InvalidRequest with the code ``unreadable_photo``.
 
         Raises:
             ValueError: ``concurrency`` is below 1.

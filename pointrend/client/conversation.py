@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,17 +44,16 @@ class Conversation:
     def segment(self, photo: Photo, options: Mapping[str, Any]) -> Talk[Prediction]:
         """Find the objects of a photo."""
         answer = yield from self._about(photo, options, "json")
-        return answers.prediction(answer, self.limits, Options.parse(options)).on(photo)
+        return answers.prediction(answer, self.limits, Options.parse(options))
 
     def segment_or_error(self, photo: Photo, options: Mapping[str, Any]) -> Talk[Prediction | RequestError]:
-        """As :meth:`segment`, with the error returned; keeps no photo but by its path."""
+        """As :meth:`segment`, with the error returned."""
         try:
-            result = yield from self.segment(photo, options)
+            return (yield from self.segment(photo, options))
         except RequestError as error:
             return error
         except (OSError, TypeError) as error:
             return InvalidRequest(f"The photo cannot be read: {error}.", field="image", code="unreadable_photo")
-        return result if isinstance(photo, str | Path) else result.on(None)
 
     def render(self, photo: Photo, options: Mapping[str, Any]) -> Talk[bytes]:
         """The photo with what was found drawn on it, as a PNG file."""

@@ -6,12 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pointrend.client.many import bar
-from pointrend.errors import InvalidOption, PointRendError, RequestError
+from pointrend.errors import InvalidOption, InvalidRequest, PointRendError, RequestError
+from pointrend.images.inputs import pixels
 from pointrend.predict.photos import PhotoFile
 from pointrend.predict.records import Record, Records
 from pointrend.predict.saving import SAVERS, Result
-from pointrend.predict.sources import Source, asked_for
+from pointrend.predict.sources import Source, asked_for, unreadable_image
 from pointrend.structures.options import Options
 from pointrend.structures.prediction import Prediction
 
@@ -96,13 +100,15 @@ def run(job: Job, source: Source, *, progress: bool = True) -> Outcome:
     failures: list[Failure] = []
 
     def save(photo: PhotoFile, prediction: Prediction, saved: frozenset[str]) -> None:
-        """Write the formats that are not there yet; what is kept of the prediction does without the photo."""
-        record = Record(prediction.on(None), saved | set(job.save))
+        """Write the formats that are not there yet."""
+        record = Record(prediction, saved | set(job.save))
         if record.saved != saved:
+            savers = {name: SAVERS[name] for name in record.saved - saved}
             try:
-                for name in record.saved - saved:
-                    if (saver := SAVERS[name].save) is not None:
-                        saver(Result(photo, prediction, source.categories), job.out / name)
+                image = _read(photo, prediction) if any(saver.draws for saver in savers.values()) else None
+                for name, saver in savers.items():
+                    if saver.save is not None:
+                        saver.save(Result(photo, prediction, source.categories, image), job.out / name)
             except RequestError as error:
                 failures.append(Failure(photo, error.message))
                 return
@@ -112,7 +118,7 @@ def run(job: Job, source: Source, *, progress: bool = True) -> Outcome:
     with bar(shown=progress) as shown:
         task = shown.add_task("Photos", total=len(job.photos))
         for photo, record in list(done.items()):
-            save(photo, record.prediction.on(photo.path), record.saved)
+            save(photo, record.prediction, record.saved)
             shown.advance(task)
         for photo, answer in zip(left, _predict(left, source, job.options), strict=True):
             if isinstance(answer, RequestError):
@@ -130,6 +136,27 @@ def run(job: Job, source: Source, *, progress: bool = True) -> Outcome:
         if (finish := SAVERS[name].finish) is not None:
             finish(results, source.categories, job.out / name)
     return Outcome(len(done) - kept, kept, tuple(failures))
+
+
+def _read(photo: PhotoFile, prediction: Prediction) -> NDArray[np.uint8]:
+    """The image that a prediction is drawn on: (H, W, 3) uint8 RGB.
+
+    Raises:
+        RequestError: it cannot be read any more, or has another size by now.
+    """
+    try:
+        image = pixels(photo.path)
+    except OSError as error:
+        raise unreadable_image(error) from error
+    height, width = image.shape[:2]
+    if (width, height) != (prediction.width, prediction.height):
+        raise InvalidRequest(
+            f"{photo.path} was {prediction.width}x{prediction.height} pixels when it was predicted and is now "
+            f"{width}x{height}. Run the command again.",
+            field="image",
+            code="unreadable_photo",
+        )
+    return image
 
 
 def _predict(photos: Sequence[PhotoFile], source: Source, options: Options) -> Iterator[Prediction | RequestError]:

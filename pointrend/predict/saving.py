@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from pointrend.exporters import coco_dataset, to_coco, to_labelme, to_mask_pngs, to_yolo, yolo_data
 from pointrend.exporters.coco import CocoImage
-from pointrend.images.inputs import pixels
 from pointrend.predict.files import link_or_copy, write_file, write_folder
 from pointrend.predict.photos import PhotoFile
 from pointrend.predict.records import FOLDER as RECORDS
@@ -32,13 +31,15 @@ class Result:
 
     Attributes:
         photo: the file.
-        prediction: with the photo attached, where it was just predicted.
+        prediction: what was found.
         categories: all that the model knows, ``{"id": ..., "name": ...}``.
+        image: (H, W, 3) uint8 RGB, for formats that draw on it; else None.
     """
 
     photo: PhotoFile
     prediction: Prediction
     categories: Categories
+    image: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,13 @@ class Saver:
         tasks: those that it can hold.
         save: writes a photo's result, given the format's folder; None where all photos share the files.
         finish: writes what all photos share, from (image id, result) pairs; called at the end.
+        draws: whether ``save`` needs the result's image.
     """
 
     tasks: tuple[str, ...]
     save: Callable[[Result, Path], None] | None = None
     finish: Callable[[Sequence[tuple[int, Result]], Categories, Path], None] | None = None
+    draws: bool = False
 
 
 def _coco(results: Sequence[tuple[int, Result]], categories: Categories, folder: Path) -> None:
@@ -91,20 +94,20 @@ def _png(result: Result, folder: Path) -> None:
 
 
 def _overlay(result: Result, folder: Path) -> None:
-    drawn = overlay(_pixels(result), result.prediction)
+    drawn = overlay(_required_image(result), result.prediction)
     write_file(folder / f"{result.photo.key}.png", encode_png(drawn))
 
 
 def _cutouts(result: Result, folder: Path) -> None:
-    photo = _pixels(result)
-    pictures = ((f"{each.name}.png", each.png()) for each in cutouts(photo, result.prediction))
+    found = cutouts(_required_image(result), result.prediction)
+    pictures = ((f"{each.name}.png", each.png()) for each in found)
     write_folder(folder / result.photo.key, pictures)
 
 
-def _pixels(result: Result) -> NDArray[np.uint8]:
-    """Those that were predicted from, where they are at hand."""
-    attached = result.prediction.photo
-    return pixels(result.photo.path if attached is None else attached)
+def _required_image(result: Result) -> NDArray[np.uint8]:
+    if result.image is None:
+        raise ValueError("This format draws on the image, which the result does not hold.")
+    return result.image
 
 
 SAVERS = {
@@ -112,8 +115,8 @@ SAVERS = {
     "labelme": Saver(("instances", "detection"), _labelme),
     "yolo": Saver(("instances", "detection"), _yolo, _yolo_data),
     "png": Saver(("instances", "semantic"), _png),
-    "overlay": Saver(("instances", "detection", "semantic"), _overlay),
-    "cutouts": Saver(("instances",), _cutouts),
+    "overlay": Saver(("instances", "detection", "semantic"), _overlay, draws=True),
+    "cutouts": Saver(("instances",), _cutouts, draws=True),
 }
 
 

@@ -48,15 +48,15 @@ class LocalSource:
         self.categories = [{"id": each.id, "name": each.name} for each in segmenter.info.categories]
 
     def predict(self, photos: Iterable[PhotoFile], options: Options) -> Iterator[Prediction | RequestError]:
-        """Predict one photo after the other; each prediction carries the photo's pixels."""
+        """Predict one photo after the other."""
         for photo in photos:
             try:
                 image = pixels(photo.path)
-                yield self._segmenter(image, options).on(image)
+                yield self._segmenter(image, options)
             except RequestError as error:
                 yield error
             except OSError as error:
-                yield _unreadable(error)
+                yield unreadable_image(error)
             self._memory.settle()
 
 
@@ -82,7 +82,7 @@ class ServerSource:
         self.categories = described["categories"]
 
     def predict(self, photos: Iterable[PhotoFile], options: Options) -> Iterator[Prediction | RequestError]:
-        """Predict several photos at a time; each prediction carries the photo's path."""
+        """Predict several photos at a time."""
         asked = asked_for(options)
 
         def one(photo: PhotoFile) -> Prediction | RequestError:
@@ -91,7 +91,7 @@ class ServerSource:
             except RequestError as error:
                 return error
             except OSError as error:
-                return _unreadable(error)
+                return unreadable_image(error)
 
         return in_order(one, photos, self._concurrency)
 
@@ -130,5 +130,6 @@ def asked_for(options: Options) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _unreadable(error: OSError) -> InvalidRequest:
+def unreadable_image(error: OSError) -> InvalidRequest:
+    """The error of an image file that the system cannot read."""
     return InvalidRequest(f"The photo cannot be read: {error}.", field="image", code="unreadable_photo")

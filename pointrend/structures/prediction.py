@@ -5,17 +5,14 @@ Coordinates are pixels of the upright photo, x to the right and y down, from the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from pointrend.masks.decode import Segmentation, full
 from pointrend.structures.prediction_checks import check_instance, check_prediction, check_segment
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from pointrend.images.inputs import Photo
 
 MAX_PIXELS = 50_000_000
 """Of the largest photo that a prediction is read of, unless more is asked for; the served model takes no larger one."""
@@ -160,7 +157,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Everything that was found in one photo.
+    """Everything that was found in one photo; :func:`pointrend.show` draws it.
 
     Attributes:
         width, height: size of the upright photo in pixels.
@@ -169,7 +166,6 @@ class Prediction:
         timing_ms: milliseconds by stage: ``decode``, ``inference``, ``encode``.
         task: ``instances``, ``detection`` or ``semantic``.
         segments: one a category that was seen, largest first, where the task is ``semantic``; else empty.
-        photo: the photo itself, in whatever form it came, for notebooks to show the prediction on; see :meth:`on`.
     """
 
     width: int
@@ -179,11 +175,6 @@ class Prediction:
     timing_ms: dict[str, float] = field(default_factory=dict)
     task: str = "instances"
     segments: tuple[Segment, ...] = ()
-    photo: Photo | None = field(default=None, repr=False, compare=False)
-
-    def on(self, photo: Photo | None) -> Prediction:
-        """The same prediction, shown on ``photo`` (on grey without one); it keeps a reference, and copies nothing."""
-        return replace(self, photo=photo)
 
     def masks(self) -> NDArray[np.bool_]:
         """Decode all masks: (N, height, width) bool, one a found instance or, for ``semantic``, one a segment.
@@ -194,20 +185,12 @@ class Prediction:
         Raises:
             ValueError: the prediction was made without masks.
         """
-        import numpy as np
-
         size = self.height, self.width
         found: tuple[Instance | Segment, ...] = self.segments if self.task == "semantic" else self.instances
         decoded = np.zeros((len(found), *size), dtype=np.bool_)
         for index, each in enumerate(found):
             decoded[index] = each.mask(size)
         return decoded
-
-    def _repr_png_(self) -> bytes:
-        """What a notebook shows: see :func:`pointrend.visualize.display.picture`."""
-        from pointrend.visualize.display import picture
-
-        return picture(self)
 
     def to_dict(self) -> dict[str, Any]:
         """The prediction as the served API answers it."""

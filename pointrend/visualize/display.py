@@ -1,45 +1,31 @@
-"""How a prediction shows itself in a notebook."""
+"""A prediction drawn on its image, for notebooks and viewers."""
 
 from __future__ import annotations
 
-import io
-from typing import TYPE_CHECKING
-
-import numpy as np
 from PIL import Image
 
-from pointrend.images.inputs import pixels
+from pointrend.images.inputs import Photo, pixels
+from pointrend.structures.prediction import Prediction
 from pointrend.visualize.overlay import overlay
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
-    from pointrend.structures.prediction import Prediction
+def show(image: Photo, prediction: Prediction, *, opacity: float = 0.5, max_side: int = 1024) -> Image.Image:
+    """Draw a prediction on its image; as the last line of a notebook's cell the result is displayed.
 
-LONGEST_SIDE = 1024
-GREY = 96
+    >>> import numpy as np
+    >>> show(np.zeros((40, 60, 3), np.uint8), Prediction(60, 40, (), {})).size
+    (60, 40)
 
+    Args:
+        image: what was segmented: a path, a file's bytes, an HWC uint8 RGB array or a PIL image.
+        prediction: what was found in it.
+        opacity: of the masks' fill, from 0 (outlines only) to 1.
+        max_side: longest side of the result in pixels; larger images are scaled down after drawing.
 
-def picture(prediction: Prediction) -> bytes:
-    """Draw what was found, on the prediction's photo or else on grey, as a PNG of at most :data:`LONGEST_SIDE`.
-
-    A photo that cannot be read any more, or is another by now, gives grey too: showing a result must not fail.
+    Raises:
+        ValueError: the image's size is not the prediction's, or the opacity is out of range.
+        OSError, TypeError, RequestError: the image cannot be read; see :func:`pointrend.images.inputs.pixels`.
     """
-    drawn = Image.fromarray(overlay(_ground(prediction), prediction))
-    drawn.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-    file = io.BytesIO()
-    drawn.save(file, "PNG", compress_level=1)
-    return file.getvalue()
-
-
-def _ground(prediction: Prediction) -> NDArray[np.uint8]:
-    size = prediction.height, prediction.width
-    if prediction.photo is not None:
-        try:
-            photo = pixels(prediction.photo)
-        except Exception:
-            # A path that is gone, a file that was replaced by another kind: in one of many ways.
-            photo = np.empty((0, 0, 3), np.uint8)
-        if photo.shape[:2] == size:
-            return photo
-    return np.full((*size, 3), GREY, np.uint8)
+    drawn = Image.fromarray(overlay(pixels(image), prediction, opacity))
+    drawn.thumbnail((max_side, max_side))
+    return drawn

@@ -109,6 +109,28 @@ def test_every_format_is_written_and_the_bad_photo_passed_over(photos, tmp_path,
     assert not [name for name in files(out) if "partial" in name or "broken" in name]
 
 
+@pytest.mark.parametrize("change", ["replaced", "removed"])
+def test_an_image_that_changes_while_it_is_predicted_fails_alone(photos, tmp_path, segmenter, change):
+    class Changing(LocalSource):
+        """Changes the first image's file once it is predicted."""
+
+        def predict(self, photos, options):
+            for photo, answer in zip(photos, super().predict(photos, options), strict=True):
+                if photo.file_name == "astronaut.jpg":
+                    photo.path.unlink()
+                    if change == "replaced":
+                        Image.new("RGB", (20, 10)).save(photo.path)
+                yield answer
+
+    (photos / "broken.jpg").unlink()
+    outcome = run(job(photos, tmp_path / "out", ("overlay",)), Changing(segmenter))
+
+    assert outcome.predicted == 2
+    [failure] = outcome.failures
+    assert failure.photo.file_name == "astronaut.jpg"
+    assert ("is now 20x10" if change == "replaced" else "cannot be read") in failure.reason
+
+
 def test_what_is_done_is_not_done_again(photos, tmp_path, source):
     out = tmp_path / "out"
     run(job(photos, out, ("coco", "labelme")), source)

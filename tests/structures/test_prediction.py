@@ -1,8 +1,6 @@
-"""A prediction as people hold it: masks on demand, and its picture in a notebook."""
+"""A prediction as people hold it: masks on demand, and images in every form."""
 
 from __future__ import annotations
-
-import io
 
 import numpy as np
 import pytest
@@ -14,7 +12,6 @@ from pointrend.images.inputs import file_bytes, pixels
 from pointrend.masks.polygons import polygons
 from pointrend.masks.rle import encode_crop
 from pointrend.structures.prediction import Instance, Prediction, Segment
-from pointrend.visualize.display import GREY, LONGEST_SIDE
 
 
 def found(mask, form="rle"):
@@ -26,10 +23,6 @@ def block(size, y, x, height, width):
     mask = np.zeros(size, bool)
     mask[y : y + height, x : x + width] = True
     return mask
-
-
-def shown(prediction):
-    return np.asarray(Image.open(io.BytesIO(prediction._repr_png_())))
 
 
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 3), st.integers(0, 2**32 - 1))
@@ -52,33 +45,6 @@ def test_masks_of_polygons_and_segments():
     np.testing.assert_array_equal(semantic.masks(), mask[None])
     with pytest.raises(ValueError, match="carries no mask"):
         Prediction(60, 40, (found(mask, "none"),), {}).masks()
-
-
-def test_the_picture_is_on_the_photo_whatever_form_it_has(tmp_path):
-    mask = block((40, 60), 10, 20, 15, 25)
-    prediction = Prediction(60, 40, (found(mask),), {})
-    photo = np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8)
-    path = tmp_path / "photo.png"
-    Image.fromarray(photo).save(path)
-    for form in (photo, Image.fromarray(photo), path, str(path), path.read_bytes()):
-        picture = shown(prediction.on(form))
-        np.testing.assert_array_equal(picture[30:], photo[30:])
-        assert (picture[12:20, 25:40] != photo[12:20, 25:40]).any()
-    assert prediction.on(path) == prediction  # the photo is no part of what was found
-    assert prediction.on(path).on(None).photo is None
-
-
-@pytest.mark.parametrize("photo", [None, "no such file.jpg", b"no photo", np.zeros((7, 7, 3), np.uint8)])
-def test_without_the_photo_it_is_on_grey(photo):
-    prediction = Prediction(60, 40, (found(block((40, 60), 10, 20, 15, 25)),), {}).on(photo)
-    picture = shown(prediction)
-    assert picture.shape == (40, 60, 3)
-    assert (picture[35:, :10] == GREY).all()
-    assert (picture[15, 25] != GREY).any()
-
-
-def test_large_photos_are_shown_smaller():
-    assert shown(Prediction(3000, 1500, (), {})).shape == (LONGEST_SIDE // 2, LONGEST_SIDE, 3)
 
 
 def test_it_prints_without_the_masks_bytes():
