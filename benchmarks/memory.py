@@ -26,7 +26,7 @@ from rich.console import Console
 from pointrend.bench.subjects import open_model, picture
 from pointrend.evaluation.tables import Table
 from pointrend.images.decode import decode
-from pointrend.inference.segmenter import load
+from pointrend.inference.loading import load
 from pointrend.system.machine import processor
 from pointrend.system.memory import Reserve, told
 

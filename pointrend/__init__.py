@@ -15,14 +15,15 @@ from pointrend.visualize.display import show
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Any
 
-    from pointrend.inference.segmenter import AnySegmenter
+    from pointrend.inference.base import Segmenter
 
 __all__ = ["Instance", "Options", "PointRendError", "Prediction", "__version__", "load", "show"]
 
 
-def load(model: str | Path = "demo", *, threads: int | None = None, engine: str = "eager") -> AnySegmenter:
-    """Load a model by name or from its folder; see :func:`pointrend.inference.segmenter.load`."""
-    from pointrend.inference.segmenter import load as load_segmenter
+def load(model: str | Path = "demo", *, threads: int | None = None, engine: str = "eager") -> Segmenter[Any]:
+    """Load a model by name or from its folder; see :func:`pointrend.inference.loading.load`."""
+    from pointrend.inference.loading import load as load_segmenter
 
     return load_segmenter(model, threads=threads, engine=engine)

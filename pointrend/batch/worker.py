@@ -11,7 +11,7 @@ from fsspec.core import url_to_fs
 from pointrend.batch.plan import Settings, Shard, put
 from pointrend.errors import RequestError
 from pointrend.images.decode import ImageLimits, check_bytes, decode
-from pointrend.inference import segmenter
+from pointrend.inference.loading import load
 from pointrend.structures.options import Options
 from pointrend.system.memory import Reserve
 
@@ -31,7 +31,7 @@ class Worker:
         self._settings = settings
         self._output = output
         self._options = Options.parse(settings.options)
-        self._segment = segmenter.load(settings.model, threads=threads, engine=settings.engine)
+        self._segment = load(settings.model, threads=threads, engine=settings.engine)
         self._memory = Reserve()
         self._files, self._folder = url_to_fs(settings.input)
 

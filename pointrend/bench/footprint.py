@@ -54,12 +54,13 @@ def measure(model: str, engine: str, side: int, threads: int) -> Footprint:
 
     from pointrend.bench.subjects import boxes, picture
     from pointrend.images.decode import decode
-    from pointrend.inference.segmenter import Segmenter, load
+    from pointrend.inference.instances import InstanceSegmenter
+    from pointrend.inference.loading import load
     from pointrend.modeling.preprocess import resize, to_input
 
     segmenter = load(model, engine=engine, threads=threads)
     Reserve()  # as in every process of ours that predicts
-    assert isinstance(segmenter, Segmenter)  # others are not measured
+    assert isinstance(segmenter, InstanceSegmenter)  # others are not measured
     loaded = time.perf_counter()
     image = decode(picture(side, side * 4 // 3))
     began = time.perf_counter()

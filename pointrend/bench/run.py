@@ -20,7 +20,8 @@ from pointrend.bench.subjects import open_model, picture
 from pointrend.engines import DETECTRON2, EAGER, NAMES
 from pointrend.errors import ConfigError
 from pointrend.images.decode import decode
-from pointrend.inference.segmenter import Segmenter, load
+from pointrend.inference.instances import InstanceSegmenter
+from pointrend.inference.loading import load
 from pointrend.modeling.preprocess import resize, to_input
 from pointrend.system.machine import processor
 from pointrend.system.memory import Reserve
@@ -121,7 +122,7 @@ def run(settings: Settings, console: Console) -> Results:
     return Results(settings, machine, reached, left_out, tuple(measured))
 
 
-def _load(folder: Path, settings: Settings, left_out: dict[str, str]) -> dict[str, Segmenter]:
+def _load(folder: Path, settings: Settings, left_out: dict[str, str]) -> dict[str, InstanceSegmenter]:
     segmenters = {}
     for engine in settings.engines:
         try:
@@ -129,13 +130,13 @@ def _load(folder: Path, settings: Settings, left_out: dict[str, str]) -> dict[st
         except ConfigError as error:
             left_out[engine] = str(error)
             continue
-        if not isinstance(segmenter, Segmenter):
+        if not isinstance(segmenter, InstanceSegmenter):
             raise ConfigError(f"{segmenter.info.name} finds no single objects: its stages are others.")
         segmenters[engine] = segmenter
     return segmenters
 
 
-def _take_turns(name: str, segmenters: dict[str, Segmenter], side: int, settings: Settings) -> list[Measured]:
+def _take_turns(name: str, segmenters: dict[str, InstanceSegmenter], side: int, settings: Settings) -> list[Measured]:
     photo = picture(side, side * SHAPE[0] // SHAPE[1])
     rounds: dict[str, list[dict[str, Cost]]] = {engine: [] for engine in segmenters}
     for turn in range(settings.rounds + 1):

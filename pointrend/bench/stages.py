@@ -16,8 +16,8 @@ from torch import Tensor
 
 from pointrend.bench.subjects import boxes, disc
 from pointrend.images.decode import decode
+from pointrend.inference.instances import InstanceSegmenter
 from pointrend.inference.paste import paste_mask
-from pointrend.inference.segmenter import Segmenter
 from pointrend.masks.encode import encode_mask
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.one_stage.network import OneStage
@@ -61,7 +61,7 @@ class Stopwatch:
         self.costs[name] = Cost(time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def time_photo(segmenter: Segmenter, photo: bytes, counts: Sequence[int]) -> dict[str, Cost]:
+def time_photo(segmenter: InstanceSegmenter, photo: bytes, counts: Sequence[int]) -> dict[str, Cost]:
     """Do every stage of a photo once.
 
     Args:

@@ -18,7 +18,7 @@ from pointrend.engines import EAGER
 from pointrend.engines.network import device_of, open_network
 from pointrend.errors import DataError, InvalidOption, RequestError
 from pointrend.images.decode import decode
-from pointrend.inference.segmenter import Segmenter
+from pointrend.inference.instances import InstanceSegmenter
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.roi_heads.box_head import Detections
 from pointrend.structures.categories import ALL_CATEGORIES
@@ -44,7 +44,7 @@ class Answers:
     seconds: float
 
 
-class DetectOnce(Segmenter):
+class DetectOnce(InstanceSegmenter):
     """A segmenter with a memory of what it found last: the next mask head draws the same boxes at no more cost."""
 
     _last: tuple[Tensor, tuple[dict[str, Tensor], Detections]] | None = None
@@ -108,7 +108,7 @@ def run(folders: Sequence[ModelFolder], photos: Iterable[Photo], heads: Sequence
     return Answers(by_head, seconds)
 
 
-def _segmenter(folder: ModelFolder, engine: str) -> Segmenter:
+def _segmenter(folder: ModelFolder, engine: str) -> InstanceSegmenter:
     network = open_network(folder, engine)
     assert isinstance(network, InstanceNetwork)  # its folder's ``config`` has been asked for
     return DetectOnce(network, folder.info, engine=engine, device=device_of(engine))

@@ -39,7 +39,7 @@ def file_bytes(photo: Photo) -> bytes:
         if picture.mode not in _PNG_MODES:
             picture = picture.convert("RGB")
     else:
-        picture = Image.fromarray(_checked(photo))
+        picture = Image.fromarray(check_pixels(photo))
     file = io.BytesIO()
     picture.save(file, "PNG", compress_level=1)  # it travels once: fast rather than small
     return file.getvalue()
@@ -53,10 +53,15 @@ def pixels(photo: Photo) -> NDArray[np.uint8]:
         TypeError: an array is not HWC uint8 RGB.
         RequestError: the file is no image that we read; see :func:`pointrend.images.decode.decode`.
     """
-    return _checked(photo) if isinstance(photo, np.ndarray) else decode(file_bytes(photo))
+    return check_pixels(photo) if isinstance(photo, np.ndarray) else decode(file_bytes(photo))
 
 
-def _checked(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def check_pixels(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The same array, which must be HWC uint8 RGB.
+
+    Raises:
+        TypeError: it is not, or is empty.
+    """
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
         raise TypeError(f"An image is HWC uint8 RGB, not {array.dtype} of shape {array.shape}.")
     return array

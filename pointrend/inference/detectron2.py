@@ -23,8 +23,8 @@ from pointrend.config.files import config_to_dict
 from pointrend.config.schema import AnyConfig, ModelConfig, NetworkConfig, SemanticConfig
 from pointrend.engines import DETECTRON2, require, require_fit
 from pointrend.errors import CheckpointError, ConfigError, InvalidOption
-from pointrend.inference.instances import Found, InstanceSegmenter, keep, to_photo
-from pointrend.inference.mask_heads import no_conv_head
+from pointrend.inference.base import Encoded, Segmenter
+from pointrend.inference.detections import RawDetections, encode_detections, keep, to_image
 from pointrend.inference.semantic import SemanticSegmenter
 from pointrend.masks.semantic import ClassMap
 from pointrend.modeling.preprocess import resize
@@ -88,7 +88,7 @@ class SemanticModel(Protocol):
         """``sem_seg`` of each photo: logits (K, height, width)."""
 
 
-class Detectron2Segmenter(InstanceSegmenter):
+class Detectron2Segmenter(Segmenter[RawDetections]):
     """PointRend or Mask R-CNN, run by detectron2.
 
     Args:
@@ -97,6 +97,7 @@ class Detectron2Segmenter(InstanceSegmenter):
         info: its name, version and categories.
     """
 
+    tasks = ("instances", "detection", "semantic")
     engine = DETECTRON2
     has_points = False  # they are not told, nor can their refinement be stopped
     has_conv_head = False
@@ -106,18 +107,21 @@ class Detectron2Segmenter(InstanceSegmenter):
         self.config = config
         self.info = info
 
-    def _find(self, image: NDArray[np.uint8], options: Options, wanted: list[int] | None) -> Found:
+    def _infer(self, image: NDArray[np.uint8], options: Options, wanted: list[int] | None) -> RawDetections:
         resized = resize(image, self.config)
         (instances,) = self.model.inference([network_input(resized, self.config)], do_postprocess=False)
         detections, masks = read_instances(instances.to("cpu"))
-        boxes = to_photo(detections.boxes, (resized.shape[0], resized.shape[1]), image.shape[:2])
+        boxes = to_image(detections.boxes, (resized.shape[0], resized.shape[1]), image.shape[:2])
         kept = keep(detections, boxes, options, wanted)
-        found = Found(boxes[kept], detections.classes[kept], detections.scores[kept])
+        found = RawDetections(boxes[kept], detections.classes[kept], detections.scores[kept])
         # An infinite logit is no harm: it is the probability 0 or 1 again.
         return found if options.task == "detection" else replace(found, logits=list(masks[kept].logit()))
 
-    def _check(self, options: Options) -> None:
-        check_options(options, self.info.name)
+    def _encode(self, raw: RawDetections, size: tuple[int, int], options: Options) -> Encoded:
+        return encode_detections(raw, self.info.categories, size, options)
+
+    def _check_refinement(self, options: Options) -> None:
+        check_refinement(options, self.info.name)
 
 
 class Detectron2SemanticSegmenter(SemanticSegmenter):
@@ -140,16 +144,14 @@ class Detectron2SemanticSegmenter(SemanticSegmenter):
     def _classify(self, image: NDArray[np.uint8], refinement: int) -> ClassMap:
         resized = resize(image, self.config)
         size = resized.shape[0], resized.shape[1]
-        with torch.inference_mode():
-            # Logits of all classes at a large photo's size would fill the memory: asked for is the network's own size.
-            (answer,) = self.detectron2_model([network_input(resized, self.config)])
-            logits = DenseLogits(answer["sem_seg"].cpu())
-            classes = resized_classes(logits, size, (image.shape[0], image.shape[1]))
+        # Logits of all classes at a large image's size would fill the memory: asked for is the network's own size.
+        (answer,) = self.detectron2_model([network_input(resized, self.config)])
+        logits = DenseLogits(answer["sem_seg"].cpu())
+        classes = resized_classes(logits, size, (image.shape[0], image.shape[1]))
         return classes.numpy().astype(np.uint16) + np.uint16(1)
 
-    def _check(self, options: Options) -> None:
-        super()._check(options)
-        check_options(options, self.info.name)
+    def _check_refinement(self, options: Options) -> None:
+        check_refinement(options, self.info.name)
 
 
 def load(folder: ModelFolder) -> Detectron2Segmenter | Detectron2SemanticSegmenter:
@@ -229,14 +231,12 @@ def read_instances(instances: Instances) -> tuple[Detections, Tensor]:
     return detections, masks
 
 
-def check_options(options: Options, model: str) -> None:
+def check_refinement(options: Options, model: str) -> None:
     """Refuse what detectron2 cannot be asked for.
 
     Raises:
-        InvalidOption: ``mask_head=conv``, ``points`` or a ``refinement`` that is not full.
+        InvalidOption: ``points`` or a ``refinement`` that is not full.
     """
-    if options.mask_head == "conv":
-        raise no_conv_head(model)
     if options.points:
         raise InvalidOption(
             f"points=true: the engine {DETECTRON2}, which runs {model} here, does not tell the points it predicts.",

@@ -1,168 +1,118 @@
-"""From a network's detections to a :class:`~pointrend.structures.prediction.Prediction`, whichever engine ran it.
+"""Models that find single objects, run by this project's own network.
 
 Shapes: R detections, S side of a mask in cells. Boxes are (x0, y0, x1, y1) in pixels.
 """
 
 from __future__ import annotations
 
-import time
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pointrend.config.schema import InstanceConfig
 from pointrend.engines import EAGER
-from pointrend.inference.paste import paste_mask
-from pointrend.masks.decode import Segmentation
-from pointrend.masks.encode import encode_mask
-from pointrend.masks.semantic import merge
-from pointrend.modeling.preprocess import check_photo
-from pointrend.modeling.rcnn import Detections
-from pointrend.structures.categories import wanted_indices
+from pointrend.inference.base import Encoded, Segmenter
+from pointrend.inference.detections import RawDetections, encode_detections, keep, to_image
+from pointrend.modeling.instance_network import InstanceNetwork
+from pointrend.modeling.point_rend import subdivision_plan
+from pointrend.modeling.preprocess import resize, to_input
+from pointrend.modeling.roi_heads.box_head import Detections
 from pointrend.structures.model_info import ModelInfo
 from pointrend.structures.options import Options
-from pointrend.structures.prediction import Instance, Prediction, Segment
-from pointrend.structures.segments import segments
+
+FINE_CELL = 0.5  # pixels of the image: with a mask's cells this small, its outline is within a quarter of a pixel
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What the network found and the caller wants, best first.
+class InstanceSegmenter(Segmenter[RawDetections]):
+    """A model that finds single objects: PyTorch runs its sparse parts, and an engine its dense ones.
 
-    Attributes:
-        boxes: (R, 4) in the photo's pixels.
-        classes: (R,) int64.
-        scores: (R,).
-        logits: R of (S, S), each with its own S; None where only boxes were asked for.
-        points: R of (P, 2) in the photo's pixels; None where they were not asked for.
-    """
-
-    boxes: Tensor
-    classes: Tensor
-    scores: Tensor
-    logits: list[Tensor] | None = None
-    points: list[Tensor] | None = None
-
-
-class InstanceSegmenter(ABC):
-    """A loaded model that finds single objects, one photo a call; safe to call from several threads.
-
-    Attributes:
-        info: the model's name, version and categories.
-        tasks: what it can be asked for.
-        engine: what computes its network.
+    Args:
+        model: the network, in evaluation mode.
+        info: its name, version and categories.
+        engine: what computes its dense parts.
+        device: where the model's weights are.
     """
 
     tasks = ("instances", "detection", "semantic")
-    engine = EAGER
-    info: ModelInfo
+
+    def __init__(self, model: InstanceNetwork, info: ModelInfo, *, engine: str = EAGER, device: str = "cpu") -> None:
+        self.model = model
+        self.info = info
+        self.engine = engine
+        self.device = device
 
     @property
-    @abstractmethod
     def has_points(self) -> bool:
         """Whether the model's own masks are refined at points, so that ``refinement`` means something."""
+        return self.model.config.point_head is not None
 
     @property
-    @abstractmethod
     def has_conv_head(self) -> bool:
         """Whether the model can answer ``mask_head=conv``."""
+        return self.model.config.conv_mask is not None
 
-    def __call__(self, image: NDArray[np.uint8], options: Options | None = None) -> Prediction:
-        """Find the objects of a photo and draw their masks.
+    def _infer(self, image: NDArray[np.uint8], options: Options, wanted: list[int] | None) -> RawDetections:
+        images, network_size = to_input(resize(image, self.model.config), self.model.config)
+        features, on_device = self._detect(images.to(self.device), network_size)
+        detections = on_device.cpu()
+        boxes = to_image(detections.boxes, network_size, image.shape[:2])
+        # Masks are refined for what is kept only: refinement is the costly part of a crowded photo.
+        kept = keep(detections, boxes, options, wanted)
+        found = RawDetections(boxes[kept], detections.classes[kept], detections.scores[kept])
+        if options.task == "detection":
+            return found
+        return self._with_masks(features, detections.boxes[kept], found, options)
 
-        Args:
-            image: HWC uint8 RGB, upright.
-            options: thresholds and choices; the defaults of :class:`Options` where left out. ``format`` is of no
-                effect: it is for whoever sends the prediction on.
+    def _detect(self, images: Tensor, image_size: tuple[int, int]) -> tuple[dict[str, Tensor], Detections]:
+        """See :meth:`pointrend.modeling.instance_network.InstanceNetwork.detect`."""
+        return self.model.detect(images, image_size)
 
-        Returns:
-            what was found. ``timing_ms`` holds ``inference`` (resizing, network, mask logits) and ``encode``
-            (drawing the masks and their run lengths or polygons).
+    def _with_masks(
+        self, features: dict[str, Tensor], boxes: Tensor, found: RawDetections, options: Options
+    ) -> RawDetections:
+        """Add each mask's logits (S, S), and its points; ``boxes`` are in the network's pixels."""
+        boxes, classes = boxes.to(self.device), found.classes.to(self.device)
+        if not self.has_points:
+            return replace(found, logits=list(self.model.mask_logits(features, boxes, classes).cpu()))
+        if options.mask_head == "conv":
+            return replace(found, logits=list(self.model.constant_mask_logits(features, boxes, classes).cpu()))
+        refinements = torch.full_like(found.classes, options.refinement)
+        if not options.exact:
+            refinements = refinements.minimum(_useful_refinements(found.boxes, self.model.config))
+        logits: list[Tensor] = [torch.empty(0)] * len(boxes)
+        points: list[Tensor] | None = [torch.empty(0)] * len(boxes) if options.points else None
+        for refinement in sorted(set(refinements.tolist())):
+            group = (refinements == refinement).nonzero().flatten()
+            regions = (features, boxes[group], classes[group])
+            for index, mask in zip(group.tolist(), self.model.mask_logits(*regions, refinement).cpu(), strict=True):
+                logits[index] = mask
+            if points is not None:
+                places = _in_image(self.model.last_points(*regions, refinement).cpu(), found.boxes[group])
+                for index, place in zip(group.tolist(), places, strict=True):
+                    points[index] = place
+        return replace(found, logits=logits, points=points)
 
-        Raises:
-            TypeError: the image is not HWC uint8 RGB.
-            InvalidOption: a category that the model does not know, or what it cannot do.
-        """
-        check_photo(image)
-        options = options or Options()
-        self._check(options)
-        wanted = wanted_indices(self.info, options.categories)
-        size = image.shape[0], image.shape[1]
-        with torch.inference_mode():
-            started = time.perf_counter()
-            found = self._find(image, options, wanted)
-            inferred = time.perf_counter()
-            instances, segments = self._encode(found, size, options)
-            encoded = time.perf_counter()
-        return Prediction(
-            width=size[1],
-            height=size[0],
-            instances=instances,
-            model={"name": self.info.name, "version": self.info.version},
-            timing_ms={"inference": (inferred - started) * 1000, "encode": (encoded - inferred) * 1000},
-            task=options.task,
-            segments=segments,
-        )
-
-    @abstractmethod
-    def _find(self, image: NDArray[np.uint8], options: Options, wanted: list[int] | None) -> Found:
-        """What is in a photo and wanted: categories by index, None for all."""
-
-    @abstractmethod
-    def _check(self, options: Options) -> None:
-        """Refuse what the model cannot do with an InvalidOption."""
-
-    def _encode(
-        self, found: Found, size: tuple[int, int], options: Options
-    ) -> tuple[tuple[Instance, ...], tuple[Segment, ...]]:
-        """Instances, or, for the semantic task, segments. Masks are drawn inside their own boxes only."""
-        classes = found.classes.tolist()
-        if options.task == "semantic":
-            masks = [self._paste(found, index, size) for index in range(len(classes))]
-            return (), segments(merge(masks, classes, size), self.info.categories, options.masks)
-        return tuple(self._instance(found, index, size, options.masks) for index in range(len(classes))), ()
-
-    def _instance(self, found: Found, index: int, size: tuple[int, int], form: str) -> Instance:
-        """Draw one mask, where masks were asked for, and encode it at once."""
-        area: int | None = None
-        segmentation: Segmentation | None = None
-        if found.logits is not None:
-            x, y, crop = self._paste(found, index, size)
-            area = int(np.count_nonzero(crop))
-            segmentation = encode_mask(form, crop, x, y, size)
-        category = self.info.categories[int(found.classes[index])]
-        x0, y0, x1, y1 = found.boxes[index].tolist()
-        return Instance(
-            category_id=category.id,
-            category=category.name,
-            score=float(found.scores[index]),
-            bbox=(x0, y0, x1 - x0, y1 - y0),
-            area=area,
-            segmentation=segmentation,
-            points=None if found.points is None else tuple((x, y) for x, y in found.points[index].tolist()),
-        )
-
-    def _paste(self, found: Found, index: int, size: tuple[int, int]) -> tuple[int, int, NDArray[np.bool_]]:
-        assert found.logits is not None  # every task but detection has masks
-        return paste_mask(found.logits[index], found.boxes[index], *size)
+    def _encode(self, raw: RawDetections, size: tuple[int, int], options: Options) -> Encoded:
+        return encode_detections(raw, self.info.categories, size, options)
 
 
-def to_photo(boxes: Tensor, network_size: tuple[int, int], photo_size: tuple[int, ...]) -> Tensor:
-    """Scale (R, 4) boxes from the network's pixels to the photo's, and clip them to it."""
-    (network_height, network_width), (height, width) = network_size, photo_size
-    scale = torch.tensor([width / network_width, height / network_height] * 2)
-    limit = torch.tensor([width, height] * 2, dtype=boxes.dtype)
-    return torch.minimum((boxes * scale).clamp(min=0), limit)
+def _useful_refinements(boxes: Tensor, config: InstanceConfig) -> Tensor:
+    """For boxes (R, 4) in the image's pixels, the refinement (R,) beyond which a mask's cells are too fine to matter.
+
+    The grid of refinement r >= 1 has s * 2^(r - 1) cells a side, s being the first grid's; it is enough once a cell is
+    at most :data:`FINE_CELL` pixels of the image.
+    """
+    if config.coarse_mask is None or config.point_head is None:
+        raise ValueError("Only masks that are refined at points have refinements.")
+    first_side, _ = subdivision_plan(config.coarse_mask.side, config.point_head)
+    longest = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1)
+    doublings = (longest / (FINE_CELL * first_side)).log2().ceil().clamp(min=0)
+    return doublings.long() + 1
 
 
-def keep(detections: Detections, photo_boxes: Tensor, options: Options, wanted: list[int] | None) -> Tensor:
-    """Indices of the detections that were asked for, best first; boxes that scaling made empty are dropped."""
-    keep = (detections.scores >= options.score_threshold) & (photo_boxes[:, 2:] > photo_boxes[:, :2]).all(dim=1)
-    if wanted is not None:
-        keep &= torch.isin(detections.classes, torch.tensor(wanted))
-    indices = keep.nonzero().flatten()
-    order = detections.scores[indices].argsort(descending=True, stable=True)
-    return indices[order][: options.max_detections]
+def _in_image(points: Tensor, boxes: Tensor) -> Tensor:
+    """Points (R, P, 2) relative to boxes (R, 4), in the boxes' pixels."""
+    return boxes[:, None, :2] + points * (boxes[:, None, 2:] - boxes[:, None, :2])

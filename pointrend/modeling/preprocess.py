@@ -19,16 +19,6 @@ if TYPE_CHECKING:
 SIZE_DIVISOR = 32  # the pyramid halves five times; every level must divide evenly
 
 
-def check_photo(image: NDArray[np.uint8]) -> None:
-    """Check that a photo is HWC uint8 RGB.
-
-    Raises:
-        TypeError: it is not.
-    """
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise TypeError(f"An image is HWC uint8 RGB, not {image.dtype} of shape {image.shape}.")
-
-
 def network_size(height: int, width: int, config: NetworkConfig) -> tuple[int, int]:
     """Size (height, width) of the resized photo: shortest edge to ``min_size``, longest at most ``max_size``.
 

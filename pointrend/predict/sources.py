@@ -16,7 +16,7 @@ from pointrend.system.memory import Reserve
 
 if TYPE_CHECKING:
     from pointrend.client import Client
-    from pointrend.inference.segmenter import AnySegmenter
+    from pointrend.inference.base import Segmenter
     from pointrend.structures.options import Options
 
 
@@ -40,7 +40,7 @@ class LocalSource:
         segmenter: the model.
     """
 
-    def __init__(self, segmenter: AnySegmenter) -> None:
+    def __init__(self, segmenter: Segmenter[Any]) -> None:
         self._segmenter = segmenter
         self._memory = Reserve()
         info = segmenter.info
@@ -102,7 +102,7 @@ def local_source(model: str, threads: int | None, engine: str) -> LocalSource:
     Raises:
         ConfigError, CheckpointError: as :func:`pointrend.load`.
     """
-    from pointrend.inference.segmenter import load
+    from pointrend.inference.loading import load
 
     return LocalSource(load(model, threads=threads, engine=engine))
 

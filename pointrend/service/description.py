@@ -6,11 +6,11 @@ from typing import Any
 
 from pointrend.images.decode import FORMATS as IMAGE_FORMATS
 from pointrend.images.decode import ImageLimits
-from pointrend.inference.segmenter import AnySegmenter
+from pointrend.inference.base import Segmenter
 from pointrend.structures.options import FORMATS, schema
 
 
-def describe(segmenter: AnySegmenter, limits: ImageLimits, max_response_bytes: int) -> dict[str, Any]:
+def describe(segmenter: Segmenter[Any], limits: ImageLimits, max_response_bytes: int) -> dict[str, Any]:
     """Name, categories, mask heads, engine, limits and options of a model.
 
     Args:

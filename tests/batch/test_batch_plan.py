@@ -15,7 +15,7 @@ from pointrend.batch.run import settings_for
 from pointrend.batch.worker import Worker
 from pointrend.errors import InvalidOption
 from pointrend.images.inputs import pixels
-from pointrend.inference import segmenter
+from pointrend.inference.loading import load
 from pointrend.structures.prediction import Instance
 
 DEMO = Path(__file__).parents[1] / "demo"
@@ -93,7 +93,7 @@ def test_a_worker_writes_what_the_library_finds_and_lists_what_failed(photos: Pa
         else pq.read_table(part).to_pylist()
     )
     assert [row["file_name"] for row in rows] == ["b.png", "below/a.png", "c.PNG"]
-    expected = segmenter.load("demo", threads=1)(pixels(DEMO / "chelsea.png"))
+    expected = load("demo", threads=1)(pixels(DEMO / "chelsea.png"))
     for row in rows:
         assert (row["height"], row["width"]) == pixels(DEMO / "chelsea.png").shape[:2]
         found = [Instance.from_dict(tree) for tree in row["instances"]]

@@ -21,7 +21,7 @@ from pointrend.cli.main import app
 from pointrend.engines import BF16, CUDA, DETECTRON2, EAGER, NAMES
 from pointrend.errors import ConfigError
 from pointrend.images.decode import decode
-from pointrend.inference.segmenter import load
+from pointrend.inference.loading import load
 from pointrend.modeling.preprocess import resize, to_input
 from pointrend.weights.folder import ModelFolder
 

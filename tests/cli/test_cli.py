@@ -48,7 +48,7 @@ def test_archive_is_self_contained_and_carries_no_pickle(tmp_path, monkeypatch):
         "model-config.yaml",
         "pointrend_handler.py",
         "pointrend/service/inputs.py",
-        "pointrend/inference/segmenter.py",
+        "pointrend/inference/loading.py",
         "pointrend/modeling/rcnn.py",
         "model/model.safetensors",
         "model/config.yaml",

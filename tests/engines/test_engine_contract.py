@@ -96,7 +96,7 @@ def test_photos_of_any_size(engine: str) -> None:
 def test_a_prediction_is_not_changed_by_the_next_one(engine: str) -> None:
     """What an engine hands out belongs to whoever asked: it is not written to again."""
     segmenter = demo(engine)
-    assert isinstance(segmenter, pointrend.inference.segmenter.Segmenter)
+    assert isinstance(segmenter, InstanceSegmenter)
     first, second = (torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
     with torch.inference_mode():
         maps, logits, offsets = segmenter.model.trunk(first)
@@ -111,8 +111,8 @@ def test_a_prediction_is_not_changed_by_the_next_one(engine: str) -> None:
 @pytest.mark.parametrize("engine", FAST)
 def test_the_parts_have_eagers_shapes(engine: str) -> None:
     fast, eager = demo(engine), demo(EAGER)
-    assert isinstance(fast, pointrend.inference.segmenter.Segmenter)
-    assert isinstance(eager, pointrend.inference.segmenter.Segmenter)
+    assert isinstance(fast, InstanceSegmenter)
+    assert isinstance(eager, InstanceSegmenter)
     images = torch.rand(1, 3, 96, 160)
     with torch.inference_mode():
         for one, other in zip(shapes(eager.model, images), shapes(fast.model, images), strict=True):

@@ -17,7 +17,7 @@ from pointrend.bench.subjects import boxes
 from pointrend.engines import AUTO, BF16, DETECTRON2, EAGER, EXPORTED, OPENVINO, OPENVINO_INT8, resolve
 from pointrend.engines.parts import parts
 from pointrend.errors import ConfigError
-from pointrend.inference.segmenter import Segmenter
+from pointrend.inference.instances import InstanceSegmenter
 from pointrend.modeling.one_stage.network import OneStage
 from pointrend.modeling.preprocess import resize, to_input
 from pointrend.structures.options import Options
@@ -30,9 +30,9 @@ PHOTO = Path(__file__).parents[1] / "demo" / "coffee.png"
 
 
 @cache
-def opened(folder: Path, engine: str) -> Segmenter:
+def opened(folder: Path, engine: str) -> InstanceSegmenter:
     segmenter = pointrend.load(folder, engine=engine)
-    assert isinstance(segmenter, Segmenter)
+    assert isinstance(segmenter, InstanceSegmenter)
     return segmenter
 
 
@@ -41,7 +41,7 @@ def photo() -> NDArray[np.uint8]:
     return np.asarray(Image.open(PHOTO).convert("RGB"))
 
 
-def outputs(segmenter: Segmenter, image: NDArray[np.uint8]) -> list[torch.Tensor]:
+def outputs(segmenter: InstanceSegmenter, image: NDArray[np.uint8]) -> list[torch.Tensor]:
     """All that the dense parts give for an image, for three regions, and for none."""
     network = segmenter.model
     images, _ = to_input(resize(image, network.config), network.config)

@@ -23,7 +23,7 @@ from pointrend.config.schema import ConvMaskConfig, EfficientNetConfig, Semantic
 from pointrend.errors import CheckpointError, ConfigError, InvalidOption
 from pointrend.inference import detectron2
 from pointrend.inference.detectron2 import Detectron2Segmenter, Detectron2SemanticSegmenter
-from pointrend.inference.segmenter import Segmenter
+from pointrend.inference.instances import InstanceSegmenter
 from pointrend.inference.semantic import SemanticSegmenter
 from pointrend.modeling.network import build_network
 from pointrend.modeling.rcnn import RCNN
@@ -125,12 +125,12 @@ def photo(name: str) -> NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="module")
-def both() -> tuple[Segmenter, Detectron2Segmenter]:
+def both() -> tuple[InstanceSegmenter, Detectron2Segmenter]:
     """The same network, run by us and behind detectron2's interface."""
     case = GOLDEN / "pointrend_3class_portrait"
     network = RCNN(read_config(case / "config.yaml")).eval()
     load_into(network, read_checkpoint(case / "model_final.pkl"))
-    return Segmenter(network, info(3)), Detectron2Segmenter(OurRCNN(network), network.config, info(3))
+    return InstanceSegmenter(network, info(3)), Detectron2Segmenter(OurRCNN(network), network.config, info(3))
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,9 @@ def both() -> tuple[Segmenter, Detectron2Segmenter]:
         Options(score_threshold=1.0),
     ],
 )
-def test_the_same_network_gives_the_same_answer(both: tuple[Segmenter, Detectron2Segmenter], options: Options) -> None:
+def test_the_same_network_gives_the_same_answer(
+    both: tuple[InstanceSegmenter, Detectron2Segmenter], options: Options
+) -> None:
     ours, theirs = both
     picture = photo("astronaut_crop_280x512.png")
     expected, answered = ours(picture, replace(options, exact=True)), theirs(picture, options)
@@ -227,7 +229,7 @@ def test_a_semantic_model() -> None:
     ],
 )
 def test_what_it_cannot_do_is_named(
-    both: tuple[Segmenter, Detectron2Segmenter], options: Options, field: str, message: str
+    both: tuple[InstanceSegmenter, Detectron2Segmenter], options: Options, field: str, message: str
 ) -> None:
     with pytest.raises(InvalidOption, match=message) as raised:
         both[1](photo("coffee_600x400.png"), options)
@@ -280,7 +282,7 @@ def test_weights_are_checked_by_name_and_shape() -> None:
         detectron2.load_weights(model, state | {"fc.bias": torch.zeros(4)})
 
 
-def test_our_weights_have_detectron2s_names(both: tuple[Segmenter, Detectron2Segmenter]) -> None:
+def test_our_weights_have_detectron2s_names(both: tuple[InstanceSegmenter, Detectron2Segmenter]) -> None:
     """A checkpoint that detectron2 wrote fits, name by name, what our network saves."""
     state = read_checkpoint(GOLDEN / "pointrend_3class_portrait" / "model_final.pkl")
     network = build_network(both[1].config)

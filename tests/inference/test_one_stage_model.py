@@ -22,6 +22,7 @@ from pointrend.cli.main import app
 from pointrend.client import Client
 from pointrend.engines import DETECTRON2
 from pointrend.errors import ConfigError, InvalidOption
+from pointrend.inference.instances import InstanceSegmenter
 from pointrend.serving.archive import build
 from pointrend.serving.torchserve import Ports, TorchServe
 from pointrend.structures.options import Options
@@ -135,7 +136,7 @@ def test_no_archive_is_built_for_detectron2(
 
 def test_a_model_without_the_second_head_says_so(one_stage_folder: ModelFolder) -> None:
     segmenter = pointrend.load(one_stage_folder.path)
-    assert isinstance(segmenter, pointrend.inference.segmenter.Segmenter)
+    assert isinstance(segmenter, InstanceSegmenter)
     segmenter.model.config = replace(segmenter.model.config, conv_mask=None)
     assert not segmenter.has_conv_head
     with pytest.raises(InvalidOption, match="balls"):

@@ -16,7 +16,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 import pointrend
-from pointrend.inference.segmenter import Segmenter
+from pointrend.inference.instances import InstanceSegmenter
 from pointrend.structures.options import Options
 from pointrend.structures.prediction import Instance
 
@@ -25,12 +25,12 @@ CASES = {case["image"]: case for case in json.loads((DEMO / "reference_detection
 
 
 @pytest.fixture(scope="module")
-def segmenter() -> Segmenter:
+def segmenter() -> InstanceSegmenter:
     return pointrend.load(DEMO / "reference_model")
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_agrees_with_the_reference(segmenter: Segmenter, name: str) -> None:
+def test_agrees_with_the_reference(segmenter: InstanceSegmenter, name: str) -> None:
     case = CASES[name]
     image = np.asarray(Image.open(DEMO / name).convert("RGB"))
     prediction = segmenter(image, Options(score_threshold=0.05, categories=("all",), exact=True))

@@ -12,7 +12,8 @@ from pointrend import Options, Prediction
 from pointrend.config.schema import ConvMaskConfig
 from pointrend.errors import InvalidOption
 from pointrend.images.decode import decode
-from pointrend.inference.segmenter import Segmenter, load
+from pointrend.inference.instances import InstanceSegmenter
+from pointrend.inference.loading import load
 from pointrend.modeling.rcnn import RCNN
 
 PHOTO = decode((Path(__file__).parents[1] / "demo" / "astronaut.png").read_bytes())
@@ -160,7 +161,7 @@ def test_points_are_where_the_last_step_changed_the_mask(segmenter):
 
 def test_points_of_a_head_without_any_are_refused(segmenter):
     network = RCNN(replace(segmenter.model.config, coarse_mask=None, point_head=None, conv_mask=ConvMaskConfig()))
-    convolutional = Segmenter(network.eval(), segmenter.info)
+    convolutional = InstanceSegmenter(network.eval(), segmenter.info)
     with pytest.raises(InvalidOption, match="points=true is for masks that are refined at points"):
         convolutional(PHOTO, Options(points=True))
 

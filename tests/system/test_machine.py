@@ -34,10 +34,10 @@ def test_a_model_takes_no_more_threads_than_its_container_has_cores(monkeypatch:
     torch.set_num_threads(3)
     pointrend.load("demo")
     assert torch.get_num_threads() == 3
-    monkeypatch.setattr("pointrend.inference.segmenter.core_quota", lambda: 8)
+    monkeypatch.setattr("pointrend.inference.loading.core_quota", lambda: 8)
     pointrend.load("demo")
     assert torch.get_num_threads() == 3
-    monkeypatch.setattr("pointrend.inference.segmenter.core_quota", lambda: 1)
+    monkeypatch.setattr("pointrend.inference.loading.core_quota", lambda: 1)
     pointrend.load("demo")
     assert torch.get_num_threads() == 1
     pointrend.load("demo", threads=2)

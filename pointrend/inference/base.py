@@ -1,0 +1,139 @@
+"""What every loaded model has in common: an image in, a :class:`~pointrend.structures.prediction.Prediction` out.
+
+Shapes: H, W of the image in pixels.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from typing import Generic, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pointrend.engines import EAGER
+from pointrend.errors import InvalidOption
+from pointrend.images.inputs import check_pixels
+from pointrend.structures.categories import wanted_indices
+from pointrend.structures.model_info import ModelInfo
+from pointrend.structures.options import FULL_REFINEMENT, Options
+from pointrend.structures.prediction import Instance, Prediction, Segment
+
+Raw = TypeVar("Raw")
+"""What a network's output is reduced to before it is encoded: detections, or a class map."""
+
+Encoded = tuple[tuple[Instance, ...], tuple[Segment, ...]]
+
+
+class Segmenter(ABC, Generic[Raw]):
+    """A loaded model, one image a call; safe to call from several threads.
+
+    Attributes:
+        info: the model's name, version and categories.
+        tasks: what it can be asked for, its default first.
+        engine: what computes its network.
+    """
+
+    info: ModelInfo
+    tasks: tuple[str, ...]
+    engine: str = EAGER
+
+    @property
+    @abstractmethod
+    def has_points(self) -> bool:
+        """Whether the model's own masks are refined at points, so that ``refinement`` means something."""
+
+    @property
+    @abstractmethod
+    def has_conv_head(self) -> bool:
+        """Whether the model can answer ``mask_head=conv``."""
+
+    def __call__(self, image: NDArray[np.uint8], options: Options | None = None) -> Prediction:
+        """Segment an image.
+
+        Args:
+            image: (H, W, 3) uint8 RGB, upright.
+            options: the defaults of :class:`Options` where left out, with the model's first task. ``format`` has no
+                effect here: it is for whoever sends the prediction on.
+
+        Returns:
+            instances, best first, or, for ``task=semantic``, segments. ``timing_ms`` holds ``inference`` (resizing,
+            network, mask logits) and ``encode`` (drawing the masks, their run lengths or polygons).
+
+        Raises:
+            TypeError: the image is not HWC uint8 RGB.
+            InvalidOption: a category that the model does not know, or what the model cannot do.
+        """
+        check_pixels(image)
+        options = options or Options(task=self.tasks[0])
+        self._check(options)
+        wanted = wanted_indices(self.info, options.categories)
+        size = image.shape[0], image.shape[1]
+        with torch.inference_mode():
+            started = time.perf_counter()
+            raw = self._infer(image, options, wanted)
+            inferred = time.perf_counter()
+            instances, segments = self._encode(raw, size, options)
+            encoded = time.perf_counter()
+        return Prediction(
+            width=size[1],
+            height=size[0],
+            instances=instances,
+            model={"name": self.info.name, "version": self.info.version},
+            timing_ms={"inference": (inferred - started) * 1000, "encode": (encoded - inferred) * 1000},
+            task=options.task,
+            segments=segments,
+        )
+
+    @abstractmethod
+    def _infer(self, image: NDArray[np.uint8], options: Options, wanted: list[int] | None) -> Raw:
+        """Run the network and keep what is wanted: categories by index, None for all."""
+
+    @abstractmethod
+    def _encode(self, raw: Raw, size: tuple[int, int], options: Options) -> Encoded:
+        """Instances or segments of an image of size (H, W), with their masks in the form that was asked for."""
+
+    def _check(self, options: Options) -> None:
+        """Refuse what the model cannot do with an InvalidOption."""
+        if options.task not in self.tasks:
+            raise InvalidOption(
+                f"The model {self.info.name} gives each pixel a category and finds no single objects: send "
+                f"task={' or '.join(self.tasks)}, not task={options.task}.",
+                field="task",
+                limit=list(self.tasks),
+                value=options.task,
+                code="unsupported_combination",
+            )
+        if options.mask_head == "conv" and not self.has_conv_head:
+            raise InvalidOption(
+                f"The model {self.info.name} carries no convolutional mask head; mask_head can only be point.",
+                field="mask_head",
+                limit=["point"],
+                value="conv",
+                code="missing_mask_head",
+            )
+        self._check_refinement(options)
+
+    def _check_refinement(self, options: Options) -> None:
+        """Refuse ``points`` and ``refinement`` with an InvalidOption where masks are not refined at points."""
+        if self.has_points and options.mask_head == "point":
+            return
+        if options.points:
+            raise InvalidOption(
+                "points=true is for masks that are refined at points; a convolutional head has none.",
+                field="points",
+                limit=False,
+                value=True,
+                code="missing_mask_head",
+            )
+        if options.refinement != FULL_REFINEMENT:
+            raise InvalidOption(
+                f"refinement={options.refinement} is for masks that are refined at points; a convolutional head has "
+                f"one resolution. Leave refinement at {FULL_REFINEMENT}.",
+                field="refinement",
+                limit=FULL_REFINEMENT,
+                value=options.refinement,
+                code="missing_mask_head",
+            )

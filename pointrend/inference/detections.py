@@ -1,0 +1,106 @@
+"""From a network's raw detections to instances or segments, whichever engine ran it.
+
+Shapes: R detections, S side of a mask in cells. Boxes are (x0, y0, x1, y1) in pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pointrend.inference.base import Encoded
+from pointrend.inference.paste import paste_mask
+from pointrend.masks.decode import Segmentation
+from pointrend.masks.encode import encode_mask
+from pointrend.masks.semantic import merge
+from pointrend.modeling.rcnn import Detections
+from pointrend.structures.model_info import Category
+from pointrend.structures.options import Options
+from pointrend.structures.prediction import Instance
+from pointrend.structures.segments import segments
+
+
+@dataclass(frozen=True, slots=True)
+class RawDetections:
+    """What the network found and the caller wants, best first.
+
+    Attributes:
+        boxes: (R, 4) in the image's pixels.
+        classes: (R,) int64.
+        scores: (R,).
+        logits: R of (S, S), each with its own S; None where only boxes were asked for.
+        points: R of (P, 2) in the image's pixels; None where they were not asked for.
+    """
+
+    boxes: Tensor
+    classes: Tensor
+    scores: Tensor
+    logits: list[Tensor] | None = None
+    points: list[Tensor] | None = None
+
+
+def to_image(boxes: Tensor, network_size: tuple[int, int], image_size: tuple[int, ...]) -> Tensor:
+    """Scale (R, 4) boxes from the network's pixels to the image's, and clip them to it."""
+    (network_height, network_width), (height, width) = network_size, image_size
+    scale = torch.tensor([width / network_width, height / network_height] * 2)
+    limit = torch.tensor([width, height] * 2, dtype=boxes.dtype)
+    return torch.minimum((boxes * scale).clamp(min=0), limit)
+
+
+def keep(detections: Detections, image_boxes: Tensor, options: Options, wanted: list[int] | None) -> Tensor:
+    """Indices of the detections that were asked for, best first; boxes that scaling made empty are dropped."""
+    keep = (detections.scores >= options.score_threshold) & (image_boxes[:, 2:] > image_boxes[:, :2]).all(dim=1)
+    if wanted is not None:
+        keep &= torch.isin(detections.classes, torch.tensor(wanted))
+    indices = keep.nonzero().flatten()
+    order = detections.scores[indices].argsort(descending=True, stable=True)
+    return indices[order][: options.max_detections]
+
+
+def encode_detections(
+    raw: RawDetections, categories: tuple[Category, ...], size: tuple[int, int], options: Options
+) -> Encoded:
+    """Instances, or, for the semantic task, segments. Masks are drawn inside their own boxes only.
+
+    Args:
+        raw: what the network found.
+        categories: the model's, in the order of the network's classes.
+        size: the image's (height, width) in pixels.
+        options: of effect are ``task`` and ``masks``.
+    """
+    classes = raw.classes.tolist()
+    if options.task == "semantic":
+        masks = [_paste(raw, index, size) for index in range(len(classes))]
+        return (), segments(merge(masks, classes, size), categories, options.masks)
+    return tuple(
+        _instance(raw, index, categories[number], size, options.masks) for index, number in enumerate(classes)
+    ), ()
+
+
+def _instance(raw: RawDetections, index: int, category: Category, size: tuple[int, int], form: str) -> Instance:
+    """Draw one mask, where masks were asked for, and encode it at once."""
+    area: int | None = None
+    segmentation: Segmentation | None = None
+    if raw.logits is not None:
+        x, y, crop = _paste(raw, index, size)
+        area = int(np.count_nonzero(crop))
+        segmentation = encode_mask(form, crop, x, y, size)
+    x0, y0, x1, y1 = raw.boxes[index].tolist()
+    return Instance(
+        category_id=category.id,
+        category=category.name,
+        score=float(raw.scores[index]),
+        bbox=(x0, y0, x1 - x0, y1 - y0),
+        area=area,
+        segmentation=segmentation,
+        points=None if raw.points is None else tuple((x, y) for x, y in raw.points[index].tolist()),
+    )
+
+
+def _paste(raw: RawDetections, index: int, size: tuple[int, int]) -> tuple[int, int, NDArray[np.bool_]]:
+    assert raw.logits is not None  # every task but detection has masks
+    return paste_mask(raw.logits[index], raw.boxes[index], *size)
