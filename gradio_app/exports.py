@@ -17,8 +17,8 @@ from gradio_app.result import CUTOUTS, MASKS, Choice, Result
 from gradio_app.upload_errors import storing
 from pointrend.exporters import coco_dataset, to_labelme, to_mask_pngs
 from pointrend.exporters.coco import CocoImage
-from pointrend.images import decode as image
-from pointrend.visualize import overlay as render
+from pointrend.images.decode import decode
+from pointrend.images.encode import encode_png
 from pointrend.visualize.cutouts import cutouts
 
 Categories = Sequence[dict[str, Any]]
@@ -63,7 +63,7 @@ def write(export: Export, result: Result, choice: Choice, categories: Categories
 
 def _overlay(result: Result, choice: Choice, _: Categories) -> bytes:
     drawn = replace(choice, view=MASKS) if choice.view == CUTOUTS else choice
-    return render.encode_png(result.full_picture(drawn))
+    return encode_png(result.full_picture(drawn))
 
 
 def _coco(result: Result, choice: Choice, categories: Categories) -> bytes:
@@ -84,7 +84,7 @@ def _masks(result: Result, choice: Choice, _: Categories) -> bytes:
 
 
 def _cutouts(result: Result, choice: Choice, _: Categories) -> bytes:
-    cut = cutouts(image.decode(result.data), result.visible_prediction(choice))
+    cut = cutouts(decode(result.data), result.visible_prediction(choice))
     return _zip((f"{each.name}.png", each.png()) for each in cut)
 
 

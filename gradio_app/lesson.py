@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from pointrend.client import Client
-from pointrend.images import decode as image
+from pointrend.images.decode import decode
+from pointrend.structures.labels import instance_labels
 from pointrend.structures.prediction import Instance, Prediction
-from pointrend.visualize import overlay as render
 
 Picture = NDArray[np.uint8]
 
@@ -69,7 +69,7 @@ class Lesson:
             answers.append(client.segment(data, score_threshold=LOWEST_SCORE, max_detections=OBJECTS, **options))
         steps = tuple(answers[: len(refinements) or 1])
         constant = answers[-1] if len(answers) > len(steps) else None
-        return cls(image.decode(data), steps, constant, tuple(render.labels(steps[0])))
+        return cls(decode(data), steps, constant, tuple(instance_labels(steps[0])))
 
     def draw_step(self, chosen: int, step: int, *, points: bool) -> Picture:
         """The object's mask after a step, (h, w, 3) uint8 RGB.

@@ -13,7 +13,7 @@ from PIL import Image
 
 from pointrend.client import Client
 from pointrend.structures.prediction import Prediction
-from pointrend.visualize import overlay as render
+from pointrend.visualize.overlay import overlay
 
 SENT_SIDE = 320  # the longer side of what is sent, in pixels
 SENT_QUALITY = 85
@@ -68,4 +68,4 @@ def segment_frame(
     file = io.BytesIO()
     small.save(file, "JPEG", quality=SENT_QUALITY)
     prediction = client.segment(file.getvalue(), score_threshold=threshold, task=task)
-    return render.overlay(np.asarray(small), prediction), prediction
+    return overlay(np.asarray(small), prediction), prediction

@@ -13,7 +13,7 @@ from gradio_app.page import Page
 from gradio_app.result import LOWEST_SCORE
 from gradio_app.servers import Servers
 from pointrend.errors import RequestError
-from pointrend.images import decode as image
+from pointrend.images.decode import decode
 from pointrend.structures.options import Options
 
 VIEWERS = 4  # at once; the next one waits in the queue
@@ -97,7 +97,7 @@ class LiveTab:
             return gr.skip(), "The camera is off.", meter
         try:
             watch = self._servers[label]
-            picture = Image.fromarray(image.decode(self._page.uploads.read(upload)))
+            picture = Image.fromarray(decode(self._page.uploads.read(upload)))
             drawn, prediction = segment_frame(watch.live_client, picture, threshold, task=watch.task)
         except RequestError as error:
             return gr.skip(), f"⚠️ {error.message} The live view goes on as soon as it answers.", meter

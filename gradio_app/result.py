@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gradio_app.regions import regions
-from pointrend.images import decode as image
+from pointrend.images.decode import decode
 from pointrend.masks.decode import window
 from pointrend.masks.rle import encode_crop
 from pointrend.masks.semantic import merge
+from pointrend.structures.labels import instance_labels
 from pointrend.structures.model_info import Category
 from pointrend.structures.prediction import Instance, Prediction
 from pointrend.structures.segments import segments
-from pointrend.visualize import overlay as render
 from pointrend.visualize.cutouts import cutouts
+from pointrend.visualize.overlay import overlay
 
 Picture = NDArray[np.uint8]
 
@@ -79,14 +80,14 @@ class Result:
         Raises:
             RequestError: the photo is none that can be shown; the server would have refused it.
         """
-        photo = image.decode(data)
+        photo = decode(data)
         screen = _fitted(photo)
         is_map = prediction.task == "semantic"
         if is_map:
             prediction = regions(prediction)
             labels = tuple(instance.category for instance in prediction.instances)
         else:
-            labels = tuple(render.labels(prediction))
+            labels = tuple(instance_labels(prediction))
         scaled = prediction if screen.shape == photo.shape else _scaled(prediction, screen.shape[1], screen.shape[0])
         return cls(file_name, data, prediction, screen, scaled, labels, is_map)
 
@@ -114,7 +115,7 @@ class Result:
 
     def full_picture(self, choice: Choice) -> Picture:
         """The same on the photo at its own size: (H, W, 3) uint8 RGB."""
-        return _draw(image.decode(self.data), self.prediction, self.visible(choice), choice)
+        return _draw(decode(self.data), self.prediction, self.visible(choice), choice)
 
     def cutouts(self, choice: Choice) -> list[tuple[Picture, str]]:
         """What is cut out of the screen's photo, as RGBA pictures with their labels, best first."""
@@ -144,14 +145,14 @@ class Result:
 def _draw(photo: Picture, prediction: Prediction, visible: list[int], choice: Choice) -> Picture:
     """Draw instances with the colours and labels that they have in the whole answer."""
     if choice.view == SEMANTIC:
-        return render.overlay(photo, _semantic(prediction, visible), choice.opacity)
+        return overlay(photo, _semantic(prediction, visible), choice.opacity)
     if choice.chosen in visible:
         photo = _spotlight(photo, prediction, choice)
         visible = [index for index in visible if index == choice.chosen]
     if choice.view == BOXES:
         boxes = tuple(replace(instance, segmentation=None) for instance in prediction.instances)
         prediction = replace(prediction, instances=boxes)
-    return render.overlay(photo, prediction, choice.opacity, only=visible)
+    return overlay(photo, prediction, choice.opacity, only=visible)
 
 
 def _spotlight(photo: Picture, prediction: Prediction, choice: Choice) -> Picture:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from pointrend.client.conversation import Conversation
 from pointrend.client.limits import ResponseLimits
-from pointrend.client.many import bar, check_concurrency, length
 from pointrend.client.messages import Answer, Call, Renew, Result, Send, Talk
 from pointrend.client.retries import Retries
 from pointrend.client.tokens import tokens_for
@@ -17,6 +16,8 @@ from pointrend.client.urls import checked_url, is_rpc
 from pointrend.errors import RequestError
 from pointrend.images.inputs import Photo
 from pointrend.structures.prediction import Prediction
+from pointrend.system.concurrency import check_concurrency
+from pointrend.system.progress import bar, length
 
 if TYPE_CHECKING:
     import numpy as np

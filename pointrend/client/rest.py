@@ -23,6 +23,7 @@ from pointrend.client.messages import Answer, Call, Renew
 from pointrend.client.tokens import is_loopback
 from pointrend.errors import ServerError
 from pointrend.plain_text import plain
+from pointrend.structures.options import OPTIONS_HEADER
 
 try:
     import httpx
@@ -31,7 +32,6 @@ try:
 except ImportError as error:
     raise ImportError("The client over REST needs httpx: pip install 'pointrend-serve[client]'") from error
 
-OPTIONS_HEADER = "X-PointRend-Options"
 CONNECT_SECONDS = 10.0
 RENEWAL_LIMITS = ResponseLimits(max_bytes=2**16)
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from pointrend.config.schema import (
+    POOLED_LEVELS,
     BoxHeadConfig,
     CoarseMaskConfig,
     ConvMaskConfig,
@@ -26,7 +27,6 @@ from pointrend.errors import ConfigError
 
 STAGES = ["res2", "res3", "res4", "res5"]
 RPN_LEVELS = ["p2", "p3", "p4", "p5", "p6"]
-POOLED_LEVELS = ["p2", "p3", "p4", "p5"]
 FINE_LEVEL = ["p2"]
 # Synchronised norms differ from BN only while training on several devices.
 BATCH_NORMS = ("BN", "SyncBN", "nnSyncBN", "naiveSyncBN")
@@ -49,7 +49,7 @@ def from_tree(tree: Mapping[str, Any]) -> ModelConfig:
     values.require("MODEL.KEYPOINT_ON", False)
     values.require("MODEL.LOAD_PROPOSALS", False)
     values.text("MODEL.ROI_HEADS.NAME", "StandardROIHeads", "PointRendROIHeads")
-    values.require("MODEL.ROI_HEADS.IN_FEATURES", POOLED_LEVELS)
+    values.require("MODEL.ROI_HEADS.IN_FEATURES", list(POOLED_LEVELS))
     num_classes = values.integer("MODEL.ROI_HEADS.NUM_CLASSES", high=10_000)
     point_rend = values.text("MODEL.ROI_MASK_HEAD.NAME", *POINT_REND_HEADS, CONV_HEAD) != CONV_HEAD
     values.require("MODEL.ROI_MASK_HEAD.POINT_HEAD_ON", point_rend)

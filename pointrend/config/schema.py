@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+POOLED_LEVELS = ("p2", "p3", "p4", "p5")
+"""Levels of the pyramid that heads read, finest first: IN_FEATURES."""
+
 
 @dataclass(frozen=True, slots=True)
 class ResNetConfig:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pointrend.config.reader import POOLED_LEVELS, read_fpn, read_input, read_point_head, read_trunk
-from pointrend.config.schema import SemanticConfig, SemanticHeadConfig
+from pointrend.config.reader import read_fpn, read_input, read_point_head, read_trunk
+from pointrend.config.schema import POOLED_LEVELS, SemanticConfig, SemanticHeadConfig
 from pointrend.config.tree import nest
 from pointrend.config.values import Values
 from pointrend.config.writer import network_keys, point_head_keys, without_defaults
@@ -27,7 +27,7 @@ def from_tree(tree: Mapping[str, Any]) -> SemanticConfig:
     values.text("MODEL.META_ARCHITECTURE", ARCHITECTURE)
     values.text("MODEL.SEM_SEG_HEAD.NAME", "PointRendSemSegHead")
     values.text("MODEL.POINT_HEAD.COARSE_SEM_SEG_HEAD_NAME", "SemSegFPNHead")
-    values.require("MODEL.SEM_SEG_HEAD.IN_FEATURES", POOLED_LEVELS)
+    values.require("MODEL.SEM_SEG_HEAD.IN_FEATURES", list(POOLED_LEVELS))
     values.require("MODEL.SEM_SEG_HEAD.COMMON_STRIDE", 4)
     num_classes = values.integer("MODEL.SEM_SEG_HEAD.NUM_CLASSES", low=2, high=10_000)
     return SemanticConfig(

@@ -10,12 +10,12 @@ from pointrend.config.reader import (
     CONV_HEAD,
     EFFICIENTNET_FPN,
     FINE_LEVEL,
-    POOLED_LEVELS,
     RESNET_FPN,
     RPN_LEVELS,
     STAGES,
 )
 from pointrend.config.schema import (
+    POOLED_LEVELS,
     CoarseMaskConfig,
     ConvMaskConfig,
     EfficientNetConfig,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from importlib.util import find_spec
 
 from pointrend.config.schema import EfficientNetConfig, FPNConfigured, NetworkConfig, OneStageConfig, SemanticConfig
 from pointrend.errors import ConfigError
+from pointrend.suggestions import suggest
 from pointrend.system.machine import has_int8_products
 
 EAGER = "eager"  # plain PyTorch in float32: what every model runs on, and what the others are judged by
@@ -45,9 +45,7 @@ def require(engine: str) -> None:
         ConfigError: there is not, or it is not.
     """
     if engine not in _PACKAGES:
-        near = difflib.get_close_matches(engine, NAMES, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ConfigError(f"There is no engine {engine!r}.{hint} Known: {', '.join(NAMES)}.")
+        raise ConfigError(f"There is no engine {engine!r}.{suggest(engine, NAMES)} Known: {', '.join(NAMES)}.")
     needed = _PACKAGES[engine]
     if needed is not None and find_spec(needed[0]) is None:
         package, install = needed

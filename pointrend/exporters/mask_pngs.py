@@ -9,9 +9,8 @@ import numpy as np
 from PIL import Image
 
 from pointrend.exporters.instances import require_instances
+from pointrend.structures.labels import file_name, instance_labels
 from pointrend.structures.prediction import Prediction
-from pointrend.visualize.cutouts import file_name
-from pointrend.visualize.overlay import labels
 
 
 def to_mask_pngs(prediction: Prediction) -> Iterator[tuple[str, bytes]]:
@@ -24,7 +23,7 @@ def to_mask_pngs(prediction: Prediction) -> Iterator[tuple[str, bytes]]:
         ValueError: the prediction is semantic, or carries no masks.
     """
     size = prediction.height, prediction.width
-    for instance, label in zip(require_instances(prediction, "A mask"), labels(prediction), strict=True):
+    for instance, label in zip(require_instances(prediction, "A mask"), instance_labels(prediction), strict=True):
         mask = instance.mask(size).astype(np.uint8) * np.uint8(255)
         file = io.BytesIO()
         Image.fromarray(mask).save(file, "PNG")

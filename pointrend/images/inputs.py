@@ -5,7 +5,6 @@ Shapes: H, W are the upright photo's height and width in pixels.
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from pointrend.images.decode import decode
+from pointrend.images.encode import encode_png
 
 Photo = str | Path | bytes | bytearray | NDArray[np.uint8] | Image.Image
 """A path, a file's bytes, an HWC uint8 RGB array, or a PIL image."""
@@ -40,9 +40,7 @@ def file_bytes(photo: Photo) -> bytes:
             picture = picture.convert("RGB")
     else:
         picture = Image.fromarray(check_pixels(photo))
-    file = io.BytesIO()
-    picture.save(file, "PNG", compress_level=1)  # it travels once: fast rather than small
-    return file.getvalue()
+    return encode_png(picture)
 
 
 def pixels(photo: Photo) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from pointrend.config.schema import ModelConfig
+from pointrend.config.schema import POOLED_LEVELS, ModelConfig
 from pointrend.errors import ConfigError
 from pointrend.modeling.backbone.fpn import FPN, LEVELS, STRIDES
 from pointrend.modeling.instance_network import InstanceNetwork
@@ -28,7 +28,6 @@ __all__ = ["RCNN", "Detections", "RoIHeads"]
 
 # The pyramid, p2 .. p6; and, a level, the logits (1, A, H, W) and offsets (1, 4A, H, W) of the RPN's A anchors a cell.
 TrunkMaps = tuple[dict[str, Tensor], list[Tensor], list[Tensor]]
-POOLED_LEVELS = ("p2", "p3", "p4", "p5")
 POOLED_STRIDES = tuple(STRIDES[level] for level in POOLED_LEVELS)
 
 

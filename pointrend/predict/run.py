@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pointrend.client.many import bar
 from pointrend.errors import InvalidOption, InvalidRequest, PointRendError, RequestError
 from pointrend.images.inputs import pixels
 from pointrend.predict.photos import PhotoFile
@@ -18,6 +17,7 @@ from pointrend.predict.saving import SAVERS, Result
 from pointrend.predict.sources import Source, asked_for, unreadable_image
 from pointrend.structures.options import Options
 from pointrend.structures.prediction import Prediction
+from pointrend.system.progress import bar
 
 # What one photo meets and every other would meet too: the run ends, and goes on from here when it is started again.
 FATAL = ("server_down", "invalid_token", "bad_key_file", "model_not_found", "bad_response")

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from pointrend.exporters import coco_dataset, to_coco, to_labelme, to_mask_pngs, to_yolo, yolo_data
 from pointrend.exporters.coco import CocoImage
+from pointrend.images.encode import encode_png
 from pointrend.predict.files import link_or_copy, write_file, write_folder
 from pointrend.predict.photos import PhotoFile
 from pointrend.predict.records import FOLDER as RECORDS
 from pointrend.structures.prediction import Prediction
 from pointrend.visualize.cutouts import cutouts
 from pointrend.visualize.label_map import encode_label_map
-from pointrend.visualize.overlay import encode_png, overlay
+from pointrend.visualize.overlay import overlay
 
 Categories = Sequence[dict[str, Any]]
 

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pointrend.client.answers import unreadable
-from pointrend.client.many import in_order
 from pointrend.errors import InvalidOption, InvalidRequest, RequestError
 from pointrend.images.inputs import pixels
 from pointrend.predict.photos import PhotoFile
 from pointrend.structures.prediction import Prediction
+from pointrend.system.concurrency import in_order
 from pointrend.system.memory import Reserve
 
 if TYPE_CHECKING:

@@ -18,9 +18,8 @@ from urllib.parse import parse_qsl
 from pointrend.errors import InvalidOption, InvalidRequest
 from pointrend.images.decode import ImageLimits, check_bytes
 from pointrend.structures.option_kinds import Boolean
-from pointrend.structures.options import Options
+from pointrend.structures.options import OPTIONS_HEADER, Options
 
-OPTIONS_HEADER = "X-PointRend-Options"
 IMAGE_PARTS = ("image", "data")
 BODY = "body"  # TorchServe's name for a body that is no form
 SEGMENT, DESCRIBE, HEALTH = "segment", "describe", "health"

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointrend.errors import RequestError, ResponseTooLarge
+from pointrend.images.encode import encode_png
 from pointrend.structures.options import Options
 from pointrend.structures.prediction import Prediction
 from pointrend.visualize.cutouts import cutouts
 from pointrend.visualize.label_map import encode_label_map, legend
-from pointrend.visualize.overlay import encode_png, overlay
+from pointrend.visualize.overlay import overlay
 
 LEGEND_HEADER = "X-PointRend-Legend"
 MANIFEST = "manifest.json"

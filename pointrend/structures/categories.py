@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-
 from pointrend.errors import InvalidOption
 from pointrend.structures.model_info import Category, ModelInfo
+from pointrend.suggestions import suggest
 
 ALL_CATEGORIES = "all"
 
@@ -26,8 +25,7 @@ def _index(categories: tuple[Category, ...], key: str) -> int:
         if key.lower() == category.name.lower() or key == str(category.id):
             return index
     names = [category.name for category in categories]
-    near = difflib.get_close_matches(key.lower(), [name.lower() for name in names], n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    hint = suggest(key.lower(), (name.lower() for name in names))
     raise InvalidOption(
         f"This model knows no category {key!r}.{hint} It knows {', '.join(names)}.",
         field="categories",

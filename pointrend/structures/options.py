@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pointrend.errors import InvalidOption
 from pointrend.structures.option_kinds import Boolean, Choice, Integer, Kind, NamesOrIds, Number
+from pointrend.suggestions import suggest
 
 FULL_REFINEMENT = 4
+OPTIONS_HEADER = "X-PointRend-Options"
+"""Carries options beside a body that is the image itself, URL-encoded: ``score_threshold=0.7&masks=polygon``."""
 
 
 def _option(kind: Kind, default: Any, meaning: str) -> Any:
@@ -160,10 +162,8 @@ def schema() -> dict[str, Any]:
 
 
 def _unknown(name: str) -> InvalidOption:
-    near = difflib.get_close_matches(name, names(), n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
     return InvalidOption(
-        f"There is no option {name[:100]!r}.{hint} Known: {', '.join(names())}.",
+        f"There is no option {name[:100]!r}.{suggest(name, names())} Known: {', '.join(names())}.",
         field=name[:100],
         limit=list(names()),
         code="unknown_option",

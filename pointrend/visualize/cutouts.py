@@ -5,18 +5,16 @@ Shapes: H, W of the photo, h, w of a mask's window, in pixels.
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from pointrend.images.encode import encode_png
 from pointrend.masks.decode import window
+from pointrend.structures.labels import file_name, instance_labels
 from pointrend.structures.prediction import Instance, Prediction
-from pointrend.visualize.overlay import labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +36,7 @@ class Cutout:
 
     def png(self) -> bytes:
         """As a PNG file."""
-        buffer = io.BytesIO()
-        Image.fromarray(self.pixels).save(buffer, "PNG", compress_level=1)
-        return buffer.getvalue()
+        return encode_png(self.pixels)
 
 
 def cutouts(image: NDArray[np.uint8], prediction: Prediction) -> Iterator[Cutout]:
@@ -56,7 +52,7 @@ def cutouts(image: NDArray[np.uint8], prediction: Prediction) -> Iterator[Cutout
     size = prediction.height, prediction.width
     if image.shape[:2] != size:
         raise ValueError(f"The photo has {image.shape[:2]} rows and columns and the prediction's has {size}.")
-    for instance, label in zip(prediction.instances, labels(prediction), strict=True):
+    for instance, label in zip(prediction.instances, instance_labels(prediction), strict=True):
         if instance.segmentation is None:
             raise ValueError("Objects without masks cannot be cut out: they were predicted with masks=none.")
         x, y, mask = window(instance.segmentation, size)
@@ -65,10 +61,3 @@ def cutouts(image: NDArray[np.uint8], prediction: Prediction) -> Iterator[Cutout
             alpha = mask[..., None].astype(np.uint8) * np.uint8(255)
             pixels = np.concatenate((image[y : y + height, x : x + width], alpha), axis=2)
             yield Cutout(file_name(label), instance, x, y, pixels)
-
-
-def file_name(label: str) -> str:
-    """A label such as ``traffic light 2`` as the name of a file: ``traffic_light-2``."""
-    category, _, number = label.rpartition(" ")
-    safe = re.sub(r"[^\w-]+", "_", category)
-    return f"{safe}-{number}"

@@ -5,16 +5,15 @@ Shapes: H, W of the photo in pixels.
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from pointrend.errors import InvalidOption
+from pointrend.images.encode import encode_png
 from pointrend.masks.decode import Segmentation, window
+from pointrend.structures.labels import instance_labels
 from pointrend.structures.prediction import Prediction
-from pointrend.visualize.overlay import labels
 from pointrend.visualize.palettes import category_colour
 
 
@@ -57,7 +56,7 @@ def legend(prediction: Prediction) -> dict[int, str]:
     """What the values of :func:`label_map` stand for: ``{1: "person 1"}``, or, semantic, ``{1: "person"}``."""
     if prediction.task == "semantic":
         return {segment.category_id: segment.category for segment in prediction.segments}
-    return dict(enumerate(labels(prediction), start=1))
+    return dict(enumerate(instance_labels(prediction), start=1))
 
 
 def encode_label_map(prediction: Prediction) -> bytes:
@@ -69,9 +68,7 @@ def encode_label_map(prediction: Prediction) -> bytes:
         names = legend(prediction)
         colours = (category_colour(index, names.get(index, "")) for index in range(1, 256))
         picture.putpalette([0, 0, 0, *(level for each in colours for level in each)])
-    buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+    return encode_png(picture)
 
 
 def _fill(values: NDArray[np.uint16] | NDArray[np.uint8], segmentation: Segmentation | None, value: int) -> None:

@@ -5,8 +5,6 @@ Shapes: H, W are the photo's height and width, h, w those of a mask's own window
 
 from __future__ import annotations
 
-import io
-from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -15,20 +13,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from pointrend.masks.decode import Window, window
+from pointrend.structures.labels import instance_labels
 from pointrend.structures.prediction import Instance, Prediction, Segment
 from pointrend.visualize.palettes import Colour, category_colour, colour
 
 Box = tuple[float, float, float, float]
-
-
-def labels(prediction: Prediction) -> list[str]:
-    """A unique label for each instance: ``person 1``, ``person 2``, ... within a category from the best score down."""
-    numbers: dict[int, int] = {}
-    seen: Counter[str] = Counter()
-    for index in sorted(range(len(prediction.instances)), key=lambda i: -prediction.instances[i].score):
-        seen[prediction.instances[index].category] += 1
-        numbers[index] = seen[prediction.instances[index].category]
-    return [f"{instance.category} {numbers[index]}" for index, instance in enumerate(prediction.instances)]
 
 
 def overlay(
@@ -72,13 +61,6 @@ def overlay(
     return np.array(canvas)
 
 
-def encode_png(array: NDArray[np.uint8]) -> bytes:
-    """Encode (H, W, 3) uint8 RGB as PNG; fast rather than small, since it is sent once and not kept."""
-    buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
-
-
 @dataclass(frozen=True, slots=True)
 class _Layer:
     """One thing to draw; ``window`` is its mask, or None where its box is drawn instead."""
@@ -109,7 +91,7 @@ def _layers(prediction: Prediction, only: Collection[int] | None) -> list[_Layer
             _corners(instance),
             None if instance.segmentation is None else window(instance.segmentation, size),
         )
-        for index, (instance, name) in enumerate(zip(prediction.instances, labels(prediction), strict=True))
+        for index, (instance, name) in enumerate(zip(prediction.instances, instance_labels(prediction), strict=True))
         if only is None or index in only
     ]
 

@@ -5,7 +5,6 @@ Checkpoints of detectron2's model zoo carry the first digits of their MD5 in the
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from pointrend.config.files import config_from_dict
 from pointrend.config.schema import AnyConfig
 from pointrend.errors import ConfigError
 from pointrend.structures.model_info import Category, ModelInfo
+from pointrend.suggestions import suggest
 
 ZOO = Path(__file__).with_name("zoo.json")
 _HASHED_NAME = re.compile(r"_([0-9a-f]{6,64})\.pkl$")
@@ -125,9 +125,7 @@ def find(name: str) -> ZooModel:
     for model in models():
         if model.name == name:
             return model
-    near = difflib.get_close_matches(name, names(), n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ConfigError(f"No published model is called {name!r}.{hint} There are {', '.join(names())}.")
+    raise ConfigError(f"No published model is called {name!r}.{suggest(name, names())} There are {', '.join(names())}.")
 
 
 def _model(entry: Mapping[str, Any], zoo: Mapping[str, Any]) -> ZooModel:

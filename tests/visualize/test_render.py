@@ -7,10 +7,12 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from pointrend.images.encode import encode_png
 from pointrend.masks.decode import window
 from pointrend.masks.polygons import polygons
+from pointrend.structures.labels import instance_labels
 from pointrend.structures.prediction import Instance, Prediction, Segment
-from pointrend.visualize.overlay import encode_png, labels, overlay
+from pointrend.visualize.overlay import overlay
 from pointrend.visualize.palettes import colour
 
 
@@ -51,8 +53,8 @@ def test_labels_number_each_category_by_score() -> None:
         instance(mask, "person", 0.9),
         instance(mask, "person", 0.6),
     )
-    assert labels(found) == ["person 2", "cat 1", "person 1", "person 3"]
-    assert labels(prediction((8, 8))) == []
+    assert instance_labels(found) == ["person 2", "cat 1", "person 1", "person 3"]
+    assert instance_labels(prediction((8, 8))) == []
 
 
 def test_colours_are_steady_and_well_apart() -> None:

@@ -1,14 +1,11 @@
-"""Many photos: so many at a time, results in the order of the photos, and a progress bar."""
+"""Work in threads: so many items at a time, results in the order of the items."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -42,22 +39,3 @@ def in_order(function: Callable[[Item], Result], items: Iterable[Item], concurre
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def bar(*, shown: bool) -> Progress:
-    """A progress bar on standard error; it shows itself only where somebody looks: a terminal or a notebook."""
-    console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not (shown and (console.is_terminal or console.is_jupyter)),
-    )
-
-
-def length(items: Iterable[object]) -> int | None:
-    """How many there are, where that is known."""
-    return len(items) if isinstance(items, Sized) else None
