@@ -26,7 +26,7 @@ from rich.table import Table
 
 from gradio_app.examples import EXAMPLES
 from pointrend.batch.plan import Plan
-from pointrend.batch.run import run, settings_for
+from pointrend.batch.run import batch_config, run
 
 WORKERS = 1, 2
 SHARD = 4
@@ -49,7 +49,9 @@ class Round:
 
 def measure(photos: Path, out: Path, model: str, engine: str, workers: int) -> Round:
     """Do the whole batch once, with a Ray that has as many cores as workers."""
-    plan = Plan.open(settings_for(str(photos), model, engine, {}, "parquet", SHARD), str(out))
+    plan = Plan.open(
+        batch_config(str(photos), model=model, engine=engine, options={}, form="parquet", shard_size=SHARD), str(out)
+    )
     ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, object_store_memory=200 * 2**20)
     try:
         began = time.time()

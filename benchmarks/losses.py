@@ -24,11 +24,11 @@ from rich.progress import track
 
 from pointrend.datasets.ground_truth import GroundTruth
 from pointrend.engines import EAGER, OPENVINO_INT8
+from pointrend.evaluation.average_precision import Weights
 from pointrend.evaluation.bootstrap import Interval, Resampled, difference, resamples
-from pointrend.evaluation.detections import REFINED, run
+from pointrend.evaluation.evaluator import Evaluator
 from pointrend.evaluation.figures import percent
-from pointrend.evaluation.matches import Weights
-from pointrend.evaluation.matching import Judge
+from pointrend.evaluation.predictions import REFINED, run
 from pointrend.evaluation.tables import Table, share
 from pointrend.structures.prediction import Instance, Prediction
 from pointrend.system.machine import processor
@@ -67,7 +67,7 @@ def found_again(expected: Mapping[int, Prediction], answered: Mapping[int, Predi
     return len(again), sum(again)
 
 
-def judge(folder: ModelFolder, engine: str, judging: Judge, weights: Weights, console: Console) -> Judged:
+def judge(folder: ModelFolder, engine: str, judging: Evaluator, weights: Weights, console: Console) -> Judged:
     """Run an engine over all photos.
 
     Args:
@@ -118,7 +118,7 @@ def main(
     console = Console(width=None if Console().is_terminal else 160)
     folder = ModelFolder.open(model)
     truth = GroundTruth.read(data, split, folder.info.categories).limited(limit)
-    judging, weights = Judge(truth), resamples(len(truth.photos), draws)
+    judging, weights = Evaluator(truth), resamples(len(truth.photos), draws)
     eager = judge(folder, EAGER, judging, weights, console)
     rows: list[tuple[str, ...]] = [(EAGER, _figure(eager.mask), "", _figure(eager.boundary), "", "")]
     for name in engine or [OPENVINO_INT8]:

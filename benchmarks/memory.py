@@ -28,7 +28,7 @@ from pointrend.evaluation.tables import Table
 from pointrend.images.decode import decode
 from pointrend.inference.loading import load
 from pointrend.system.machine import processor
-from pointrend.system.memory import Reserve, told
+from pointrend.system.memory import MemoryLimit, told
 
 KEPT, DEFAULT = "kept, up to the limit", "the C library's way"
 HEADER = ("engine", "freed memory", "one size: seconds", "MiB", "random sizes: seconds", "MiB", "peak")
@@ -55,7 +55,7 @@ class Held:
 def measure(folder: str, engine: str, way: str, photos: int) -> Held:
     """Predict in this process, which has done nothing yet."""
     segment = load(folder, engine=engine)
-    memory = Reserve() if way == KEPT else None
+    memory = MemoryLimit() if way == KEPT else None
     photo = decode(picture(LONGEST, LONGEST))
     sizes = random.Random(0)
 

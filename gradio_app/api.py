@@ -14,14 +14,15 @@ from typing import Any
 import gradio as gr
 
 from gradio_app.exports import BY_KEY, EXPORTS, write
-from gradio_app.lesson import SIDES
-from gradio_app.result import CUTOUTS, LOWEST_SCORE, MASKS, VIEWS, Choice, Result
+from gradio_app.refinement import SIDES
+from gradio_app.result import CUTOUTS, LOWEST_SCORE, MASKS, VIEWS, Result, ViewSelection
 from gradio_app.servers import Servers
 from gradio_app.uploads import Uploads
 from pointrend.errors import RequestError
-from pointrend.structures.options import Options
+from pointrend.structures.options import OptionKeywords, Options
 from pointrend.structures.prediction import Prediction
 
+DEFAULTS = Options()
 DRAWN_VIEWS = tuple(name for name in VIEWS if name != CUTOUTS)
 
 
@@ -30,7 +31,7 @@ def add(servers: Servers, uploads: Uploads) -> None:
     functions = Functions(servers, uploads)
     with gr.Column(visible=False):
         photo = gr.File(label="photo", type="filepath")
-        threshold = gr.Slider(LOWEST_SCORE, 1, value=Options().score_threshold, label="score_threshold")
+        threshold = gr.Slider(LOWEST_SCORE, 1, value=DEFAULTS.score_threshold, label="score_threshold")
         categories = gr.Textbox("", label="categories")
         shown = gr.Dropdown(list(DRAWN_VIEWS), value=MASKS, label="view")
         opacity = gr.Slider(0, 1, value=0.5, label="opacity")
@@ -70,7 +71,11 @@ class Functions:
     uploads: Uploads
 
     def segment(
-        self, photo: str | None, score_threshold: float = 0.5, categories: str = "", model: str | None = None
+        self,
+        photo: str | None,
+        score_threshold: float = DEFAULTS.score_threshold,
+        categories: str = "",
+        model: str | None = None,
     ) -> dict[str, Any]:
         """Find the objects of a photo: category, score, box and mask of each, in COCO's words.
 
@@ -89,7 +94,7 @@ class Functions:
     def overlay(
         self,
         photo: str | None,
-        score_threshold: float = 0.5,
+        score_threshold: float = DEFAULTS.score_threshold,
         categories: str = "",
         view: str = MASKS,
         opacity: float = 0.5,
@@ -107,12 +112,12 @@ class Functions:
         """
         with _readable():
             result = self._result(photo, score_threshold, categories, model)
-            return write(BY_KEY["overlay"], result, Choice(view, score_threshold, None, opacity), [])
+            return write(BY_KEY["overlay"], result, ViewSelection(view, score_threshold, None, opacity), [])
 
     def export(
         self,
         photo: str | None,
-        score_threshold: float = 0.5,
+        score_threshold: float = DEFAULTS.score_threshold,
         categories: str = "",
         kind: str = "coco",
         model: str | None = None,
@@ -129,10 +134,14 @@ class Functions:
         with _readable():
             result = self._result(photo, score_threshold, categories, model)
             known = self.servers[model].state().about.get("categories", [])
-            return write(BY_KEY[kind], result, Choice(threshold=score_threshold), known)
+            return write(BY_KEY[kind], result, ViewSelection(threshold=score_threshold), known)
 
     def refine(
-        self, photo: str | None, score_threshold: float = 0.5, step: int = 4, model: str | None = None
+        self,
+        photo: str | None,
+        score_threshold: float = DEFAULTS.score_threshold,
+        step: int = len(SIDES) - 1,
+        model: str | None = None,
     ) -> dict[str, Any]:
         """Show how PointRend works: masks after a step of refinement, and the points that it recomputed.
 
@@ -164,8 +173,10 @@ class Functions:
 
     def _ask(self, data: bytes, threshold: float, categories: str, model: str | None) -> Prediction:
         watch = self.servers[model]
-        options = {"categories": categories} if categories.strip() else {}
-        return watch.client.segment(data, task=watch.task, score_threshold=threshold, **options)
+        options: OptionKeywords = {"task": watch.task, "score_threshold": threshold}
+        if categories.strip():
+            options["categories"] = categories
+        return watch.client.segment(data, **options)
 
     def _read(self, photo: str | None) -> bytes:
         if photo is None:

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from gradio.utils import get_upload_folder
 
-from gradio_app.result import CUTOUTS, MASKS, Choice, Result
+from gradio_app.result import CUTOUTS, MASKS, Result, ViewSelection
 from gradio_app.upload_errors import storing
 from pointrend.exporters import coco_dataset, to_labelme, to_mask_pngs
 from pointrend.exporters.coco import CocoImage
@@ -38,10 +38,10 @@ class Export:
     key: str
     label: str
     suffix: str
-    content: Callable[[Result, Choice, Categories], bytes]
+    content: Callable[[Result, ViewSelection, Categories], bytes]
 
 
-def write(export: Export, result: Result, choice: Choice, categories: Categories) -> str:
+def write(export: Export, result: Result, choice: ViewSelection, categories: Categories) -> str:
     """Make the file where the page deletes what is old; returns its path.
 
     Args:
@@ -61,12 +61,12 @@ def write(export: Export, result: Result, choice: Choice, categories: Categories
     return str(path)
 
 
-def _overlay(result: Result, choice: Choice, _: Categories) -> bytes:
+def _overlay(result: Result, choice: ViewSelection, _: Categories) -> bytes:
     drawn = replace(choice, view=MASKS) if choice.view == CUTOUTS else choice
     return encode_png(result.full_picture(drawn))
 
 
-def _coco(result: Result, choice: Choice, categories: Categories) -> bytes:
+def _coco(result: Result, choice: ViewSelection, categories: Categories) -> bytes:
     prediction = result.visible_prediction(choice)
     known = list(categories) or [
         {"id": identity, "name": name}
@@ -75,15 +75,15 @@ def _coco(result: Result, choice: Choice, categories: Categories) -> bytes:
     return _json(coco_dataset([CocoImage(1, result.file_name, prediction)], known))
 
 
-def _labelme(result: Result, choice: Choice, _: Categories) -> bytes:
+def _labelme(result: Result, choice: ViewSelection, _: Categories) -> bytes:
     return _json(to_labelme(result.visible_prediction(choice), result.file_name, result.data))
 
 
-def _masks(result: Result, choice: Choice, _: Categories) -> bytes:
+def _masks(result: Result, choice: ViewSelection, _: Categories) -> bytes:
     return _zip(to_mask_pngs(result.visible_prediction(choice)))
 
 
-def _cutouts(result: Result, choice: Choice, _: Categories) -> bytes:
+def _cutouts(result: Result, choice: ViewSelection, _: Categories) -> bytes:
     cut = cutouts(decode(result.data), result.visible_prediction(choice))
     return _zip((f"{each.name}.png", each.png()) for each in cut)
 

@@ -9,8 +9,8 @@ import gradio as gr
 from gradio_app import view
 from gradio_app.examples import EXAMPLES
 from gradio_app.image_tab import AT_ONCE, KEPT_SECONDS
-from gradio_app.lesson import SIDES, Lesson
 from gradio_app.page import Page
+from gradio_app.refinement import SIDES, RefinementTrace
 from gradio_app.servers import Servers
 from pointrend.errors import RequestError
 
@@ -132,7 +132,7 @@ class HowTab:
         if not upload:
             return self._nothing(START)
         try:
-            lesson = Lesson.ask(
+            trace = RefinementTrace.ask(
                 self._servers[label].client,
                 self._page.uploads.read(upload),
                 on_step=lambda number, count: progress(
@@ -141,37 +141,37 @@ class HowTab:
             )
         except RequestError as error:
             return self._complain(error)
-        if not lesson.labels:
+        if not trace.labels:
             return {**self._nothing("Nothing was found in this photo; try another."), self.kept: None}
-        objects = [(name, index) for index, name in enumerate(lesson.labels)]
+        objects = [(name, index) for index, name in enumerate(trace.labels)]
         return {
-            **self._object(lesson, 0, 0, points=True),
-            self.kept: lesson,
+            **self._object(trace, 0, 0, points=True),
+            self.kept: trace,
             self.object: gr.update(choices=objects, value=0, visible=True),
-            self.step: gr.update(value=0, interactive=len(lesson.steps) > 1),
+            self.step: gr.update(value=0, interactive=len(trace.steps) > 1),
         }
 
     def _complain(self, error: RequestError) -> Updates:
         gr.Warning(error.message)
         return {self.status: view.complaint(error)}
 
-    def draw_step(self, lesson: Lesson | None, chosen: int | None, step: int, points: bool) -> Updates:
+    def draw_step(self, trace: RefinementTrace | None, chosen: int | None, step: int, points: bool) -> Updates:
         """Show another step."""
-        if lesson is None or chosen is None:
+        if trace is None or chosen is None:
             return {self.picture: None, self.status: START}
-        drawn = lesson.draw_step(chosen, step, points=points)
-        return {self.picture: drawn, self.status: lesson.explain(chosen, step)}
+        drawn = trace.draw_step(chosen, step, points=points)
+        return {self.picture: drawn, self.status: trace.explain(chosen, step)}
 
-    def draw_object(self, lesson: Lesson | None, chosen: int | None, step: int, points: bool) -> Updates:
+    def draw_object(self, trace: RefinementTrace | None, chosen: int | None, step: int, points: bool) -> Updates:
         """Show another object."""
-        if lesson is None or chosen is None:
+        if trace is None or chosen is None:
             return self._nothing(START)
-        return self._object(lesson, chosen, step, points=points)
+        return self._object(trace, chosen, step, points=points)
 
-    def _object(self, lesson: Lesson, chosen: int, step: int, *, points: bool) -> Updates:
-        compared = lesson.draw_comparison(chosen)
+    def _object(self, trace: RefinementTrace, chosen: int, step: int, *, points: bool) -> Updates:
+        compared = trace.draw_comparison(chosen)
         return {
-            **self.draw_step(lesson, chosen, step, points),
+            **self.draw_step(trace, chosen, step, points),
             self.said: gr.update(value=NO_CONSTANT if compared is None else COMPARISON, visible=True),
             self.comparison: gr.update(value=compared, visible=compared is not None),
         }

@@ -10,9 +10,10 @@ from gradio_app import view
 from gradio_app.examples import EXAMPLES
 from gradio_app.exports import EXPORTS, Export, write
 from gradio_app.page import Page
-from gradio_app.result import CUTOUTS, LOWEST_SCORE, MASKS, SEMANTIC, VIEWS, Choice, Result
+from gradio_app.result import CUTOUTS, LOWEST_SCORE, MASKS, SEMANTIC, VIEWS, Result, ViewSelection
 from gradio_app.servers import Servers
 from pointrend.errors import RequestError
+from pointrend.structures.categories import ALL_CATEGORIES
 from pointrend.structures.options import Options
 
 KEPT_SECONDS = 600  # a result lives as long as the upload that it was made of
@@ -186,19 +187,20 @@ class ImageTab:
         """Find the objects of a photo; on a failure the last result stays and a message says what happened."""
         if not upload:
             hidden = gr.update(choices=[], value=[], visible=False)
-            return {**self._updates(None, Choice()), self.kept: None, self.categories: hidden}
+            return {**self._updates(None, ViewSelection()), self.kept: None, self.categories: hidden}
         try:
             watch = self._servers[label]
             progress(0.2, desc="The server looks at the photo")
             data = self._page.uploads.read(upload)
-            asked = {"task": watch.task, "score_threshold": LOWEST_SCORE, "categories": "all"}
-            prediction = watch.client.segment(data, **asked)
+            prediction = watch.client.segment(
+                data, task=watch.task, score_threshold=LOWEST_SCORE, categories=ALL_CATEGORIES
+            )
             progress(0.8, desc="Drawing")
             result = Result.of(upload.get("orig_name") or "photo", data, prediction)
         except RequestError as error:
             return self._complain(error)
         offered, ticked = view.category_choices(result, watch.state().about.get("reliable", []))
-        choice = Choice(shown_view, threshold, tuple(ticked), opacity)
+        choice = ViewSelection(shown_view, threshold, tuple(ticked), opacity)
         return {
             **self._updates(result, choice),
             self.kept: result,
@@ -213,7 +215,7 @@ class ImageTab:
         self, result: Result | None, shown: str, threshold: float, names: list[str], opacity: float, chosen: int | None
     ) -> Updates:
         """Show the kept result as the controls say."""
-        return self._updates(result, Choice(shown, threshold, tuple(names), opacity, chosen))
+        return self._updates(result, ViewSelection(shown, threshold, tuple(names), opacity, chosen))
 
     def select_in_picture(
         self,
@@ -226,7 +228,7 @@ class ImageTab:
         event: gr.SelectData,
     ) -> Updates:
         """Single out what is seen at the pixel that was selected; beside everything, or again, show all."""
-        choice = Choice(shown, threshold, tuple(names), opacity)
+        choice = ViewSelection(shown, threshold, tuple(names), opacity)
         found = None if result is None or shown == SEMANTIC else result.at(event.index[0], event.index[1], choice)
         return self._updates(result, choice, None if found == chosen else found)
 
@@ -241,16 +243,16 @@ class ImageTab:
         event: gr.SelectData,
     ) -> Updates:
         """Single out the object of the row that was selected; again, show all."""
-        choice = Choice(shown, threshold, tuple(names), opacity)
+        choice = ViewSelection(shown, threshold, tuple(names), opacity)
         visible = [] if result is None else result.visible(choice)
         row = event.index[0]
         found = visible[row] if row < len(visible) else None
         return self._updates(result, choice, None if found == chosen else found)
 
-    def _updates(self, result: Result | None, choice: Choice, chosen: int | None = None) -> Updates:
+    def _updates(self, result: Result | None, choice: ViewSelection, chosen: int | None = None) -> Updates:
         """What the picture, the gallery, the status and the table show."""
         if chosen is not None:
-            choice = Choice(choice.view, choice.threshold, choice.categories, choice.opacity, chosen)
+            choice = ViewSelection(choice.view, choice.threshold, choice.categories, choice.opacity, chosen)
         if result is None:
             return {
                 self.result: gr.update(value=None, visible=True),
@@ -282,7 +284,7 @@ class ImageTab:
         ) -> str:
             if result is None:
                 raise gr.Error("There is nothing to save yet. Choose a photo first.", print_exception=False)
-            choice = Choice(shown, threshold, tuple(names), opacity, chosen)
+            choice = ViewSelection(shown, threshold, tuple(names), opacity, chosen)
             try:
                 return write(export, result, choice, self._servers[label].state().about.get("categories", []))
             except RequestError as error:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pointrend.client import Client
+from pointrend.structures.options import Task
 from pointrend.structures.prediction import Prediction
 from pointrend.visualize.overlay import overlay
 
@@ -48,7 +49,7 @@ def shrink(frame: Image.Image) -> Image.Image:
 
 
 def segment_frame(
-    client: Client, frame: Image.Image, threshold: float, *, task: str = "instances"
+    client: Client, frame: Image.Image, threshold: float, *, task: Task = "instances"
 ) -> tuple[NDArray[np.uint8], Prediction]:
     """Find the objects of a frame.
 

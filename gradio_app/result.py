@@ -33,7 +33,7 @@ _DIMMED = 0.35  # the brightness that is left of everything around the object th
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ViewSelection:
     """What of the answer is to be seen.
 
     Attributes:
@@ -95,7 +95,7 @@ class Result:
         """Names of what was found, the best first."""
         return list(dict.fromkeys(instance.category for instance in self.prediction.instances))
 
-    def visible(self, choice: Choice) -> list[int]:
+    def visible(self, choice: ViewSelection) -> list[int]:
         """The places of the instances that a choice lets through, best first."""
         return [
             index
@@ -104,20 +104,20 @@ class Result:
             and (choice.categories is None or instance.category in choice.categories)
         ]
 
-    def visible_prediction(self, choice: Choice) -> Prediction:
+    def visible_prediction(self, choice: ViewSelection) -> Prediction:
         """The prediction for the whole photo, of what a choice lets through."""
         kept = tuple(self.prediction.instances[index] for index in self.visible(choice))
         return replace(self.prediction, instances=kept)
 
-    def picture(self, choice: Choice) -> Picture:
+    def picture(self, choice: ViewSelection) -> Picture:
         """Draw a view (not :data:`CUTOUTS`) on the screen's photo: (h, w, 3) uint8 RGB."""
         return _draw(self.screen, self.scaled, self.visible(choice), choice)
 
-    def full_picture(self, choice: Choice) -> Picture:
+    def full_picture(self, choice: ViewSelection) -> Picture:
         """The same on the photo at its own size: (H, W, 3) uint8 RGB."""
         return _draw(decode(self.data), self.prediction, self.visible(choice), choice)
 
-    def cutouts(self, choice: Choice) -> list[tuple[Picture, str]]:
+    def cutouts(self, choice: ViewSelection) -> list[tuple[Picture, str]]:
         """What is cut out of the screen's photo, as RGBA pictures with their labels, best first."""
         pictures = []
         for index in self.visible(choice):
@@ -125,7 +125,7 @@ class Result:
             pictures += [(cut.pixels, self.labels[index]) for cut in cutouts(self.screen, one)]
         return pictures
 
-    def at(self, x: int, y: int, choice: Choice) -> int | None:
+    def at(self, x: int, y: int, choice: ViewSelection) -> int | None:
         """The instance that is seen at a pixel of the screen's photo, or None; the best is on top, as it is drawn."""
         size = self.scaled.height, self.scaled.width
         for index in self.visible(choice):
@@ -142,7 +142,7 @@ class Result:
         return None
 
 
-def _draw(photo: Picture, prediction: Prediction, visible: list[int], choice: Choice) -> Picture:
+def _draw(photo: Picture, prediction: Prediction, visible: list[int], choice: ViewSelection) -> Picture:
     """Draw instances with the colours and labels that they have in the whole answer."""
     if choice.view == SEMANTIC:
         return overlay(photo, _semantic(prediction, visible), choice.opacity)
@@ -155,7 +155,7 @@ def _draw(photo: Picture, prediction: Prediction, visible: list[int], choice: Ch
     return overlay(photo, prediction, choice.opacity, only=visible)
 
 
-def _spotlight(photo: Picture, prediction: Prediction, choice: Choice) -> Picture:
+def _spotlight(photo: Picture, prediction: Prediction, choice: ViewSelection) -> Picture:
     """Darken everything around the chosen instance."""
     assert choice.chosen is not None
     instance = prediction.instances[choice.chosen]

@@ -13,6 +13,7 @@ from gradio_app.model_choice import ModelChoice
 from pointrend.client import Client
 from pointrend.client.retries import Retries
 from pointrend.errors import PointRendError, RequestError
+from pointrend.structures.options import Task
 
 READY, LOADING, OVERLOADED, DOWN = "ready", "loading", "overloaded", "down"
 ASK_EVERY_SECONDS = 4.0
@@ -110,7 +111,7 @@ class Watch:
             self._state = State(LOADING)
 
     @property
-    def task(self) -> str:
+    def task(self) -> Task:
         """What to ask for: ``instances``, or ``semantic`` of a model that finds no single objects."""
         tasks = self.state().about.get("tasks", {})
         return "semantic" if tasks and "instances" not in tasks else "instances"

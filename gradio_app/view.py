@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from gradio_app.result import Choice, Result
+from gradio_app.result import Result, ViewSelection
 from gradio_app.servers import DOWN, LOADING, OVERLOADED, READY, State
 from pointrend.errors import RequestError
 from pointrend.visualize.palettes import colour
@@ -24,7 +24,7 @@ _STATES = {
 }
 
 
-def table(result: Result | None, choice: Choice) -> dict[str, Any]:
+def table(result: Result | None, choice: ViewSelection) -> dict[str, Any]:
     """A row a visible instance under :data:`COLUMNS`, best first, with its colour and the chosen one marked."""
     visible = [] if result is None else result.visible(choice)
     return {
@@ -52,7 +52,7 @@ def _style(index: int, *, chosen: bool) -> list[str]:
     return [f"border-left: 6px solid {rgb}; {weight}", *[weight] * (len(COLUMNS) - 1)]
 
 
-def summary(result: Result, choice: Choice) -> str:
+def summary(result: Result, choice: ViewSelection) -> str:
     """One sentence on what is visible, or on what is singled out, and how long it took."""
     prediction = result.prediction
     visible = result.visible(choice)

@@ -27,7 +27,7 @@ from pointrend.service import inputs, outputs
 from pointrend.service.description import describe
 from pointrend.service.metrics import Metrics
 from pointrend.structures.options import Options
-from pointrend.system.memory import Reserve
+from pointrend.system.memory import MemoryLimit
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class PointRendHandler:
         folder = Path(context.system_properties["model_dir"]) / MODEL_FOLDER
         engine = os.environ.get(VARIABLE) or settings.get("engine", EAGER)
         self._segmenter = pointrend.load(folder, threads=settings.get("threads"), engine=engine)
-        self._memory = Reserve()
+        self._memory = MemoryLimit()
         self._metrics = Metrics(context.metrics, context.model_name)
 
     def handle(self, data: Sequence[Mapping[str, Any]], context: Any) -> list[bytes]:

@@ -23,7 +23,7 @@ import fsspec
 from fsspec.core import url_to_fs
 
 from pointrend.errors import PointRendError
-from pointrend.predict.photos import SUFFIXES
+from pointrend.predict.images import SUFFIXES
 
 PLAN, PHOTOS = "plan.json", "photos.txt"
 FORMS = {"parquet": ".parquet", "jsonl": ".jsonl"}
@@ -33,8 +33,8 @@ class BatchError(PointRendError):
     """A batch that cannot be begun or gone on with; one sentence says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchConfig:
     """What a batch makes from what; a run that goes on with it must ask for the same.
 
     Attributes:
@@ -88,12 +88,12 @@ class Plan:
         photos: their paths within the input.
     """
 
-    settings: Settings
+    settings: BatchConfig
     output: str
     photos: tuple[str, ...]
 
     @classmethod
-    def open(cls, settings: Settings, output: str) -> Plan:
+    def open(cls, settings: BatchConfig, output: str) -> Plan:
         """Go on with the plan in the output folder, or make one and write it there.
 
         Photos that have come to the input since the plan was made are not in it.
@@ -114,7 +114,7 @@ class Plan:
         return cls(settings, output, photos)
 
     @classmethod
-    def _read(cls, files: fsspec.AbstractFileSystem, folder: str, settings: Settings, output: str) -> Plan:
+    def _read(cls, files: fsspec.AbstractFileSystem, folder: str, settings: BatchConfig, output: str) -> Plan:
         try:
             tree = json.loads(files.cat_file(f"{folder}/{PLAN}"))
             text = files.cat_file(f"{folder}/{PHOTOS}").decode()

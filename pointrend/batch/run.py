@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from pointrend.batch.plan import BatchError, Plan, Settings
+from pointrend.batch.plan import BatchConfig, BatchError, Plan
 from pointrend.batch.worker import Worker
 from pointrend.engines import EXPORTED, resolve
 from pointrend.structures.options import Options
@@ -38,7 +38,9 @@ class Outcome:
     seconds: float
 
 
-def settings_for(source: str, model: str, engine: str, options: dict[str, Any], form: str, shard_size: int) -> Settings:
+def batch_config(
+    source: str, *, model: str, engine: str, options: dict[str, Any], form: str, shard_size: int
+) -> BatchConfig:
     """Check what a batch is asked for, and find the model's version and the engine that ``auto`` stands for here.
 
     Raises:
@@ -52,7 +54,15 @@ def settings_for(source: str, model: str, engine: str, options: dict[str, Any], 
         raise BatchError("A batch writes masks as RLE: `format`, `masks` and `points` cannot be chosen.")
     folder = ModelFolder.open(model)
     engine = resolve(engine, folder.network)
-    return Settings(source, store.frozen(model), folder.info.version, engine, options, form, shard_size)
+    return BatchConfig(
+        input=source,
+        model=store.frozen(model),
+        version=folder.info.version,
+        engine=engine,
+        options=options,
+        form=form,
+        shard_size=shard_size,
+    )
 
 
 def run(plan: Plan, workers: int, threads: int, address: str | None = None) -> Outcome:

@@ -8,12 +8,12 @@ from typing import Any
 
 from fsspec.core import url_to_fs
 
-from pointrend.batch.plan import Settings, Shard, put
+from pointrend.batch.plan import BatchConfig, Shard, put
 from pointrend.errors import RequestError
 from pointrend.images.decode import ImageLimits, check_bytes, decode
 from pointrend.inference.loading import load
 from pointrend.structures.options import Options
-from pointrend.system.memory import Reserve
+from pointrend.system.memory import MemoryLimit
 
 Row = dict[str, Any]
 
@@ -27,12 +27,12 @@ class Worker:
         threads: CPU threads of the model.
     """
 
-    def __init__(self, settings: Settings, output: str, threads: int) -> None:
+    def __init__(self, settings: BatchConfig, output: str, threads: int) -> None:
         self._settings = settings
         self._output = output
         self._options = Options.parse(settings.options)
         self._segment = load(settings.model, threads=threads, engine=settings.engine)
-        self._memory = Reserve()
+        self._memory = MemoryLimit()
         self._files, self._folder = url_to_fs(settings.input)
 
     def __call__(self, batch: Row) -> Row:

@@ -12,7 +12,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pointrend.system.memory import Reserve, give_back, told
+from pointrend.system.memory import MemoryLimit, give_back, told
 
 INSTANCES = 100
 
@@ -59,7 +59,7 @@ def measure(model: str, engine: str, side: int, threads: int) -> Footprint:
     from pointrend.modeling.preprocess import resize, to_input
 
     segmenter = load(model, engine=engine, threads=threads)
-    Reserve()  # as in every process of ours that predicts
+    MemoryLimit()  # as in every process of ours that predicts
     assert isinstance(segmenter, InstanceSegmenter)  # others are not measured
     loaded = time.perf_counter()
     image = decode(picture(side, side * 4 // 3))

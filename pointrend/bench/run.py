@@ -24,15 +24,15 @@ from pointrend.inference.instances import InstanceSegmenter
 from pointrend.inference.loading import load
 from pointrend.modeling.preprocess import resize, to_input
 from pointrend.system.machine import processor
-from pointrend.system.memory import Reserve
+from pointrend.system.memory import MemoryLimit
 
 # detectron2 is one piece, whose stages cannot be told apart.
 ENGINES = tuple(name for name in NAMES if name != DETECTRON2)
 SHAPE = 4, 3  # of a photo: width to height
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchConfig:
     """What is measured.
 
     Attributes:
@@ -81,14 +81,14 @@ class Results:
         measured: models, sizes and engines in the order of the settings.
     """
 
-    settings: Settings
+    settings: BenchConfig
     machine: str
     peaks: dict[str, float]
     left_out: dict[str, str]
     measured: tuple[Measured, ...]
 
 
-def run(settings: Settings, console: Console) -> Results:
+def run(settings: BenchConfig, console: Console) -> Results:
     """Measure all of it; what is being done stands on the console.
 
     Raises:
@@ -98,7 +98,7 @@ def run(settings: Settings, console: Console) -> Results:
         if engine not in ENGINES:
             raise ConfigError(f"engines: {engine!r} cannot be measured by stages. Known: {', '.join(ENGINES)}.")
     torch.set_num_threads(settings.threads)
-    Reserve()  # as in every process of ours that predicts
+    MemoryLimit()  # as in every process of ours that predicts
     left_out: dict[str, str] = {}
     measured: list[Measured] = []
     with tempfile.TemporaryDirectory() as scratch, console.status("Matrix products") as status:
@@ -122,7 +122,7 @@ def run(settings: Settings, console: Console) -> Results:
     return Results(settings, machine, reached, left_out, tuple(measured))
 
 
-def _load(folder: Path, settings: Settings, left_out: dict[str, str]) -> dict[str, InstanceSegmenter]:
+def _load(folder: Path, settings: BenchConfig, left_out: dict[str, str]) -> dict[str, InstanceSegmenter]:
     segmenters = {}
     for engine in settings.engines:
         try:
@@ -136,7 +136,9 @@ def _load(folder: Path, settings: Settings, left_out: dict[str, str]) -> dict[st
     return segmenters
 
 
-def _take_turns(name: str, segmenters: dict[str, InstanceSegmenter], side: int, settings: Settings) -> list[Measured]:
+def _take_turns(
+    name: str, segmenters: dict[str, InstanceSegmenter], side: int, settings: BenchConfig
+) -> list[Measured]:
     photo = picture(side, side * SHAPE[0] // SHAPE[1])
     rounds: dict[str, list[dict[str, Cost]]] = {engine: [] for engine in segmenters}
     for turn in range(settings.rounds + 1):

@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 
 from pointrend.batch.plan import FORMS, Plan
-from pointrend.batch.run import run, settings_for
-from pointrend.cli.options import Engine, Model
+from pointrend.batch.run import batch_config, run
+from pointrend.cli.options import DEFAULTS, Categories, Engine, Model, ScoreThreshold, Task, given
 from pointrend.weights.obtain import obtain
 
 app = typer.Typer(add_completion=False)
@@ -28,9 +28,9 @@ def batch(
     engine: Engine = "auto",
     shard_size: Annotated[int, typer.Option(min=1, help="Photos a part: what a failure may cost to do again.")] = 256,
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; without it, this machine alone.")] = None,
-    task: Annotated[str, typer.Option(help="instances, detection or semantic.")] = "instances",
-    score_threshold: Annotated[float, typer.Option(help="What is kept, from this score up.")] = 0.5,
-    categories: Annotated[str | None, typer.Option(help="Names or ids to keep, separated by commas.")] = None,
+    task: Task = DEFAULTS.task,
+    score_threshold: ScoreThreshold = DEFAULTS.score_threshold,
+    categories: Categories = None,
 ) -> None:
     """Segment millions of images on Ray: sharded, and resumed after a crash.
 
@@ -38,9 +38,9 @@ def batch(
     if form not in FORMS:
         raise typer.BadParameter(f"{form!r} is not {' or '.join(FORMS)}.", param_hint="--form")
     obtain(model, Console(stderr=True))
-    asked = {"task": task, "score_threshold": score_threshold}
-    options = asked if categories is None else {**asked, "categories": categories}
-    plan = Plan.open(settings_for(source, model, engine, options, form, shard_size), output)
+    options = given(task=task, score_threshold=score_threshold, categories=categories)
+    config = batch_config(source, model=model, engine=engine, options=options, form=form, shard_size=shard_size)
+    plan = Plan.open(config, output)
     outcome = run(plan, workers, threads, address)
     rate = (outcome.done + outcome.failed) / outcome.seconds
     typer.echo(

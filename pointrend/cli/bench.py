@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from pointrend.bench import report
-from pointrend.bench.run import ENGINES, Settings, run
+from pointrend.bench.run import ENGINES, BenchConfig, run
 from pointrend.weights.obtain import obtain
 
 app = typer.Typer(add_completion=False)
@@ -45,7 +45,7 @@ def bench(
     for each in model or []:
         if not each.startswith("random:"):
             obtain(each, Console(stderr=True))
-    settings = Settings(
+    settings = BenchConfig(
         models=tuple(model or ["demo", "random:coco-r50-3x"]),
         engines=tuple(engine or ENGINES),
         sides=tuple(side or [480, 800]),

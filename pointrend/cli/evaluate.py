@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pointrend.evaluation.run import Settings
+from pointrend.evaluation.run import EvalConfig
 from pointrend.evaluation.run import evaluate as run
 from pointrend.weights.obtain import obtain
 
@@ -40,4 +40,15 @@ def evaluate(
     for each in model or []:
         obtain(each, Console(stderr=True))
     names = None if heads is None else tuple(name.strip() for name in heads.split(","))
-    run(Settings(tuple(model or ["demo"]), data, split, limit, names, out, bootstrap, sheet, engine), Console())
+    config = EvalConfig(
+        models=tuple(model or ["demo"]),
+        data=data,
+        split=split,
+        limit=limit,
+        heads=names,
+        out=out,
+        resamples=bootstrap,
+        sheet=sheet,
+        engine=engine,
+    )
+    run(config, Console())

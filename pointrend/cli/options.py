@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from pointrend.structures.options import Options
 
 Engine = Annotated[
     str,
@@ -20,4 +22,15 @@ Model = Annotated[
         "What is not here yet is pulled."
     ),
 ]
+DEFAULTS = Options()
+"""What a request gets that names no options; commands have the same defaults."""
+
+Task = Annotated[str, typer.Option(help="instances, detection or semantic.")]
+ScoreThreshold = Annotated[float, typer.Option(help="What is kept, from this score up.")]
+Categories = Annotated[str | None, typer.Option(help="Names or ids to keep, separated by commas.")]
 Port = typer.Option(min=1024, max=65000)
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """Options of a request by name, without those that the command line leaves out."""
+    return {name: value for name, value in options.items() if value is not None}

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pointrend.cli.options import Engine, Model
-from pointrend.predict import Job, find_photos, result_folders, run
+from pointrend.cli.options import DEFAULTS, Categories, Engine, Model, ScoreThreshold, Task, given
+from pointrend.predict import Job, find_images, result_folders, run
 from pointrend.predict.sources import local_source, server_source
-from pointrend.structures.options import Options
+from pointrend.structures.options import FULL_REFINEMENT, Options
 from pointrend.weights.obtain import obtain
 
 app = typer.Typer(add_completion=False)
@@ -30,27 +30,31 @@ def predict(
     concurrency: Annotated[int, typer.Option(min=1, help="Requests to a server at a time.")] = 4,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of a model that is loaded here.")] = None,
     engine: Engine = "auto",
-    task: Annotated[str, typer.Option(help="instances, detection or semantic.")] = "instances",
-    score_threshold: Annotated[float, typer.Option(help="What is kept, from this score up.")] = 0.5,
-    max_detections: Annotated[int, typer.Option(help="The best so many of a photo.")] = 100,
-    categories: Annotated[str | None, typer.Option(help="Names or ids to keep, separated by commas.")] = None,
-    refinement: Annotated[int, typer.Option(help="Steps of point refinement, 0 to 4.")] = 4,
-    exact: Annotated[bool, typer.Option(help="Refine small objects as far as large ones.")] = False,
+    task: Task = DEFAULTS.task,
+    score_threshold: ScoreThreshold = DEFAULTS.score_threshold,
+    max_detections: Annotated[int, typer.Option(help="The n best detections of an image.")] = DEFAULTS.max_detections,
+    categories: Categories = None,
+    refinement: Annotated[
+        int, typer.Option(help=f"Steps of point refinement, 0 to {FULL_REFINEMENT}.")
+    ] = DEFAULTS.refinement,
+    exact: Annotated[bool, typer.Option(help="Refine small objects as far as large ones.")] = DEFAULTS.exact,
 ) -> None:
     """Predict many images and save the results, each format in a folder of its own.
 
     Images that are done are not done again. One that fails is reported at the end, and the exit status is then 1.
     """
-    asked = {
-        "task": task,
-        "score_threshold": score_threshold,
-        "max_detections": max_detections,
-        "refinement": refinement,
-        "exact": exact,
-    }
-    options = Options.parse(asked if categories is None else {**asked, "categories": categories})
+    options = Options.parse(
+        given(
+            task=task,
+            score_threshold=score_threshold,
+            max_detections=max_detections,
+            categories=categories,
+            refinement=refinement,
+            exact=exact,
+        )
+    )
     names = tuple(dict.fromkeys(name.strip() for name in save.split(",") if name.strip()))
-    job = Job(find_photos(photos, outside=result_folders(out)), out, names, options)
+    job = Job(find_images(photos, outside=result_folders(out)), out, names, options)
     if server is None:
         obtain(model, Console(stderr=True))
     source = local_source(model, threads, engine) if server is None else server_source(server, token, concurrency)

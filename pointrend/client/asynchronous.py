@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, Unpack
 
-from pointrend.client.conversation import Conversation
 from pointrend.client.limits import ResponseLimits
-from pointrend.client.messages import Answer, Call, Renew, Result, Send, Talk
+from pointrend.client.messages import Answer, Call, Flow, Renew, Result, Send
+from pointrend.client.request_flow import RequestFlow
 from pointrend.client.retries import Retries
 from pointrend.client.tokens import tokens_for
 from pointrend.client.urls import checked_url, is_rpc
 from pointrend.errors import RequestError
 from pointrend.images.inputs import Photo
+from pointrend.structures.options import OptionKeywords
 from pointrend.structures.prediction import Prediction
 from pointrend.system.concurrency import check_concurrency
 from pointrend.system.progress import bar, length
@@ -58,15 +59,15 @@ class AsyncClient:
         self._model = model
         self._tokens = tokens_for(self.url, token, key_file, management_url)
         self._limits = limits or ResponseLimits()
-        self._talks = Conversation(self._tokens, retries or Retries(), self._limits)
+        self._flow = RequestFlow(self._tokens, retries or Retries(), self._limits)
         self._opened: AsyncTransport | None = None  # made by the first call, in the loop that it will live in
 
-    async def segment(self, image: Photo, **options: Any) -> Prediction:
+    async def segment(self, image: Photo, **options: Unpack[OptionKeywords]) -> Prediction:
         """Find the objects of a photo; see :meth:`Client.segment`."""
-        return await self._run(self._talks.segment(image, options))
+        return await self._run(self._flow.segment(image, options))
 
     async def segment_many(
-        self, images: Iterable[Photo], *, concurrency: int = 4, progress: bool = True, **options: Any
+        self, images: Iterable[Photo], *, concurrency: int = 4, progress: bool = True, **options: Unpack[OptionKeywords]
     ) -> list[Prediction | RequestError]:
         """Find the objects of many photos, in order, an error in the place of a failure; see Client.segment_many."""
         check_concurrency(concurrency)
@@ -78,7 +79,7 @@ class AsyncClient:
 
             async def work() -> None:
                 for index, image in left:  # shared: each worker takes the next photo
-                    results[index] = await self._run(self._talks.segment_or_error(image, options))
+                    results[index] = await self._run(self._flow.segment_or_error(image, options))
                     shown.advance(task)
 
             async with asyncio.TaskGroup() as group:
@@ -86,25 +87,25 @@ class AsyncClient:
                     group.create_task(work())
         return [results[index] for index in range(len(results))]
 
-    async def render(self, image: Photo, **options: Any) -> bytes:
+    async def render(self, image: Photo, **options: Unpack[OptionKeywords]) -> bytes:
         """The photo with its masks drawn on it, as a PNG file; see :meth:`Client.render`."""
-        return await self._run(self._talks.render(image, options))
+        return await self._run(self._flow.render(image, options))
 
-    async def cutouts(self, image: Photo, **options: Any) -> dict[str, bytes]:
+    async def cutouts(self, image: Photo, **options: Unpack[OptionKeywords]) -> dict[str, bytes]:
         """Every object cut out of the photo; see :meth:`Client.cutouts`."""
-        return await self._run(self._talks.cutouts(image, options))
+        return await self._run(self._flow.cutouts(image, options))
 
-    async def label_map(self, image: Photo, **options: Any) -> NDArray[np.uint16]:
+    async def label_map(self, image: Photo, **options: Unpack[OptionKeywords]) -> NDArray[np.uint16]:
         """Which object each pixel belongs to; see :meth:`Client.label_map`."""
-        return await self._run(self._talks.label_map(image, options))
+        return await self._run(self._flow.label_map(image, options))
 
     async def describe(self) -> dict[str, Any]:
         """What the served model says of itself; see :meth:`Client.describe`."""
-        return await self._run(self._talks.describe())
+        return await self._run(self._flow.describe())
 
     async def ready(self) -> bool:
         """Whether a real prediction answers; see :meth:`Client.ready`."""
-        return await self._run(Conversation(self._tokens, Retries(count=0)).ready())
+        return await self._run(RequestFlow(self._tokens, Retries(count=0)).ready())
 
     async def close(self) -> None:
         """Close the connections."""
@@ -118,10 +119,10 @@ class AsyncClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _run(self, talk: Talk[Result]) -> Result:
-        """Perform the steps of a conversation, one after the other."""
+    async def _run(self, flow: Flow[Result]) -> Result:
+        """Perform the steps of a flow, one after the other."""
         try:
-            step = next(talk)
+            step = next(flow)
             while True:
                 try:
                     if isinstance(step, Send):
@@ -132,9 +133,9 @@ class AsyncClient:
                         await asyncio.sleep(step.seconds)
                         reply = None
                 except RequestError as error:
-                    step = talk.throw(error)
+                    step = flow.throw(error)
                 else:
-                    step = talk.send(reply)
+                    step = flow.send(reply)
         except StopIteration as end:
             result: Result = end.value
             return result

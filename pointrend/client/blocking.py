@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, Unpack
 
-from pointrend.client.conversation import Conversation
 from pointrend.client.limits import ResponseLimits
-from pointrend.client.messages import Answer, Call, Renew, Result, Send, Talk
+from pointrend.client.messages import Answer, Call, Flow, Renew, Result, Send
+from pointrend.client.request_flow import RequestFlow
 from pointrend.client.retries import Retries
 from pointrend.client.tokens import tokens_for
 from pointrend.client.urls import checked_url, is_rpc
 from pointrend.errors import RequestError
 from pointrend.images.inputs import Photo
+from pointrend.structures.options import OptionKeywords
 from pointrend.structures.prediction import Prediction
 from pointrend.system.concurrency import in_order
 from pointrend.system.progress import bar, length
@@ -68,10 +69,10 @@ class Client:
         self.timeout = timeout
         self._tokens = tokens_for(self.url, token, key_file, management_url)
         limits = limits or ResponseLimits()
-        self._talks = Conversation(self._tokens, retries or Retries(), limits)
+        self._flow = RequestFlow(self._tokens, retries or Retries(), limits)
         self._transport = _transport(self.url, model, timeout, limits)
 
-    def segment(self, image: Photo, **options: Any) -> Prediction:
+    def segment(self, image: Photo, **options: Unpack[OptionKeywords]) -> Prediction:
         """Find the objects of a photo.
 
         Args:
@@ -83,10 +84,10 @@ class Client:
             OSError: the path cannot be read.
             TypeError: the array is not HWC uint8 RGB.
         """
-        return self._run(self._talks.segment(image, options))
+        return self._run(self._flow.segment(image, options))
 
     def segment_many(
-        self, images: Iterable[Photo], *, concurrency: int = 4, progress: bool = True, **options: Any
+        self, images: Iterable[Photo], *, concurrency: int = 4, progress: bool = True, **options: Unpack[OptionKeywords]
     ) -> list[Prediction | RequestError]:
         """Find the objects of many photos.
 
@@ -105,28 +106,28 @@ class Client:
         """
 
         def one(image: Photo) -> Prediction | RequestError:
-            return self._run(self._talks.segment_or_error(image, options))
+            return self._run(self._flow.segment_or_error(image, options))
 
         with bar(shown=progress) as shown:
             return list(shown.track(in_order(one, images, concurrency), length(images), description="Photos"))
 
-    def render(self, image: Photo, **options: Any) -> bytes:
+    def render(self, image: Photo, **options: Unpack[OptionKeywords]) -> bytes:
         """The photo with its masks drawn on it, as a PNG file; arguments and errors as in :meth:`segment`."""
-        return self._run(self._talks.render(image, options))
+        return self._run(self._flow.render(image, options))
 
-    def cutouts(self, image: Photo, **options: Any) -> dict[str, bytes]:
+    def cutouts(self, image: Photo, **options: Unpack[OptionKeywords]) -> dict[str, bytes]:
         """Every object cut out of the photo: transparent PNG files by name, such as ``person-2.png``, best first.
 
         Arguments and errors as in :meth:`segment`.
         """
-        return self._run(self._talks.cutouts(image, options))
+        return self._run(self._flow.cutouts(image, options))
 
-    def label_map(self, image: Photo, **options: Any) -> NDArray[np.uint16]:
+    def label_map(self, image: Photo, **options: Unpack[OptionKeywords]) -> NDArray[np.uint16]:
         """Which object each pixel belongs to: (height, width), 0 is background, 1 the best instance, 2 the next.
 
         With ``task="semantic"`` the numbers are category ids. Arguments and errors as in :meth:`segment`.
         """
-        return self._run(self._talks.label_map(image, options))
+        return self._run(self._flow.label_map(image, options))
 
     def describe(self) -> dict[str, Any]:
         """What the served model says of itself: name, version, categories, engine, limits.
@@ -134,11 +135,11 @@ class Client:
         Raises:
             RequestError: as in :meth:`segment`.
         """
-        return self._run(self._talks.describe())
+        return self._run(self._flow.describe())
 
     def ready(self) -> bool:
         """Whether a real prediction answers: TorchServe's own ``/ping`` says Healthy while it cannot predict."""
-        return self._run(Conversation(self._tokens, Retries(count=0)).ready())
+        return self._run(RequestFlow(self._tokens, Retries(count=0)).ready())
 
     def close(self) -> None:
         """Close the connections."""
@@ -150,10 +151,10 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _run(self, talk: Talk[Result]) -> Result:
-        """Perform the steps of a conversation, one after the other."""
+    def _run(self, flow: Flow[Result]) -> Result:
+        """Perform the steps of a flow, one after the other."""
         try:
-            step = next(talk)
+            step = next(flow)
             while True:
                 try:
                     if isinstance(step, Send):
@@ -164,9 +165,9 @@ class Client:
                         time.sleep(step.seconds)
                         reply = None
                 except RequestError as error:
-                    step = talk.throw(error)
+                    step = flow.throw(error)
                 else:
-                    step = talk.send(reply)
+                    step = flow.send(reply)
         except StopIteration as end:
             result: Result = end.value
             return result

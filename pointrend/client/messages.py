@@ -64,6 +64,6 @@ class Wait:
 
 Step = Send | Renew | Wait
 
-Talk = Generator[Step, Any, Result]
-"""A conversation with a server: it yields steps, is sent each one's reply, and returns its result. Whoever runs it
+Flow = Generator[Step, Any, Result]
+"""A request in steps: it yields steps, is sent each one's reply, and returns its result. Whoever runs it
 decides whether steps block (:class:`~pointrend.client.Client`) or are awaited (``AsyncClient``)."""

@@ -47,8 +47,8 @@ class Rest:
     """
 
     def __init__(self, url: str, model: str, timeout: float, limits: ResponseLimits) -> None:
-        self._door = _Door(url, model, timeout, limits)
-        self._client = httpx.Client(**self._door.settings())
+        self._endpoint = _Endpoint(url, model, timeout, limits)
+        self._client = httpx.Client(**self._endpoint.settings())
         self._deadline = Deadline()
         self._deadline.watch(self._client)
 
@@ -58,16 +58,16 @@ class Rest:
         Raises:
             ServerError: no connection, no answer in time, or one that is too large or no HTTP.
         """
-        return self.exchange("POST", **self._door.request(call, token))
+        return self.exchange("POST", **self._endpoint.request(call, token))
 
     def exchange(self, method: str, **request: Any) -> Answer:
         """Send any request; errors as in :meth:`send`."""
         with (
-            self._door.failing(),
-            self._deadline.within(self._door.timeout),
+            self._endpoint.failing(),
+            self._deadline.within(self._endpoint.timeout),
             self._client.stream(method, **request) as response,
         ):
-            reader = _Reader(response, self._door.limits)
+            reader = _Reader(response, self._endpoint.limits)
             for piece in response.iter_raw():
                 reader.add(piece)
             return reader.answer()
@@ -81,18 +81,18 @@ class AsyncRest:
     """As :class:`Rest`, awaited."""
 
     def __init__(self, url: str, model: str, timeout: float, limits: ResponseLimits) -> None:
-        self._door = _Door(url, model, timeout, limits)
-        self._client = httpx.AsyncClient(**self._door.settings())
+        self._endpoint = _Endpoint(url, model, timeout, limits)
+        self._client = httpx.AsyncClient(**self._endpoint.settings())
 
     async def send(self, call: Call, token: str | None) -> Answer:
         """Send a call; errors as in :meth:`Rest.send`."""
-        return await self.exchange("POST", **self._door.request(call, token))
+        return await self.exchange("POST", **self._endpoint.request(call, token))
 
     async def exchange(self, method: str, **request: Any) -> Answer:
         """Send any request; errors as in :meth:`Rest.send`."""
-        with self._door.failing():
-            async with asyncio.timeout(self._door.timeout), self._client.stream(method, **request) as response:
-                reader = _Reader(response, self._door.limits)
+        with self._endpoint.failing():
+            async with asyncio.timeout(self._endpoint.timeout), self._client.stream(method, **request) as response:
+                reader = _Reader(response, self._endpoint.limits)
                 async for piece in response.aiter_raw():
                     reader.add(piece)
                 return reader.answer()
@@ -102,7 +102,7 @@ class AsyncRest:
         await self._client.aclose()
 
 
-class _Door:
+class _Endpoint:
     """What both clients have in common: where they send, in what form, and how they fail."""
 
     def __init__(self, url: str, model: str, timeout: float, limits: ResponseLimits) -> None:

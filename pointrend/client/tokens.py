@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from pointrend.client.messages import Answer, Renew, Talk
+from pointrend.client.messages import Answer, Flow, Renew
 from pointrend.client.urls import checked_url, is_rpc
 from pointrend.errors import InvalidRequest
 
@@ -43,7 +43,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443, "grpc": 7070, "grpcs": 7070}
 class Tokens(Protocol):
     """Where a client's token comes from."""
 
-    def current(self) -> Talk[str | None]:
+    def current(self) -> Flow[str | None]:
         """The token to send now; None where there is none."""
 
     def refused(self, token: str | None) -> bool:
@@ -62,10 +62,10 @@ class FixedToken:
             raise ValueError("A token is of printable ASCII characters.")
         self._token = token or None
 
-    def current(self) -> Talk[str | None]:
+    def current(self) -> Flow[str | None]:
         """Always the same."""
         return self._token
-        yield  # makes this a conversation, though one without steps
+        yield  # makes this a flow, though one without steps
 
     def refused(self, token: str | None) -> bool:
         """A given token does not get better."""
@@ -95,7 +95,7 @@ class KeyFile:
         self._lock = threading.Lock()
         self._renewing = False
 
-    def current(self) -> Talk[str | None]:
+    def current(self) -> Flow[str | None]:
         """The token of the file, renewed first where it is about to expire.
 
         Raises:

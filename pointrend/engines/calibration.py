@@ -28,7 +28,7 @@ EXAMPLES = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "motorcy
 Inputs = dict[str, list[tuple[Tensor, ...]]]
 
 
-def find_photos(folder: Path | None) -> list[Path]:
+def find_images(folder: Path | None) -> list[Path]:
     """The photos of a folder, evenly chosen where there are many; None takes those of scikit-image.
 
     Raises:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from pointrend.engines import EAGER, OPENVINO, OPENVINO_INT8, require, require_fit, store
-from pointrend.engines.calibration import find_photos, record
+from pointrend.engines.calibration import find_images, record
 from pointrend.engines.openvino import Compiled
 from pointrend.engines.parts import Part, Run, parts
 from pointrend.engines.quantise import quantised
@@ -87,7 +87,7 @@ def export(folder: ModelFolder, destination: Path, engine: str, photos: Path | N
                 f"engine: {engine} needs the Python package nncf to quantise a model, which is not installed. "
                 "Install the project with its extra openvino; a model that was quantised elsewhere runs without it."
             )
-        find_photos(photos)  # here, where the message is not yet another process's
+        find_images(photos)  # here, where the message is not yet another process's
     here = str(Path(__file__).resolve().parents[2])
     environment = child_environment(PYTHONPATH=os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")])))
     command = [sys.executable, "-m", __name__, str(folder.path), str(destination), engine, str(torch.get_num_threads())]
@@ -113,7 +113,7 @@ def _main(model: str, destination: str, engine: str, threads: str, photos: str |
     network = load_network(folder.network, read_checkpoint(folder.weights)).eval()
     assert isinstance(network, InstanceNetwork)  # export() has seen to it
     own = parts(network)
-    chosen = find_photos(None if photos is None else Path(photos)) if engine == OPENVINO_INT8 else []
+    chosen = find_images(None if photos is None else Path(photos)) if engine == OPENVINO_INT8 else []
     seen = record(network, own, chosen) if chosen else {part.name: [example(part)] for part in own}
 
     import openvino

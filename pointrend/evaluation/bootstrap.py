@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pointrend.evaluation.average_precision import DetectionMatches, Weights
 from pointrend.evaluation.figures import AP50, mean, percent
-from pointrend.evaluation.matches import Matches, Weights
 
 CONFIDENCE = 95  # percent
 RELIABLE_AP50 = 20.0
@@ -63,7 +63,7 @@ class Resampled:
     objects: NDArray[np.int64]
 
     @classmethod
-    def of(cls, matches: Matches, weights: Weights) -> Resampled:
+    def of(cls, matches: DetectionMatches, weights: Weights) -> Resampled:
         """Accumulate matches over ``weights`` (1 + B, I) of :func:`resamples`."""
         return cls(matches.categories, matches.average_precision(weights), matches.objects(weights[:1])[0])
 

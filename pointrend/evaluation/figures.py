@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointrend.datasets.ground_truth import GroundTruth
-from pointrend.evaluation.matches import Matches, Weights
+from pointrend.evaluation.average_precision import DetectionMatches, Weights
 
 AP50, AP75 = 0, 5  # indices into THRESHOLDS
 
@@ -51,7 +51,7 @@ class FigureSet:
     by_category: Mapping[str, Figures]
 
 
-def figures(matches: Matches, truth: GroundTruth, weights: Weights) -> FigureSet:
+def figures(matches: DetectionMatches, truth: GroundTruth, weights: Weights) -> FigureSet:
     """All figures.
 
     Args:

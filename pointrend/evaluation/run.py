@@ -19,12 +19,12 @@ from rich.progress import track
 from pointrend.datasets.ground_truth import GroundTruth
 from pointrend.engines import DETECTRON2, EAGER, require, require_fit
 from pointrend.errors import ConfigError, InvalidOption
+from pointrend.evaluation.average_precision import DetectionMatches, Weights
 from pointrend.evaluation.bootstrap import Resampled, difference, reliability, resamples
 from pointrend.evaluation.contact_sheet import choose, contact_sheet
-from pointrend.evaluation.detections import Answers, choose_heads, run
+from pointrend.evaluation.evaluator import Evaluator
 from pointrend.evaluation.figures import figures
-from pointrend.evaluation.matches import Matches, Weights
-from pointrend.evaluation.matching import Judge
+from pointrend.evaluation.predictions import HeadPredictions, choose_heads, run
 from pointrend.evaluation.report import BOUNDARY, MASK, MEASURES, PERSON, Difference, Kind, ModelStamp, Report, Speed
 from pointrend.evaluation.tables import tables, to_markdown
 from pointrend.structures.prediction import Prediction
@@ -32,8 +32,8 @@ from pointrend.system.machine import processor
 from pointrend.weights.folder import ModelFolder
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalConfig:
     """What to judge, and how.
 
     Attributes:
@@ -71,14 +71,14 @@ class Settings:
             words += ["--limit", str(self.limit)]
         if self.heads is not None:
             words += ["--heads", ",".join(self.heads)]
-        if self.resamples != Settings.__dataclass_fields__["resamples"].default:
+        if self.resamples != EvalConfig.__dataclass_fields__["resamples"].default:
             words += ["--bootstrap", str(self.resamples)]
         if self.engine != EAGER:
             words += ["--engine", self.engine]
         return shlex.join(words)
 
 
-def evaluate(settings: Settings, console: Console) -> Report:
+def evaluate(settings: EvalConfig, console: Console) -> Report:
     """Judge a model; tables go to the console, files to ``settings.out``.
 
     Raises:
@@ -109,7 +109,7 @@ def evaluate(settings: Settings, console: Console) -> Report:
     return report
 
 
-def judge(truth: GroundTruth, answers: Answers, settings: Settings, folders: Sequence[ModelFolder]) -> Report:
+def judge(truth: GroundTruth, answers: HeadPredictions, settings: EvalConfig, folders: Sequence[ModelFolder]) -> Report:
     """Judge what a model found.
 
     Args:
@@ -118,7 +118,7 @@ def judge(truth: GroundTruth, answers: Answers, settings: Settings, folders: Seq
         settings: what was asked for.
         folders: the model, or one a fold.
     """
-    judging = Judge(truth)
+    judging = Evaluator(truth)
     # Every head has the same boxes.
     head, predictions = next(iter(answers.by_head.items()))
     boxes = judging.boxes(predictions)
@@ -149,7 +149,7 @@ def judge(truth: GroundTruth, answers: Answers, settings: Settings, folders: Seq
     )
 
 
-def _check(settings: Settings) -> None:
+def _check(settings: EvalConfig) -> None:
     # Asked for before a model runs for minutes.
     require(settings.engine)
     if settings.engine == DETECTRON2:
@@ -159,7 +159,7 @@ def _check(settings: Settings) -> None:
             raise InvalidOption(f"{name} must be at least {least}, not {value}.", field=name, limit=least, value=value)
 
 
-def _kind(matches: Matches, truth: GroundTruth) -> Kind:
+def _kind(matches: DetectionMatches, truth: GroundTruth) -> Kind:
     everything: Weights = np.ones(len(truth.photos), dtype=np.int64)
     by_source = {
         source: figures(matches, truth, np.array([photo.source == source for photo in truth.photos], dtype=np.int64))

@@ -14,9 +14,9 @@ All instances in one numbered picture are :func:`pointrend.visualize.label_map.l
 """
 
 from pointrend.exporters.coco import coco_dataset, to_coco
-from pointrend.exporters.detections import to_supervision
 from pointrend.exporters.labelme import to_labelme
 from pointrend.exporters.mask_pngs import to_mask_pngs
+from pointrend.exporters.supervision import to_supervision
 from pointrend.exporters.yolo import to_yolo, yolo_data
 
 __all__ = ["coco_dataset", "to_coco", "to_labelme", "to_mask_pngs", "to_supervision", "to_yolo", "yolo_data"]

@@ -1,6 +1,6 @@
 """``pointrend predict``: many photos to files, here or by a server; what was done once is not done again."""
 
-from pointrend.predict.photos import PhotoFile, find_photos
+from pointrend.predict.images import ImageFile, find_images
 from pointrend.predict.run import Failure, Job, Outcome, run
 from pointrend.predict.saving import SAVERS, result_folders
 from pointrend.predict.sources import LocalSource, ServerSource
@@ -8,12 +8,12 @@ from pointrend.predict.sources import LocalSource, ServerSource
 __all__ = [
     "SAVERS",
     "Failure",
+    "ImageFile",
     "Job",
     "LocalSource",
     "Outcome",
-    "PhotoFile",
     "ServerSource",
-    "find_photos",
+    "find_images",
     "result_folders",
     "run",
 ]

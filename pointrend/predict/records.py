@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pointrend.predict.files import write_file
-from pointrend.predict.photos import PhotoFile
+from pointrend.predict.images import ImageFile
+from pointrend.structures.options import OptionKeywords
 from pointrend.structures.prediction import Prediction
 
 FOLDER = "predictions"
@@ -43,9 +44,9 @@ class Records:
 
     out: Path
     model: dict[str, str]
-    options: dict[str, Any]
+    options: OptionKeywords
 
-    def find(self, photo: PhotoFile) -> Record | None:
+    def find(self, photo: ImageFile) -> Record | None:
         """The record of a photo that is done: the same file, model, engine and options; else None."""
         try:
             record = json.loads(self._path(photo).read_text())
@@ -55,7 +56,7 @@ class Records:
             pass  # nothing there, or not ours: the photo is predicted anew
         return None
 
-    def write(self, photo: PhotoFile, record: Record) -> None:
+    def write(self, photo: ImageFile, record: Record) -> None:
         """Remember that a photo is done.
 
         Raises:
@@ -68,8 +69,8 @@ class Records:
         }
         write_file(self._path(photo), json.dumps(tree))
 
-    def _path(self, photo: PhotoFile) -> Path:
+    def _path(self, photo: ImageFile) -> Path:
         return self.out / FOLDER / f"{photo.key}.json"
 
-    def _made_from(self, photo: PhotoFile) -> dict[str, Any]:
+    def _made_from(self, photo: ImageFile) -> dict[str, Any]:
         return {"photo": str(photo.path), "stamp": list(photo.stamp), "model": self.model, "options": self.options}

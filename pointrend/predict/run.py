@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pointrend.errors import InvalidOption, InvalidRequest, PointRendError, RequestError
 from pointrend.images.inputs import pixels
-from pointrend.predict.photos import PhotoFile
+from pointrend.predict.images import ImageFile
 from pointrend.predict.records import Record, Records
 from pointrend.predict.saving import SAVERS, Result
 from pointrend.predict.sources import Source, asked_for, unreadable_image
@@ -41,7 +41,7 @@ class Job:
         JobError: a format is unknown, none is named, or the task has no such format.
     """
 
-    photos: Sequence[PhotoFile]
+    photos: Sequence[ImageFile]
     out: Path
     save: Sequence[str]
     options: Options
@@ -61,7 +61,7 @@ class Job:
 class Failure:
     """A photo that was passed over, and why."""
 
-    photo: PhotoFile
+    photo: ImageFile
     reason: str
 
 
@@ -99,7 +99,7 @@ def run(job: Job, source: Source, *, progress: bool = True) -> Outcome:
     kept = len(done)
     failures: list[Failure] = []
 
-    def save(photo: PhotoFile, prediction: Prediction, saved: frozenset[str]) -> None:
+    def save(photo: ImageFile, prediction: Prediction, saved: frozenset[str]) -> None:
         """Write the formats that are not there yet."""
         record = Record(prediction, saved | set(job.save))
         if record.saved != saved:
@@ -138,7 +138,7 @@ def run(job: Job, source: Source, *, progress: bool = True) -> Outcome:
     return Outcome(len(done) - kept, kept, tuple(failures))
 
 
-def _read(photo: PhotoFile, prediction: Prediction) -> NDArray[np.uint8]:
+def _read(photo: ImageFile, prediction: Prediction) -> NDArray[np.uint8]:
     """The image that a prediction is drawn on: (H, W, 3) uint8 RGB.
 
     Raises:
@@ -159,7 +159,7 @@ def _read(photo: PhotoFile, prediction: Prediction) -> NDArray[np.uint8]:
     return image
 
 
-def _predict(photos: Sequence[PhotoFile], source: Source, options: Options) -> Iterator[Prediction | RequestError]:
+def _predict(photos: Sequence[ImageFile], source: Source, options: Options) -> Iterator[Prediction | RequestError]:
     for answer in source.predict(photos, options):
         if isinstance(answer, InvalidOption) or (isinstance(answer, RequestError) and answer.code in FATAL):
             raise answer

@@ -16,7 +16,7 @@ from pointrend.exporters import coco_dataset, to_coco, to_labelme, to_mask_pngs,
 from pointrend.exporters.coco import CocoImage
 from pointrend.images.encode import encode_png
 from pointrend.predict.files import link_or_copy, write_file, write_folder
-from pointrend.predict.photos import PhotoFile
+from pointrend.predict.images import ImageFile
 from pointrend.predict.records import FOLDER as RECORDS
 from pointrend.structures.prediction import Prediction
 from pointrend.visualize.cutouts import cutouts
@@ -37,7 +37,7 @@ class Result:
         image: (H, W, 3) uint8 RGB, for formats that draw on it; else None.
     """
 
-    photo: PhotoFile
+    photo: ImageFile
     prediction: Prediction
     categories: Categories
     image: NDArray[np.uint8] | None = None

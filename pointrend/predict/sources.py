@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from pointrend.client.answers import unreadable
 from pointrend.errors import InvalidOption, InvalidRequest, RequestError
 from pointrend.images.inputs import pixels
-from pointrend.predict.photos import PhotoFile
+from pointrend.predict.images import ImageFile
+from pointrend.structures.options import OptionKeywords, Options
 from pointrend.structures.prediction import Prediction
 from pointrend.system.concurrency import in_order
-from pointrend.system.memory import Reserve
+from pointrend.system.memory import MemoryLimit
 
 if TYPE_CHECKING:
     from pointrend.client import Client
     from pointrend.inference.base import Segmenter
-    from pointrend.structures.options import Options
-
 
 MODEL_KEYS = ("name", "version", "engine")
 
@@ -29,7 +28,7 @@ class Source(Protocol):
     model: dict[str, str]
     categories: list[dict[str, Any]]
 
-    def predict(self, photos: Iterable[PhotoFile], options: Options) -> Iterator[Prediction | RequestError]:
+    def predict(self, photos: Iterable[ImageFile], options: Options) -> Iterator[Prediction | RequestError]:
         """Predict, as results are asked for."""
 
 
@@ -42,12 +41,12 @@ class LocalSource:
 
     def __init__(self, segmenter: Segmenter[Any]) -> None:
         self._segmenter = segmenter
-        self._memory = Reserve()
+        self._memory = MemoryLimit()
         info = segmenter.info
         self.model = {"name": info.name, "version": info.version, "engine": segmenter.engine}
         self.categories = [{"id": each.id, "name": each.name} for each in segmenter.info.categories]
 
-    def predict(self, photos: Iterable[PhotoFile], options: Options) -> Iterator[Prediction | RequestError]:
+    def predict(self, photos: Iterable[ImageFile], options: Options) -> Iterator[Prediction | RequestError]:
         """Predict one photo after the other."""
         for photo in photos:
             try:
@@ -81,11 +80,11 @@ class ServerSource:
         self.model = {key: described[key] for key in MODEL_KEYS}
         self.categories = described["categories"]
 
-    def predict(self, photos: Iterable[PhotoFile], options: Options) -> Iterator[Prediction | RequestError]:
+    def predict(self, photos: Iterable[ImageFile], options: Options) -> Iterator[Prediction | RequestError]:
         """Predict several photos at a time."""
         asked = asked_for(options)
 
-        def one(photo: PhotoFile) -> Prediction | RequestError:
+        def one(photo: ImageFile) -> Prediction | RequestError:
             try:
                 return self._client.segment(photo.path, **asked)
             except RequestError as error:
@@ -123,11 +122,11 @@ def server_source(url: str, token: str | None, concurrency: int) -> ServerSource
     return ServerSource(client, concurrency)
 
 
-def asked_for(options: Options) -> dict[str, Any]:
+def asked_for(options: Options) -> OptionKeywords:
     """Options by name, without those that are left to the model and the format, which is the client's."""
     values = asdict(options)
     del values["format"]
-    return {name: value for name, value in values.items() if value is not None}
+    return cast(OptionKeywords, {name: value for name, value in values.items() if value is not None})
 
 
 def unreadable_image(error: OSError) -> InvalidRequest:

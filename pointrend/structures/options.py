@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from pointrend.errors import InvalidOption
 from pointrend.structures.option_kinds import Boolean, Choice, Integer, Kind, NamesOrIds, Number
@@ -99,6 +99,26 @@ class Options:
         if options.points and (options.task, options.format) != ("instances", "json"):
             raise _no_points(options)
         return options
+
+
+Task = Literal["instances", "detection", "semantic"]
+
+
+class OptionKeywords(TypedDict, total=False):
+    """The fields of :class:`Options` as keyword arguments of clients, for type checkers and editors.
+
+    Without ``format``, which clients set themselves.
+    """
+
+    task: Task
+    score_threshold: float
+    max_detections: int
+    categories: str | Sequence[str | int]
+    masks: Literal["rle", "polygon", "none"]
+    refinement: int
+    exact: bool
+    mask_head: Literal["point", "conv"]
+    points: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ _UNLIMITED = 2**31 - 1
 _ALWAYS_MAPPED = 2**30  # bytes of one piece from which on it is fetched and given back by itself, as ever
 
 
-class Reserve:
+class MemoryLimit:
     """Keeps what this process frees, from when it is made: after the model is loaded.
 
     For processes that do nothing but predict, since it is for all that they hold, and for good.

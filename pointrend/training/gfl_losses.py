@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from pointrend.modeling.boxes import box_area
 from pointrend.modeling.one_stage.gfl_head import decode_distances
-from pointrend.training.matching import NEUTRAL_COVER, pairwise_iou
+from pointrend.training.box_matching import NEUTRAL_COVER, pairwise_iou
 from pointrend.training.sample import Sample
 
 BOX_SHARE = 3.0  # of a box's fit in the cost of a cell, beside its score's

@@ -141,7 +141,7 @@ def load_fitting(
         elif (
             other is not None
             and layout.has(name)
-            and _copy_rows(layout, name, tensor, other, kept, len(categories), len(known))
+            and _copy_rows(layout, name, tensor, other, kept=kept, new_count=len(categories), old_count=len(known))
         ):
             by_category.append(name)
         else:
@@ -193,6 +193,7 @@ def _copy_rows(
     name: str,
     tensor: Tensor,
     other: Tensor,
+    *,
     kept: Sequence[tuple[int, int]],
     new_count: int,
     old_count: int,

@@ -14,10 +14,10 @@ from torch.utils.data import DataLoader, Dataset
 from pointrend.datasets.annotations import Annotations
 from pointrend.errors import DataError
 from pointrend.training.augment import Augmentation
+from pointrend.training.config import TrainingConfig
 from pointrend.training.copy_paste import paste
 from pointrend.training.sample import Sample
-from pointrend.training.sampling import Order, repeat_factors, source_factors
-from pointrend.training.settings import Settings
+from pointrend.training.sample_order import SampleOrder, repeat_factors, source_factors
 
 SQUEEZE = (0.5, 1.0)  # of photos that the network will see as squares
 AHEAD = 2  # batches that each worker has ready
@@ -73,8 +73,8 @@ class Samples(Dataset["Sample | DataError"]):
         sides: of the crops, in place of the augmentation's: one is drawn for each batch.
         batch: samples a batch, which all have the same side.
         copy_paste: probability that another photo's objects are pasted.
-        repeat_threshold: see :func:`~pointrend.training.sampling.repeat_factors`.
-        sources: see :func:`~pointrend.training.sampling.source_factors`.
+        repeat_threshold: see :func:`~pointrend.training.sample_order.repeat_factors`.
+        sources: see :func:`~pointrend.training.sample_order.source_factors`.
         seed: of everything random.
     """
 
@@ -97,8 +97,8 @@ class Samples(Dataset["Sample | DataError"]):
         self._batch = batch
         self._copy_paste = copy_paste
         self._seed = seed
-        self._order = Order(factors, seed)
-        self._sources = Order(factors, seed + 1)
+        self._order = SampleOrder(factors, seed)
+        self._sources = SampleOrder(factors, seed + 1)
 
     def __getitem__(self, number: int) -> Sample | DataError:
         """Sample of a number from 0 on; an error is returned, so that it leaves a worker as it is."""
@@ -119,7 +119,7 @@ class Samples(Dataset["Sample | DataError"]):
 
 
 def batches(
-    annotations: Annotations, settings: Settings, *, seed: int = 0, position: int = 0, workers: int = 0
+    annotations: Annotations, settings: TrainingConfig, *, seed: int = 0, position: int = 0, workers: int = 0
 ) -> Batches:
     """The batches that a recipe asks for.
 

@@ -17,7 +17,7 @@ from pointrend.modeling.boxes import encode_boxes
 from pointrend.modeling.rcnn import RCNN
 from pointrend.modeling.roi_heads.mask_head import ConvMaskHead
 from pointrend.modeling.rpn import OFFSET_WEIGHTS
-from pointrend.training import losses, matching
+from pointrend.training import box_matching, losses
 from pointrend.training.mask_losses import Regions, conv_loss, point_losses
 from pointrend.training.sample import Sample
 
@@ -95,14 +95,14 @@ def _rpn_losses(
     ).unbind()
     class_loss = box_loss = torch.zeros((), device=anchors.device)
     for index, item in enumerate(samples):
-        matches = matching.match(anchors, item.boxes, item.neutral, low=0.3, high=0.7, keep_best=True)
+        matches = box_matching.match(anchors, item.boxes, item.neutral, low=0.3, high=0.7, keep_best=True)
         if not item.labelled.all():
             # Away from what is labelled there may be objects that nobody has labelled: no background there.
             near = torch.zeros_like(matches.kinds, dtype=torch.bool)
             if len(item.boxes):
-                near = (matching.pairwise_iou(anchors, item.boxes) > 0).any(dim=1)
-            matches.kinds[(matches.kinds == matching.BACKGROUND) & ~near] = matching.NEUTRAL
-        objects, background = matching.sample(matches.kinds, recipe.anchors, 0.5)
+                near = (box_matching.pairwise_iou(anchors, item.boxes) > 0).any(dim=1)
+            matches.kinds[(matches.kinds == box_matching.BACKGROUND) & ~near] = box_matching.NEUTRAL
+        objects, background = box_matching.sample(matches.kinds, recipe.anchors, 0.5)
         seen = torch.cat([objects, background])
         class_loss = class_loss + losses.objectness_loss(
             flat_logits[index][seen], torch.arange(len(seen), device=seen.device) < len(objects)
@@ -115,8 +115,8 @@ def _rpn_losses(
 def _choose_regions(proposals: Tensor, item: Sample, num_classes: int, recipe: Recipe) -> Regions:
     """Proposals and the labelled boxes themselves, without which the first steps would see no object."""
     boxes = torch.cat([proposals, item.boxes])
-    matches = matching.match(boxes, item.boxes, item.neutral, low=0.5, high=0.5)
-    objects, background = matching.sample(matches.kinds, recipe.regions, 0.25)
+    matches = box_matching.match(boxes, item.boxes, item.neutral, low=0.5, high=0.5)
+    objects, background = box_matching.sample(matches.kinds, recipe.regions, 0.25)
     chosen = torch.cat([objects, background])
     classes = torch.full_like(chosen, num_classes)
     classes[: len(objects)] = item.classes[matches.indices[objects]]

@@ -20,7 +20,7 @@ from pointrend.modeling.boxes import clip_boxes, nonempty
 from pointrend.modeling.one_stage.detector import Detector, DetectorMaps
 from pointrend.modeling.one_stage.gfl_head import by_cell, cell_corners, decode_distances
 from pointrend.modeling.one_stage.network import OneStage
-from pointrend.training import matching
+from pointrend.training import box_matching
 from pointrend.training.gfl_losses import label_losses
 from pointrend.training.mask_losses import Regions, conv_loss, point_losses
 from pointrend.training.objective import Recipe
@@ -119,8 +119,8 @@ class OneStageObjective:
         cells = cells[scores > CONFIDENT]
         found = clip_boxes(decode_distances(corners[cells], bins[cells]), size, size)
         found = found[nonempty(found)]
-        matches = matching.match(found, item.boxes, item.neutral, low=MATCHING, high=MATCHING)
-        chosen, _ = matching.sample(matches.kinds, self.recipe.masks // 2, 1.0)
+        matches = box_matching.match(found, item.boxes, item.neutral, low=MATCHING, high=MATCHING)
+        chosen, _ = box_matching.sample(matches.kinds, self.recipe.masks // 2, 1.0)
         objects = torch.randperm(len(item.boxes), device=logits.device)[: self.recipe.masks - len(chosen)]
         shaken = clip_boxes(shake(item.boxes[objects], SHAKE), size, size)
         full = nonempty(shaken)

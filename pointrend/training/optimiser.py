@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pointrend.errors import ConfigError
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.rcnn import RCNN
-from pointrend.training.settings import Settings
+from pointrend.training.config import TrainingConfig
 
 PRETRAINED = ("backbone.bottom_up.", "detector.")  # beginnings of the names of what learns more slowly
 
@@ -29,7 +29,7 @@ def freeze(model: InstanceNetwork, parts: Iterable[str]) -> None:
         model.get_submodule(name).requires_grad_(False)
 
 
-def build_optimiser(model: InstanceNetwork, settings: Settings) -> torch.optim.AdamW:
+def build_optimiser(model: InstanceNetwork, settings: TrainingConfig) -> torch.optim.AdamW:
     """Groups with their own rate (the trunk's or detector's is lower) and decay (only matrices and kernels decay)."""
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
@@ -48,7 +48,7 @@ def build_optimiser(model: InstanceNetwork, settings: Settings) -> torch.optim.A
     )
 
 
-def set_rate(optimiser: torch.optim.Optimizer, settings: Settings, step: int, progress: float) -> float:
+def set_rate(optimiser: torch.optim.Optimizer, settings: TrainingConfig, step: int, progress: float) -> float:
     """Warm up over the first steps, then, by the cosine schedule, fall to nothing when the budget is used up.
 
     Args:

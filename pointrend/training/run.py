@@ -21,12 +21,12 @@ from pointrend.modeling.one_stage.network import OneStage
 from pointrend.modeling.rcnn import RCNN
 from pointrend.structures.model_info import Category, ModelInfo
 from pointrend.training.budget import Budget
+from pointrend.training.config import DETECTOR, TrainingConfig
 from pointrend.training.initialise import load_fitting, load_trunk, randomise
 from pointrend.training.log import CSV_NAME, CURVE_NAME, Log, draw_curve
 from pointrend.training.objective import step_losses
 from pointrend.training.one_stage_objective import OneStageObjective
 from pointrend.training.optimiser import MovingAverage, build_optimiser, freeze
-from pointrend.training.settings import DETECTOR, Settings
 from pointrend.training.state import STATE_NAME, Progress, load_state, read_resume
 from pointrend.training.trainer import SAVE_EVERY, Objective, Trainer
 from pointrend.weights import zoo
@@ -87,7 +87,7 @@ def train(
     from pointrend.training.loader import batches
 
     console = console or Console()
-    settings = Settings.from_file(_recipe_path(recipe))
+    settings = TrainingConfig.from_file(_recipe_path(recipe))
     settings = replace(settings, init=settings.init if init is None else init)
     annotations = Annotations.read(data / f"instances_{split}.json", data / "images", settings.categories or None)
     annotations = annotations.without_sources(settings.without)
@@ -122,7 +122,16 @@ def train(
     )
     if not budget.is_used_up(progress):
         objective = build_objective(model, settings)
-        trainer = Trainer(model, objective, optimiser, average, settings, out, target, save_every=save_every)
+        trainer = Trainer(
+            model,
+            objective,
+            optimiser,
+            average,
+            settings=settings,
+            folder=out,
+            device=target,
+            save_every=save_every,
+        )
         stream = batches(annotations, settings, seed=seed, position=progress.step * settings.batch, workers=workers)
         with Log(out, step=progress.step) as log:
             progress = trainer.run(iter(stream), progress, budget, log)
@@ -130,7 +139,7 @@ def train(
     return write_model(out / MODEL_FOLDER, settings, average, categories)
 
 
-def build_objective(model: InstanceNetwork, settings: Settings) -> Objective:
+def build_objective(model: InstanceNetwork, settings: TrainingConfig) -> Objective:
     """The losses that a model learns from.
 
     Raises:
@@ -145,7 +154,7 @@ def build_objective(model: InstanceNetwork, settings: Settings) -> Objective:
     return OneStageObjective(model, settings.steps, teacher, teacher_weight=settings.teacher_weight, labels=labels)
 
 
-def _teacher(model: OneStage, settings: Settings) -> Detector | None:
+def _teacher(model: OneStage, settings: TrainingConfig) -> Detector | None:
     if not settings.teacher:
         return None
     state = read_checkpoint(Path(settings.teacher).expanduser())
@@ -164,7 +173,7 @@ def _teacher(model: OneStage, settings: Settings) -> Detector | None:
 
 
 def write_model(
-    folder: Path, settings: Settings, average: MovingAverage, categories: tuple[Category, ...]
+    folder: Path, settings: TrainingConfig, average: MovingAverage, categories: tuple[Category, ...]
 ) -> ModelFolder:
     """Write the averaged weights as a model folder, in half precision."""
     folder.mkdir(parents=True, exist_ok=True)

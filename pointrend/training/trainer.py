@@ -18,10 +18,10 @@ from torch import Tensor
 from pointrend.errors import TrainingError
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.training.budget import Budget
+from pointrend.training.config import TrainingConfig
 from pointrend.training.log import Log
 from pointrend.training.optimiser import MovingAverage, set_rate
 from pointrend.training.sample import Sample
-from pointrend.training.settings import Settings
 from pointrend.training.state import Progress, save_state
 
 SAVE_EVERY = 45.0  # seconds: a kill loses less than a minute
@@ -53,10 +53,10 @@ class Trainer:
         objective: Objective,
         optimiser: torch.optim.Optimizer,
         average: MovingAverage,
-        settings: Settings,
+        *,
+        settings: TrainingConfig,
         folder: Path,
         device: torch.device,
-        *,
         save_every: float = SAVE_EVERY,
     ) -> None:
         self.model = model

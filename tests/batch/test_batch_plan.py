@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from pointrend.batch.plan import BatchError, Plan, Settings, put
-from pointrend.batch.run import settings_for
+from pointrend.batch.plan import BatchConfig, BatchError, Plan, put
+from pointrend.batch.run import batch_config
 from pointrend.batch.worker import Worker
 from pointrend.errors import InvalidOption
 from pointrend.images.inputs import pixels
@@ -21,8 +21,10 @@ from pointrend.structures.prediction import Instance
 DEMO = Path(__file__).parents[1] / "demo"
 
 
-def settings(source: Path | str, form: str = "jsonl", shard_size: int = 2) -> Settings:
-    return settings_for(str(source), "demo", "eager", {"score_threshold": 0.5}, form, shard_size)
+def settings(source: Path | str, form: str = "jsonl", shard_size: int = 2) -> BatchConfig:
+    return batch_config(
+        str(source), model="demo", engine="eager", options={"score_threshold": 0.5}, form=form, shard_size=shard_size
+    )
 
 
 @pytest.fixture
@@ -64,20 +66,27 @@ def test_what_is_refused(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(BatchError, match="holds no photo"):
         Plan.open(settings(tmp_path / "empty"), str(tmp_path / "out"))
     with pytest.raises(BatchError, match="masks as RLE"):
-        settings_for(str(photos), "demo", "eager", {"masks": "polygon"}, "jsonl", 2)
+        batch_config(
+            str(photos), model="demo", engine="eager", options={"masks": "polygon"}, form="jsonl", shard_size=2
+        )
     with pytest.raises(InvalidOption):
-        settings_for(str(photos), "demo", "eager", {"score_threshold": 2}, "jsonl", 2)
+        batch_config(
+            str(photos), model="demo", engine="eager", options={"score_threshold": 2}, form="jsonl", shard_size=2
+        )
 
 
 def test_the_plan_says_which_engine_auto_stood_for(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pointrend.engines.has_int8_products", lambda: True)
-    chosen = settings_for(str(photos), "demo", "auto", {}, "jsonl", 2)
+    chosen = batch_config(str(photos), model="demo", engine="auto", options={}, form="jsonl", shard_size=2)
     assert chosen.engine == "openvino-int8"
     Plan.open(chosen, str(tmp_path / "out"))
     with pytest.raises(BatchError, match="holds a batch with engine 'openvino-int8'; 'eager' needs a folder"):
-        Plan.open(settings_for(str(photos), "demo", "eager", {}, "jsonl", 2), str(tmp_path / "out"))
+        Plan.open(
+            batch_config(str(photos), model="demo", engine="eager", options={}, form="jsonl", shard_size=2),
+            str(tmp_path / "out"),
+        )
 
 
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from pointrend.bench import report
 from pointrend.bench.footprint import footprint
 from pointrend.bench.peak import SIDE, best, peaks
-from pointrend.bench.run import ENGINES, Settings, run
+from pointrend.bench.run import ENGINES, BenchConfig, run
 from pointrend.bench.stages import Cost, total
 from pointrend.bench.subjects import SMALLEST_BOX, boxes, open_model, picture
 from pointrend.cli.main import app
@@ -32,7 +32,7 @@ ONE_STAGE = ("decode", "resize", "trunk", "select")
 
 def settings(**other):
     given = {"models": ("demo",), "engines": (EAGER, BF16), "sides": (96,), "counts": COUNTS, "rounds": 1, "threads": 1}
-    return Settings(**(given | other))
+    return BenchConfig(**(given | other))
 
 
 @pytest.fixture(scope="module")

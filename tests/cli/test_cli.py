@@ -1,3 +1,4 @@
+import inspect
 import json
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 import pointrend
 from pointrend.cli.main import COMMANDS, app
+from pointrend.structures.options import Options, names
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "pointrend_3class_portrait"
 RUN = CliRunner()
@@ -105,3 +107,13 @@ def test_completion_knows_commands_and_their_options():
         }
         shown = RUN.invoke(app, [], env=env, prog_name="pointrend").output
         assert wanted in shown.split()
+
+
+@pytest.mark.parametrize(("module", "command"), [("predict", "predict"), ("batch", "batch")])
+def test_commands_have_the_defaults_of_a_request(module, command):
+    function = getattr(import_module(f"pointrend.cli.{module}"), command)
+    defaults = {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()}
+    shared = set(defaults) & set(names())
+    assert {"task", "score_threshold", "categories"} <= shared
+    for name in shared:
+        assert defaults[name] == getattr(Options(), name)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from pointrend.client import AsyncClient, Client, Retries
-from pointrend.client.conversation import Conversation
 from pointrend.client.messages import Answer, Renew, Send
+from pointrend.client.request_flow import RequestFlow
 from pointrend.client.tokens import (
     KEY_FILE_VARIABLE,
     MAX_FILE_BYTES,
@@ -52,47 +52,47 @@ def key_file(tmp_path):
     return path
 
 
-def talk_about(tokens):
-    return Conversation(tokens, Retries()).segment(PHOTO, {})
+def flow_of(tokens):
+    return RequestFlow(tokens, Retries()).segment(PHOTO, {})
 
 
 def test_a_token_that_somebody_else_renewed_is_read_again(key_file):
-    talk = talk_about(KeyFile(key_file, "http://127.0.0.1:8080"))
-    assert next(talk).token == "first"
+    flow = flow_of(KeyFile(key_file, "http://127.0.0.1:8080"))
+    assert next(flow).token == "first"
     write_keys(key_file, "second")
-    step = talk.send(REFUSED)
+    step = flow.send(REFUSED)
     assert isinstance(step, Send)
     assert step.token == "second"
     with pytest.raises(StopIteration) as end:
-        talk.send(RESULT)
+        flow.send(RESULT)
     assert end.value.value.width == 2
 
 
 def test_a_token_that_stays_refused_is_not_sent_for_ever(key_file):
-    talk = talk_about(KeyFile(key_file, "http://127.0.0.1:8080"))
-    assert next(talk).token == "first"
+    flow = flow_of(KeyFile(key_file, "http://127.0.0.1:8080"))
+    assert next(flow).token == "first"
     with pytest.raises(InvalidRequest, match="refuses the token"):
-        talk.send(REFUSED)
+        flow.send(REFUSED)
 
 
 @pytest.mark.parametrize("seconds", [-3600, 0, 20])
 def test_it_is_renewed_when_it_is_about_to_expire(key_file, seconds):
     write_keys(key_file, "old", seconds)
     tokens = KeyFile(key_file, "http://127.0.0.1:9080")
-    talk, other = talk_about(tokens), talk_about(tokens)
-    assert next(talk) == Renew("http://127.0.0.1:9081/token?type=inference", "api")
+    flow, other = flow_of(tokens), flow_of(tokens)
+    assert next(flow) == Renew("http://127.0.0.1:9081/token?type=inference", "api")
     assert next(other).token == "old"  # one renews; a second renewal would end the first one's token
     write_keys(key_file, "new")
-    assert talk.send(Answer(200)).token == "new"
+    assert flow.send(Answer(200)).token == "new"
 
 
 def test_a_renewal_that_fails_leaves_the_token_and_the_next_request_tries_again(key_file):
     write_keys(key_file, "old", 10)
     tokens = KeyFile(key_file, "grpc://127.0.0.1:7070", "http://127.0.0.1:1234/")
     for _ in range(2):
-        talk = talk_about(tokens)
-        assert next(talk) == Renew("http://127.0.0.1:1234/token?type=inference", "api")
-        assert talk.send(Answer(503)).token == "old"
+        flow = flow_of(tokens)
+        assert next(flow) == Renew("http://127.0.0.1:1234/token?type=inference", "api")
+        assert flow.send(Answer(503)).token == "old"
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"inference": {"key": "k", "expiration time": "soon"}}'])
@@ -100,7 +100,7 @@ def test_a_file_that_was_named_must_be_one(tmp_path, content):
     path = tmp_path / "key_file.json"
     path.write_text(content)
     with pytest.raises(InvalidRequest, match="no key file") as raised:
-        next(talk_about(KeyFile(path, "http://127.0.0.1:8080")))
+        next(flow_of(KeyFile(path, "http://127.0.0.1:8080")))
     assert raised.value.code == "bad_key_file"
 
 
@@ -112,7 +112,7 @@ def test_where_the_token_comes_from(key_file, monkeypatch):
     assert isinstance(tokens_for(elsewhere, None, key_file, None), KeyFile)
     assert isinstance(tokens_for(here, "given", key_file, None), FixedToken)
     monkeypatch.setenv(KEY_FILE_VARIABLE, str(key_file))
-    assert next(talk_about(tokens_for(elsewhere, None, None, None))).token == "first"
+    assert next(flow_of(tokens_for(elsewhere, None, None, None))).token == "first"
 
 
 def test_the_newest_server_at_the_port_counts(tmp_path, monkeypatch):
@@ -134,7 +134,7 @@ def test_the_newest_server_at_the_port_counts(tmp_path, monkeypatch):
     assert find_key_file("grpc://127.0.0.1:9070").parent.name == "pointrend-c"
     assert find_key_file("http://127.0.0.1:5000") is None
     write_keys(tmp_path / "pointrend-c" / "key_file.json", "c", 5)
-    step = next(talk_about(tokens_for("http://127.0.0.1:9080", None, None, None)))
+    step = next(flow_of(tokens_for("http://127.0.0.1:9080", None, None, None)))
     assert step == Renew("http://127.0.0.1:9085/token?type=inference", "api")
 
 
@@ -187,7 +187,7 @@ def test_a_key_file_that_means_harm_is_refused(tmp_path, content):
     path = tmp_path / "key_file.json"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(InvalidRequest, match="no key file") as raised:
-        next(talk_about(KeyFile(path, "http://127.0.0.1:8080")))
+        next(flow_of(KeyFile(path, "http://127.0.0.1:8080")))
     assert raised.value.code == "bad_key_file"
 
 
@@ -195,7 +195,7 @@ def test_a_key_file_that_is_a_fifo_does_not_hold_up(tmp_path):
     os.mkfifo(tmp_path / "key_file.json")
     for path in (tmp_path / "key_file.json", tmp_path, Path("/dev/zero")):
         with pytest.raises(InvalidRequest, match="no key file"):
-            next(talk_about(KeyFile(path, "http://127.0.0.1:8080")))
+            next(flow_of(KeyFile(path, "http://127.0.0.1:8080")))
 
 
 def test_what_others_leave_among_the_temporary_files_does_no_harm(tmp_path, monkeypatch):

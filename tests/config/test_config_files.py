@@ -17,7 +17,7 @@ from pointrend.config.files import config_from_dict
 from pointrend.config.text import MAX_DEPTH, MAX_NODES
 from pointrend.config.tree import MAX_FILES, nest, read_tree
 from pointrend.errors import ConfigError
-from pointrend.training.settings import Settings
+from pointrend.training.config import TrainingConfig
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -213,10 +213,10 @@ def test_a_recipe_beside_a_tree_opens_the_tree_to_its_bases(tmp_path: Path) -> N
     write(tmp_path / "base.yaml", golden.read_bytes())
     write(tmp_path / "configs" / "model.yaml", "_BASE_: ../base.yaml\n")
     recipe = write(tmp_path / "recipe.yaml", "name: x\nmodel: configs/model.yaml\n")
-    assert Settings.from_file(recipe).model.num_classes == 3
+    assert TrainingConfig.from_file(recipe).model.num_classes == 3
     inner = write(tmp_path / "configs" / "recipe.yaml", "name: x\nmodel: model.yaml\n")
     with pytest.raises(ConfigError, match="outside of"):
-        Settings.from_file(inner)
+        TrainingConfig.from_file(inner)
 
 
 trees = st.recursive(

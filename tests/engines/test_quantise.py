@@ -145,7 +145,7 @@ def test_a_folder_of_photos_is_calibrated_with(tmp_path: Path, monkeypatch: pyte
         asked.append(given)
         assert model == folder
         destination.mkdir()
-        store.stamp(destination, model, len(calibration.find_photos(given)))
+        store.stamp(destination, model, len(calibration.find_images(given)))
 
     monkeypatch.setattr(export, "export", written)
     command = ["archive", "--engine", OPENVINO_INT8, "--calibrate", str(tmp_path / "photos")]
@@ -160,14 +160,14 @@ def test_many_photos_are_chosen_from_evenly(tmp_path: Path) -> None:
     for number in range(100):
         (tmp_path / f"{number:03}.JPG").touch()
     (tmp_path / "notes.txt").touch()
-    chosen = [int(path.stem) for path in calibration.find_photos(tmp_path)]
+    chosen = [int(path.stem) for path in calibration.find_images(tmp_path)]
     assert len(chosen) == calibration.MOST_PHOTOS
     assert {3, 4} >= set(np.diff(chosen).tolist())
     assert chosen[0] == 0
 
 
 def test_the_default_photos_are_there() -> None:
-    assert [path.name for path in calibration.find_photos(None)] == list(calibration.EXAMPLES)
+    assert [path.name for path in calibration.find_images(None)] == list(calibration.EXAMPLES)
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "a file"])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scenes import DOG, PERSON, found, photo, predictions, thing, truth
 
+from pointrend.evaluation.evaluator import Evaluator
 from pointrend.evaluation.figures import figures
-from pointrend.evaluation.matching import Judge
 
 SQUARE = (20, 20, 40, 40)
 OTHER = (120, 120, 40, 40)
@@ -13,13 +13,13 @@ OTHER = (120, 120, 40, 40)
 
 def judge_masks(scene, answers, weights=None):
     weights = np.ones(len(scene.photos), dtype=np.int64) if weights is None else np.array(weights)
-    return figures(Judge(scene).masks(predictions(answers)).mask, scene, weights)
+    return figures(Evaluator(scene).masks(predictions(answers)).mask, scene, weights)
 
 
 def test_perfect_detections_have_100_by_boxes_masks_and_boundaries():
     scene = truth([photo(1), photo(2)], [thing(1, SQUARE), thing(1, OTHER), thing(2, SQUARE, DOG)])
     answers = predictions({1: [found(SQUARE, 0.9), found(OTHER, 0.8)], 2: [found(SQUARE, 0.7, DOG)]})
-    judge = Judge(scene)
+    judge = Evaluator(scene)
     masks = judge.masks(answers)
 
     for matches in (judge.boxes(answers), masks.mask, masks.boundary):
@@ -102,7 +102,7 @@ def test_sizes_are_those_of_masks_for_masks_and_of_boxes_for_boxes():
     small = (20, 20, 10, 10)
     scene = truth([photo(1)], [thing(1, small)])
     answers = predictions({1: [found((100, 100, 10, 10), 0.95, bbox=(80, 80, 100, 100)), found(small, 0.5)]})
-    judge, everything = Judge(scene), np.ones(1, dtype=np.int64)
+    judge, everything = Evaluator(scene), np.ones(1, dtype=np.int64)
 
     assert figures(judge.masks(answers).mask, scene, everything).overall.small == 50
     assert figures(judge.boxes(answers), scene, everything).overall.small == 100
@@ -115,4 +115,4 @@ def test_masks_must_be_there():
     without = {1: type(boxes_only[1])(200, 200, (type(instance)(1, "person", 0.9, instance.bbox, None, None),), {})}
 
     with pytest.raises(ValueError, match="carry no masks"):
-        Judge(scene).masks(without)
+        Evaluator(scene).masks(without)

@@ -6,8 +6,8 @@ from pycocotools import mask as coco_mask
 from scenes import found, photo, predictions, rle, thing, truth
 
 from pointrend.evaluation.boundary import boundary
+from pointrend.evaluation.evaluator import Evaluator
 from pointrend.evaluation.figures import figures
-from pointrend.evaluation.matching import Judge
 from pointrend.masks.rle import encode_crop
 
 
@@ -59,7 +59,7 @@ def test_the_smaller_iou_counts():
     # Photos of 200 x 200: d = 6. A square of 40 has an inside of 28 and a boundary of 816 pixels. Shifted by 2, the
     # masks share 38 x 40 of 42 x 40 pixels, 0.905; the boundaries 38 x 40 - 30 x 28 = 680 of 952, 0.714.
     scene = truth([photo(1)], [thing(1, (20, 20, 40, 40))])
-    judged = Judge(scene).masks(predictions({1: [found((22, 20, 40, 40))]}))
+    judged = Evaluator(scene).masks(predictions({1: [found((22, 20, 40, 40))]}))
     everything = np.ones(1, dtype=np.int64)
 
     assert figures(judged.mask, scene, everything).overall.ap == 90
@@ -77,7 +77,7 @@ def test_a_boundary_alone_does_not_make_an_object():
     hollow = type(whole)(1, "person", 0.9, whole.bbox, int(ring.sum()), encode_crop(ring, 20, 20, 200, 200))
     answers[1] = type(answers[1])(200, 200, (hollow,), {})
 
-    judged = Judge(scene).masks(answers)
+    judged = Evaluator(scene).masks(answers)
 
     assert figures(judged.boundary, scene, np.ones(1, dtype=np.int64)).overall.ap == 0
 
@@ -86,4 +86,4 @@ def test_in_a_crowd_only_the_mask_counts():
     scene = truth([photo(1)], [thing(1, (10, 10, 40, 40)), thing(1, (60, 60, 130, 130), crowd=True)])
     answers = predictions({1: [found((100, 100, 30, 30), 0.99), found((10, 10, 40, 40), 0.5)]})
 
-    assert figures(Judge(scene).masks(answers).boundary, scene, np.ones(1, dtype=np.int64)).overall.ap == 100
+    assert figures(Evaluator(scene).masks(answers).boundary, scene, np.ones(1, dtype=np.int64)).overall.ap == 100

@@ -17,7 +17,7 @@ from pointrend.datasets.folds import fold_of
 from pointrend.datasets.ground_truth import GroundTruth, Photo
 from pointrend.errors import ConfigError, DataError, InvalidOption
 from pointrend.evaluation.contact_sheet import choose
-from pointrend.evaluation.detections import choose_heads, run
+from pointrend.evaluation.predictions import choose_heads, run
 from pointrend.images.decode import decode
 from pointrend.weights.checkpoint import read_checkpoint, save_safetensors
 from pointrend.weights.folder import ModelFolder

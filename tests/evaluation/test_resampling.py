@@ -8,10 +8,10 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 from scenes import DOG, PERSON, found, photo, predictions, random_scene, thing, truth
 
+from pointrend.evaluation.average_precision import AREAS, RECALLS
 from pointrend.evaluation.bootstrap import Resampled, difference, reliability, resamples
+from pointrend.evaluation.evaluator import Evaluator
 from pointrend.evaluation.figures import figures
-from pointrend.evaluation.matches import AREAS, RECALLS
-from pointrend.evaluation.matching import Judge
 
 SQUARE = (20, 20, 40, 40)
 
@@ -51,7 +51,7 @@ def by_pycocotools(scene, answers):
 def test_with_weights_of_one_it_is_pycocotools_own_figure(seed):
     scene, answers = random_scene(seed)
     precision, recall = by_pycocotools(scene, answers)
-    matches = Judge(scene).masks(answers).mask
+    matches = Evaluator(scene).masks(answers).mask
     once = np.ones((1, len(scene.photos)), dtype=np.int64)
 
     for index, area in enumerate(AREAS):
@@ -83,8 +83,8 @@ def test_weights_repeat_and_leave_out_photos(seed):
             copied[number] = answers[shot.id]
     repeated = truth(shots, objects)
 
-    weighted = figures(Judge(scene).masks(answers).mask, scene, weights)
-    real = figures(Judge(repeated).masks(copied).mask, repeated, np.ones(len(shots), dtype=np.int64))
+    weighted = figures(Evaluator(scene).masks(answers).mask, scene, weights)
+    real = figures(Evaluator(repeated).masks(copied).mask, repeated, np.ones(len(shots), dtype=np.int64))
 
     assert weighted == real
 
@@ -104,7 +104,7 @@ def test_a_difference_is_paired():
     scene, answers = random_scene(3)
     worse = {number: replace(answer, instances=answer.instances[:1]) for number, answer in answers.items()}
     weights = resamples(len(scene.photos), 200)
-    judge = Judge(scene)
+    judge = Evaluator(scene)
     one, other = (Resampled.of(judge.masks(each).mask, weights) for each in (answers, worse))
 
     same = difference(one, one)
@@ -120,7 +120,7 @@ def test_the_interval_of_a_difference_by_hand():
     # with equal scores. So a resample's difference depends on how often these two were drawn, and on nothing else.
     shots = [photo(number) for number in range(10)]
     scene = truth(shots, [thing(shot.id, SQUARE) for shot in shots], [PERSON])
-    judge, weights = Judge(scene), resamples(10, 400)
+    judge, weights = Evaluator(scene), resamples(10, 400)
     every = predictions({shot.id: [found(SQUARE)] for shot in shots})
     some = predictions({shot.id: [found(SQUARE)] if shot.id > 1 else [] for shot in shots})
     one, other = (Resampled.of(judge.masks(each).mask, weights) for each in (every, some))
@@ -145,7 +145,7 @@ def test_reliability_of_rare_categories():
     answers[1].append(found(SQUARE, 0.9, DOG))
     answers[5] = [found(SQUARE, 0.5)]
 
-    judged = reliability(Resampled.of(Judge(scene).masks(predictions(answers)).mask, resamples(5, 300)))
+    judged = reliability(Resampled.of(Evaluator(scene).masks(predictions(answers)).mask, resamples(5, 300)))
 
     person, dog = judged
     assert (person.category, person.objects, person.reliable) == (PERSON.id, 5, False)
@@ -159,7 +159,7 @@ def test_a_category_without_objects_has_no_judgement():
     scene = truth([photo(1)], [thing(1, SQUARE)])
     answers = predictions({1: [found(SQUARE), found(SQUARE, 0.5, DOG)]})
 
-    judged = reliability(Resampled.of(Judge(scene).masks(answers).mask, resamples(1, 0)))
+    judged = reliability(Resampled.of(Evaluator(scene).masks(answers).mask, resamples(1, 0)))
 
     assert [item.category for item in judged] == [PERSON.id]
     assert (judged[0].ap50.value, judged[0].ap50.low) == (100, None)  # no resamples, no interval

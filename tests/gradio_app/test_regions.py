@@ -15,7 +15,7 @@ from gradio_app.image_tab import ImageTab
 from gradio_app.live import segment_frame
 from gradio_app.page import Page
 from gradio_app.regions import regions
-from gradio_app.result import SEMANTIC, VIEWS, Choice, Result
+from gradio_app.result import SEMANTIC, VIEWS, Result, ViewSelection
 from gradio_app.servers import Server, Servers
 from gradio_app.uploads import Uploads
 from pointrend.masks.rle import encode_crop
@@ -52,15 +52,15 @@ def test_the_page_shows_and_names_regions() -> None:
     file = io.BytesIO()
     Image.new("RGB", (SIZE[1], SIZE[0]), (128, 128, 128)).save(file, "PNG")
     result = Result.of("street.png", file.getvalue(), prediction())
-    choice = Choice(threshold=0.95)
+    choice = ViewSelection(threshold=0.95)
     assert result.labels == ("road", "sky")
     assert result.visible(choice) == [0, 1]
     assert view.table(result, choice)["data"][0] == ["road", "", "80 x 20", "33.3%"]
     assert view.summary(result, choice).startswith("**road and sky** in 80 x 60 pixels")
-    chosen = Choice(threshold=0.95, chosen=1)
+    chosen = ViewSelection(threshold=0.95, chosen=1)
     assert view.summary(result, chosen) == "**sky**: 20 x 10 pixels, 4.2% of the photo. Select it again to show all."
     for name in VIEWS[:3]:
-        assert (result.picture(Choice(name)) != result.screen).any(axis=2)[38:].any()
+        assert (result.picture(ViewSelection(name)) != result.screen).any(axis=2)[38:].any()
     assert result.at(15, 5, choice) == 1
 
 

@@ -1,6 +1,6 @@
 from gradio_app import view
 from gradio_app.examples import EXAMPLES, credits
-from gradio_app.result import Choice, Result
+from gradio_app.result import Result, ViewSelection
 from gradio_app.servers import DOWN, LOADING, OVERLOADED, READY, State
 from pointrend.errors import ImageTooLarge
 from pointrend.structures.prediction import Instance, Prediction
@@ -20,7 +20,7 @@ THREE = result(found("person", 0.98), found("dog", 0.9), found("person", 0.5, ar
 
 
 def test_rows_say_label_score_and_size():
-    assert view.table(THREE, Choice())["data"] == [
+    assert view.table(THREE, ViewSelection())["data"] == [
         ["person 1", "98%", "30 x 41", "1.0%"],
         ["dog 1", "90%", "30 x 41", "1.0%"],
         ["person 2", "50%", "30 x 41", "25.0%"],
@@ -28,7 +28,7 @@ def test_rows_say_label_score_and_size():
 
 
 def test_rows_follow_the_choice_and_mark_what_is_singled_out():
-    table = view.table(THREE, Choice(threshold=0.4, categories=("person",), chosen=2))
+    table = view.table(THREE, ViewSelection(threshold=0.4, categories=("person",), chosen=2))
     assert [row[0] for row in table["data"]] == ["person 1", "person 2"]
     plain, marked = table["metadata"]["styling"]
     assert "underline" in marked[0]
@@ -37,21 +37,23 @@ def test_rows_follow_the_choice_and_mark_what_is_singled_out():
 
 
 def test_without_a_result_the_table_is_empty():
-    assert view.table(None, Choice())["data"] == []
+    assert view.table(None, ViewSelection())["data"] == []
 
 
 def test_the_summary_counts_by_category():
-    text = view.summary(THREE, Choice())
+    text = view.summary(THREE, ViewSelection())
     assert text == "**Found 2 x person, 1 x dog** in 200 x 100 pixels (1.52 s on the server)."
 
 
 def test_the_summary_tells_of_what_is_singled_out():
-    assert view.summary(THREE, Choice(chosen=2)).startswith("**person 2**: 50% sure, 30 x 41 pixels, 25.0% of the")
+    assert view.summary(THREE, ViewSelection(chosen=2)).startswith(
+        "**person 2**: 50% sure, 30 x 41 pixels, 25.0% of the"
+    )
 
 
 def test_an_empty_result_says_what_to_do():
-    assert "Lower the threshold" in view.summary(THREE, Choice(threshold=0.99))
-    assert "sure of nothing" in view.summary(result(), Choice())
+    assert "Lower the threshold" in view.summary(THREE, ViewSelection(threshold=0.99))
+    assert "sure of nothing" in view.summary(result(), ViewSelection())
 
 
 def test_the_filter_starts_with_what_is_reliable():

@@ -16,8 +16,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import pointrend
-from gradio_app.lesson import SIDES, Lesson
 from gradio_app.live import segment_frame
+from gradio_app.refinement import SIDES, RefinementTrace
 from pointrend.cli.main import app
 from pointrend.client import Client
 from pointrend.engines import DETECTRON2
@@ -106,12 +106,12 @@ def test_what_it_has_not_is_refused_by_name(client: Client) -> None:
 
 @pytest.mark.server
 def test_the_page_explains_its_refinement(client: Client) -> None:
-    lesson = Lesson.ask(client, PHOTO, on_step=lambda number, count: None)
-    assert len(lesson.steps) == len(SIDES)
-    points = [len(step.instances[0].points or ()) for step in lesson.steps]
+    trace = RefinementTrace.ask(client, PHOTO, on_step=lambda number, count: None)
+    assert len(trace.steps) == len(SIDES)
+    points = [len(step.instances[0].points or ()) for step in trace.steps]
     assert points[0] == 0 < points[1]
-    assert {lesson.draw_step(0, step, points=True).ndim for step in range(len(SIDES))} == {3}
-    assert lesson.draw_comparison(0) is not None
+    assert {trace.draw_step(0, step, points=True).ndim for step in range(len(SIDES))} == {3}
+    assert trace.draw_comparison(0) is not None
 
 
 @pytest.mark.server
@@ -160,13 +160,21 @@ def test_predict_writes_its_instances(one_stage_folder: ModelFolder, tmp_path: P
 
 def test_a_batchs_worker_does_a_shard(one_stage_folder: ModelFolder, tmp_path: Path) -> None:
     pytest.importorskip("fsspec", reason="needs the extra batch")
-    from pointrend.batch.plan import Settings, Shard
+    from pointrend.batch.plan import BatchConfig, Shard
     from pointrend.batch.worker import Worker
 
     (tmp_path / "in").mkdir()
     shutil.copy(DEMO / "coffee.png", tmp_path / "in")
     options = {"score_threshold": LOW}
-    settings = Settings(str(tmp_path / "in"), str(one_stage_folder.path), "1", "eager", options, "jsonl", 1)
+    settings = BatchConfig(
+        input=str(tmp_path / "in"),
+        model=str(one_stage_folder.path),
+        version="1",
+        engine="eager",
+        options=options,
+        form="jsonl",
+        shard_size=1,
+    )
     (tmp_path / "out").mkdir()
     worker = Worker(settings, str(tmp_path / "out"), 1)
     assert worker.do(Shard(0, ("coffee.png",))) == (1, 0)

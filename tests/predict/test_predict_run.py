@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 import pointrend
 from pointrend.cli.main import app
 from pointrend.errors import InvalidOption
-from pointrend.predict import SAVERS, Job, LocalSource, find_photos, result_folders, run
+from pointrend.predict import SAVERS, Job, LocalSource, find_images, result_folders, run
 from pointrend.predict.run import JobError
 from pointrend.structures.options import Options
 
@@ -68,7 +68,7 @@ def photos(tmp_path):
 
 
 def job(photos, out, save=ALL, **options):
-    return Job(find_photos([photos], outside=result_folders(out)), out, save, Options.parse(options))
+    return Job(find_images([photos], outside=result_folders(out)), out, save, Options.parse(options))
 
 
 def files(folder):

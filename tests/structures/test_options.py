@@ -1,11 +1,13 @@
 import math
+from typing import get_args, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pointrend.errors import InvalidOption, from_response
-from pointrend.structures.options import FORMATS, Options, names, schema, table
+from pointrend.structures.option_kinds import Boolean, Choice, Integer, NamesOrIds, Number
+from pointrend.structures.options import FORMATS, OptionKeywords, Options, names, schema, table
 
 
 def test_text_and_json_types_mean_the_same():
@@ -125,3 +127,18 @@ def test_whatever_comes_is_read_or_refused(raw):
         assert 0 <= options.score_threshold <= 1
         assert 1 <= options.max_detections <= 100
         assert 0 <= options.refinement <= 4
+
+
+def test_keywords_of_clients_are_the_options_without_the_format():
+    kinds = {entry.name: entry.kind for entry in table()}
+    hints = get_type_hints(OptionKeywords)
+    assert set(hints) == set(kinds) - {"format"}
+    plain = {Number: float, Integer: int, Boolean: bool}
+    for name, hint in hints.items():
+        kind = kinds[name]
+        if isinstance(kind, Choice):
+            assert get_args(hint) == kind.allowed
+        elif type(kind) in plain:
+            assert hint is plain[type(kind)]
+        else:
+            assert isinstance(kind, NamesOrIds)

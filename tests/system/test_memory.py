@@ -15,8 +15,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only glibc is t
 # 200 MB in small pieces, freed again, which what was taken after them keeps the C library from giving back.
 CODE = """
 import json
-from pointrend.system.memory import Reserve, told
-memory = Reserve({limit})
+from pointrend.system.memory import MemoryLimit, told
+memory = MemoryLimit({limit})
 pieces = [b"x" * 100_000 for _ in range(2000)]
 last = b"x" * 100_000
 {pieces}
@@ -29,7 +29,7 @@ print(json.dumps([free, told("VmRSS")]))
 # How many pages are fetched for 200 MB that were freed just before: at least 95, were they of 2 MB each.
 FAULTS = """
 import resource
-from pointrend.system.memory import Reserve
+from pointrend.system.memory import MemoryLimit
 {first}
 size = 200_000_000
 b"x" * size
@@ -39,7 +39,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
-@pytest.mark.parametrize(("first", "fewest", "most"), [("Reserve()", 0, 20), ("", 60, 100_000)])
+@pytest.mark.parametrize(("first", "fewest", "most"), [("MemoryLimit()", 0, 20), ("", 60, 100_000)])
 def test_what_is_freed_is_kept_for_the_next_photo(first: str, fewest: int, most: int) -> None:
     done = subprocess.run([sys.executable, "-c", FAULTS.format(first=first)], capture_output=True, check=True)
     assert fewest <= int(done.stdout) <= most

@@ -13,11 +13,11 @@ from crops import make_sample
 from pointrend.config.schema import ModelConfig
 from pointrend.datasets.annotations import Annotations, LabelledObject, Photo
 from pointrend.errors import DataError
+from pointrend.training.config import TrainingConfig
 from pointrend.training.copy_paste import paste
 from pointrend.training.loader import batches
 from pointrend.training.sample import Sample
-from pointrend.training.sampling import Order, repeat_factors, source_factors
-from pointrend.training.settings import Settings
+from pointrend.training.sample_order import SampleOrder, repeat_factors, source_factors
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,8 @@ def annotations(data: Path) -> Annotations:
 
 
 @pytest.fixture(scope="module")
-def settings(tiny_config: ModelConfig) -> Settings:
-    return Settings(name="toy", model=tiny_config, crop=(96,), batch=4, copy_paste=0.5)
+def settings(tiny_config: ModelConfig) -> TrainingConfig:
+    return TrainingConfig(name="toy", model=tiny_config, crop=(96,), batch=4, copy_paste=0.5)
 
 
 def same(one: list[Sample], two: list[Sample]) -> bool:
@@ -40,7 +40,7 @@ def same(one: list[Sample], two: list[Sample]) -> bool:
     return all(torch.equal(a.image, b.image) and torch.equal(a.masks, b.masks) for a, b in pairs)
 
 
-def test_a_stream_goes_on_where_it_was_whoever_prepares_it(annotations: Annotations, settings: Settings) -> None:
+def test_a_stream_goes_on_where_it_was_whoever_prepares_it(annotations: Annotations, settings: TrainingConfig) -> None:
     whole = list(itertools.islice(iter(batches(annotations, settings, seed=1)), 5))
     later = list(itertools.islice(iter(batches(annotations, settings, seed=1, position=12)), 2))
     assert all(map(same, whole[3:], later))
@@ -50,7 +50,7 @@ def test_a_stream_goes_on_where_it_was_whoever_prepares_it(annotations: Annotati
     assert not same(whole[0], other)
 
 
-def test_a_photo_that_has_gone_is_named_from_a_worker_too(tmp_path: Path, settings: Settings) -> None:
+def test_a_photo_that_has_gone_is_named_from_a_worker_too(tmp_path: Path, settings: TrainingConfig) -> None:
     data = toy.write(tmp_path, train=2)
     annotations = Annotations.read(data / "instances_train.json", data / "images")
     (data / "images" / "train-1.png").unlink()
@@ -78,15 +78,15 @@ def test_photos_of_a_weighed_source_come_as_many_times_more() -> None:
 
 
 def test_with_equal_weights_each_photo_comes_once_a_round() -> None:
-    order = Order(np.ones(7), seed=3)
+    order = SampleOrder(np.ones(7), seed=3)
     rounds = [[order[start + place] for place in range(7)] for start in (0, 7)]
     assert [sorted(each) for each in rounds] == [list(range(7))] * 2
     assert rounds[0] != rounds[1]
-    assert Order(np.ones(7), seed=3)[9] == rounds[1][2]
+    assert SampleOrder(np.ones(7), seed=3)[9] == rounds[1][2]
 
 
 def test_a_heavier_photo_comes_as_many_times_more() -> None:
-    order = Order(np.array([1.0, 1.0, 2.0, 4.0]), seed=0)
+    order = SampleOrder(np.array([1.0, 1.0, 2.0, 4.0]), seed=0)
     counts = np.bincount([order[place] for place in range(4000)], minlength=4) / 4000
     assert counts == pytest.approx([1 / 8, 1 / 8, 1 / 4, 1 / 2], abs=0.02)
 
@@ -118,7 +118,7 @@ class AllOf(np.random.Generator):
         return np.zeros(args[0]) if args else 0.0  # type: ignore[call-overload]
 
 
-def test_a_batch_has_one_side_and_the_stream_all_of_them(annotations: Annotations, settings: Settings) -> None:
+def test_a_batch_has_one_side_and_the_stream_all_of_them(annotations: Annotations, settings: TrainingConfig) -> None:
     several = replace(settings, crop=(64, 96, 128))
     whole = list(itertools.islice(iter(batches(annotations, several, seed=1)), 12))
     sides = [{item.image.shape[0] for item in batch} for batch in whole]

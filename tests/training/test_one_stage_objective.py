@@ -13,12 +13,12 @@ from crops import make_sample
 from pointrend.config.schema import OneStageConfig
 from pointrend.errors import CheckpointError
 from pointrend.modeling.one_stage.network import OneStage
+from pointrend.training.config import TrainingConfig
 from pointrend.training.initialise import randomise
 from pointrend.training.objective import Recipe
 from pointrend.training.one_stage_objective import OneStageObjective, box_distillation, class_distillation, shake
 from pointrend.training.optimiser import build_optimiser, freeze
 from pointrend.training.run import build_objective
-from pointrend.training.settings import Settings
 
 RECIPE = Recipe(masks=8, points=49)
 SAMPLES = [make_sample([[10, 10, 60, 70], [70, 20, 120, 60]], [0, 2]), make_sample([], [])]
@@ -54,13 +54,13 @@ def test_the_teacher_asks_for_nothing_where_it_agrees(model: OneStage) -> None:
 def test_a_teacher_of_other_categories_is_refused(model: OneStage, tmp_path: Path) -> None:
     other = OneStage(replace(model.config, num_classes=5))
     torch.save({f"detector.{name}": value for name, value in other.detector.state_dict().items()}, tmp_path / "d.pt")
-    settings = Settings(name="tiny", model=model.config, teacher=str(tmp_path / "d.pt"))
+    settings = TrainingConfig(name="tiny", model=model.config, teacher=str(tmp_path / "d.pt"))
     with pytest.raises(CheckpointError, match=r"teacher: .*d\.pt does not fit the model: .* leave teacher out"):
         build_objective(model, settings)
 
 
 def test_a_detector_that_may_learn_learns_from_labels_where_there_is_no_teacher(model: OneStage) -> None:
-    settings = Settings(name="tiny", model=model.config, steps=RECIPE)
+    settings = TrainingConfig(name="tiny", model=model.config, steps=RECIPE)
     losses = build_objective(model, settings)(images(), SAMPLES)
     assert set(losses) == {"coarse", "points", "conv", "class", "box"}
     (losses["class"] + losses["box"]).backward()
@@ -128,7 +128,7 @@ def test_a_frozen_detector_learns_nothing_and_is_not_in_the_optimiser(model: One
     losses = OneStageObjective(model, RECIPE)(images(), SAMPLES)
     torch.stack(list(losses.values())).sum().backward()
     assert all(parameter.grad is None for parameter in model.detector.parameters())
-    settings = Settings(name="tiny", model=model.config, rate=0.1, trunk_rate=0.5)
+    settings = TrainingConfig(name="tiny", model=model.config, rate=0.1, trunk_rate=0.5)
     learnt = {id(each) for group in build_optimiser(model, settings).param_groups for each in group["params"]}
     assert not learnt & {id(each) for each in model.detector.parameters()}
     model.requires_grad_(True)

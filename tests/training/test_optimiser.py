@@ -5,16 +5,16 @@ from torch import nn
 
 from pointrend.config.schema import ModelConfig
 from pointrend.modeling.rcnn import RCNN
+from pointrend.training.config import TrainingConfig
 from pointrend.training.optimiser import MovingAverage, build_optimiser, freeze, set_rate
-from pointrend.training.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def settings(tiny_config: ModelConfig) -> Settings:
-    return Settings(name="tiny", model=tiny_config, warmup=10, rate=1e-2, trunk_rate=0.5, weight_decay=0.1)
+def settings(tiny_config: ModelConfig) -> TrainingConfig:
+    return TrainingConfig(name="tiny", model=tiny_config, warmup=10, rate=1e-2, trunk_rate=0.5, weight_decay=0.1)
 
 
-def test_rates_warm_up_and_fall_to_nothing(settings: Settings) -> None:
+def test_rates_warm_up_and_fall_to_nothing(settings: TrainingConfig) -> None:
     optimiser = build_optimiser(RCNN(settings.model), settings)
     assert set_rate(optimiser, settings, 0, 0.0) == pytest.approx(1e-3)
     assert set_rate(optimiser, settings, 9, 0.0) == pytest.approx(1e-2)
@@ -23,7 +23,7 @@ def test_rates_warm_up_and_fall_to_nothing(settings: Settings) -> None:
     assert set_rate(optimiser, settings, 999, 1.0) == pytest.approx(0)
 
 
-def test_every_weight_that_learns_is_in_one_group_and_only_matrices_decay(settings: Settings) -> None:
+def test_every_weight_that_learns_is_in_one_group_and_only_matrices_decay(settings: TrainingConfig) -> None:
     model = RCNN(settings.model)
     freeze(model, ["stem", "res2"])
     optimiser = build_optimiser(model, settings)

@@ -9,11 +9,11 @@ from crops import make_sample
 from pointrend.config.schema import ModelConfig
 from pointrend.errors import CheckpointError, TrainingError
 from pointrend.modeling.rcnn import RCNN
+from pointrend.training.config import TrainingConfig
 from pointrend.training.initialise import randomise
 from pointrend.training.objective import Recipe
 from pointrend.training.optimiser import MovingAverage, build_optimiser
 from pointrend.training.run import build_objective
-from pointrend.training.settings import Settings
 from pointrend.training.state import RESUME_NAME, STATE_NAME, Progress, load_state, save_state
 from pointrend.training.trainer import PATIENCE, Trainer
 
@@ -23,12 +23,20 @@ PHOTO = make_sample([[10, 10, 60, 70], [70, 20, 120, 60]], [0, 2])
 
 def trainer(config: ModelConfig, folder: Path, seed: int = 0) -> Trainer:
     torch.manual_seed(seed)
-    settings = Settings(name="tiny", model=config, batch=2, warmup=2, steps=RECIPE)
+    settings = TrainingConfig(name="tiny", model=config, batch=2, warmup=2, steps=RECIPE)
     model = RCNN(config)
     randomise(model)
     average = MovingAverage(model, settings.average)
     objective = build_objective(model, settings)
-    return Trainer(model, objective, build_optimiser(model, settings), average, settings, folder, torch.device("cpu"))
+    return Trainer(
+        model,
+        objective,
+        build_optimiser(model, settings),
+        average,
+        settings=settings,
+        folder=folder,
+        device=torch.device("cpu"),
+    )
 
 
 def test_a_resumed_training_takes_the_same_steps(tmp_path: Path, tiny_config: ModelConfig) -> None:

@@ -8,9 +8,9 @@ from safetensors.torch import load_file
 
 from pointrend.config.schema import OneStageConfig
 from pointrend.modeling.one_stage.network import OneStage
+from pointrend.training.config import TrainingConfig
 from pointrend.training.optimiser import MovingAverage
 from pointrend.training.run import RECIPES
-from pointrend.training.settings import Settings
 from pointrend.training.state import read_resume
 
 FILE = Path(__file__).parent / "under_way" / "one-stage.safetensors"
@@ -19,7 +19,7 @@ PUBLISHED = Path(__file__).parents[1] / "golden" / "nanodet" / "detector.safeten
 
 @pytest.mark.parametrize("recipe", ["one-stage-masks", "one-stage"])
 def test_both_recipes_continue_from_it(recipe):
-    config = Settings.from_file(RECIPES / f"{recipe}.yaml").model
+    config = TrainingConfig.from_file(RECIPES / f"{recipe}.yaml").model
     assert isinstance(config, OneStageConfig)
     model = OneStage(config)
     progress = read_resume(FILE, model, MovingAverage(model, 0.9995))

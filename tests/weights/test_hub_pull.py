@@ -536,12 +536,12 @@ def test_archive_pulls_what_is_not_here(hub: StandInHub, published: Repository, 
 
 def test_a_batch_names_the_commit(hub: StandInHub, published: Repository) -> None:
     """What is read from a plan by another machine, or later, is the same model."""
-    from pointrend.batch.run import settings_for
+    from pointrend.batch.run import batch_config
 
     pull(ADDRESS)
-    settings = settings_for("photos", ADDRESS, "eager", {}, "jsonl", 4)
+    settings = batch_config("photos", model=ADDRESS, engine="eager", options={}, form="jsonl", shard_size=4)
     assert settings.model == f"{ADDRESS}@{published.branches['main']}"
-    assert settings_for("photos", "demo", "eager", {}, "jsonl", 4).model == "demo"
+    assert batch_config("photos", model="demo", engine="eager", options={}, form="jsonl", shard_size=4).model == "demo"
 
 
 def test_pins_that_cannot_be_read_are_a_sentence(hub: StandInHub, published: Repository) -> None:

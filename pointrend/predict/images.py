@@ -13,12 +13,12 @@ from pointrend.errors import PointRendError
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".mpo")
 
 
-class PhotosError(PointRendError):
+class ImagesError(PointRendError):
     """Photos that were named and cannot be meant."""
 
 
 @dataclass(frozen=True, slots=True)
-class PhotoFile:
+class ImageFile:
     """A photo to predict.
 
     Attributes:
@@ -34,7 +34,7 @@ class PhotoFile:
     stamp: tuple[int, int]
 
 
-def find_photos(arguments: Iterable[str | Path], *, outside: Iterable[Path] = ()) -> list[PhotoFile]:
+def find_images(arguments: Iterable[str | Path], *, outside: Iterable[Path] = ()) -> list[ImageFile]:
     """Find photos, each once, in the order of the arguments and by name within each.
 
     A folder stands for every image file in it and below it (by :data:`SUFFIXES`), a glob (``*``, ``?``, ``[]``,
@@ -45,9 +45,9 @@ def find_photos(arguments: Iterable[str | Path], *, outside: Iterable[Path] = ()
         outside: folders whose files are not meant: those of results.
 
     Raises:
-        PhotosError: an argument names nothing, or two photos would have results of one name.
+        ImagesError: an argument names nothing, or two photos would have results of one name.
     """
-    photos: dict[Path, PhotoFile] = {}
+    photos: dict[Path, ImageFile] = {}
     elsewhere = [folder.absolute() for folder in outside]
     for argument in arguments:
         found = False
@@ -57,12 +57,12 @@ def find_photos(arguments: Iterable[str | Path], *, outside: Iterable[Path] = ()
                 continue
             found = True
             name, state = path.relative_to(base), path.stat()
-            photo = PhotoFile(
+            photo = ImageFile(
                 absolute, name.as_posix(), name.with_suffix("").as_posix(), (state.st_size, state.st_mtime_ns)
             )
             photos.setdefault(absolute.resolve(), photo)
         if not found:
-            raise PhotosError(f"{argument} names no photo: there is no such file, or no image file in it.")
+            raise ImagesError(f"{argument} names no photo: there is no such file, or no image file in it.")
     return _with_distinct_keys(list(photos.values()))
 
 
@@ -89,7 +89,7 @@ def _before_magic(path: Path) -> Iterator[str]:
         yield part
 
 
-def _with_distinct_keys(photos: list[PhotoFile]) -> list[PhotoFile]:
+def _with_distinct_keys(photos: list[ImageFile]) -> list[ImageFile]:
     """``a.jpg`` and ``a.png`` become ``a_jpg`` and ``a_png``; names that are the same beyond that are refused."""
     counts = Counter(photo.key.lower() for photo in photos)  # there are file systems that know no case
     named = [
@@ -101,7 +101,7 @@ def _with_distinct_keys(photos: list[PhotoFile]) -> list[PhotoFile]:
         by_key[photo.key.lower()].append(photo)
     for same in by_key.values():
         if len(same) > 1:
-            raise PhotosError(
+            raise ImagesError(
                 f"The results of {same[0].path} and {same[1].path} would both be called {same[0].key}. Name the "
                 "folder that holds both instead."
             )

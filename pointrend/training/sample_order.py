@@ -48,7 +48,7 @@ def source_factors(photos: Sequence[Photo], sources: Mapping[str, float]) -> NDA
     return np.array([sources.get(photo.source, 1.0) for photo in photos], dtype=np.float64)
 
 
-class Order:
+class SampleOrder:
     """An endless sequence of photos, of which any member can be told without those before it.
 
     It goes by rounds of N draws. Within a round photo i comes N * weight[i] / sum(weights) times, rounded up or down

@@ -24,7 +24,7 @@ from pointrend.modeling.roi_heads.box_head import Detections
 from pointrend.structures.categories import ALL_CATEGORIES
 from pointrend.structures.options import FULL_REFINEMENT, Options
 from pointrend.structures.prediction import Prediction
-from pointrend.system.memory import Reserve
+from pointrend.system.memory import MemoryLimit
 from pointrend.weights.folder import ModelFolder
 
 REFINED, COARSE, CONV = "refined", "coarse", "conv"
@@ -32,7 +32,7 @@ HEADS = (REFINED, COARSE, CONV)
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class HeadPredictions:
     """What a model found in a set of photos.
 
     Attributes:
@@ -44,7 +44,7 @@ class Answers:
     seconds: float
 
 
-class DetectOnce(InstanceSegmenter):
+class CachingSegmenter(InstanceSegmenter):
     """A segmenter with a memory of what it found last: the next mask head draws the same boxes at no more cost."""
 
     _last: tuple[Tensor, tuple[dict[str, Tensor], Detections]] | None = None
@@ -77,7 +77,9 @@ def choose_heads(wanted: Sequence[str] | None, config: InstanceConfig) -> tuple[
     return tuple(head for head in present if wanted is None or head in wanted)
 
 
-def run(folders: Sequence[ModelFolder], photos: Iterable[Photo], heads: Sequence[str], engine: str = EAGER) -> Answers:
+def run(
+    folders: Sequence[ModelFolder], photos: Iterable[Photo], heads: Sequence[str], engine: str = EAGER
+) -> HeadPredictions:
     """Run a model over photos, as AP asks for: everything from score 0.05 on, at most 100 a photo.
 
     Args:
@@ -92,7 +94,7 @@ def run(folders: Sequence[ModelFolder], photos: Iterable[Photo], heads: Sequence
         ConfigError: the engine is unknown, not installed, or has no such network.
     """
     segmenters = [_segmenter(folder, engine) for folder in folders]
-    memory = Reserve()
+    memory = MemoryLimit()
     options = {head: _options(head, folders[0].config) for head in heads}
     by_head: dict[str, dict[int, Prediction]] = {head: {} for head in heads}
     seconds = 0.0
@@ -105,13 +107,13 @@ def run(folders: Sequence[ModelFolder], photos: Iterable[Photo], heads: Sequence
             if index == 0:
                 seconds += time.perf_counter() - started
         memory.settle()
-    return Answers(by_head, seconds)
+    return HeadPredictions(by_head, seconds)
 
 
 def _segmenter(folder: ModelFolder, engine: str) -> InstanceSegmenter:
     network = open_network(folder, engine)
     assert isinstance(network, InstanceNetwork)  # its folder's ``config`` has been asked for
-    return DetectOnce(network, folder.info, engine=engine, device=device_of(engine))
+    return CachingSegmenter(network, folder.info, engine=engine, device=device_of(engine))
 
 
 def _options(head: str, config: InstanceConfig) -> Options:

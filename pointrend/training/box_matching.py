@@ -17,7 +17,7 @@ NEUTRAL_COVER = 0.5  # a box that lies this far inside a crowd is neither object
 
 
 @dataclass(frozen=True, slots=True)
-class Matches:
+class BoxMatches:
     """The object of each box: ``indices`` (A,) int64 into the labelled ones, and ``kinds`` (A,).
 
     Kinds are OBJECT, BACKGROUND and NEUTRAL; the index means something for objects only.
@@ -36,7 +36,7 @@ def pairwise_iou(first: Tensor, second: Tensor) -> Tensor:
 
 def match(
     boxes: Tensor, objects: Tensor, neutral: Tensor, *, low: float, high: float, keep_best: bool = False
-) -> Matches:
+) -> BoxMatches:
     """Match each box with the object that it overlaps most.
 
     Args:
@@ -61,7 +61,7 @@ def match(
     if len(neutral):
         inside = _intersection(boxes, neutral) / box_area(boxes).clamp(min=1e-6)[:, None]
         kinds[(kinds == BACKGROUND) & (inside.max(dim=1).values > NEUTRAL_COVER)] = NEUTRAL
-    return Matches(indices, kinds)
+    return BoxMatches(indices, kinds)
 
 
 def sample(kinds: Tensor, count: int, object_fraction: float) -> tuple[Tensor, Tensor]:

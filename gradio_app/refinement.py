@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from PIL import Image, ImageDraw
 from pointrend.client import Client
 from pointrend.images.decode import decode
 from pointrend.structures.labels import instance_labels
+from pointrend.structures.options import OptionKeywords
 from pointrend.structures.prediction import Instance, Prediction
 
 Picture = NDArray[np.uint8]
@@ -30,7 +30,7 @@ _POINT = (255, 196, 0)
 
 
 @dataclass(frozen=True)
-class Lesson:
+class RefinementTrace:
     """A photo and its objects' masks after each step.
 
     Attributes:
@@ -46,7 +46,7 @@ class Lesson:
     labels: tuple[str, ...]
 
     @classmethod
-    def ask(cls, client: Client, data: bytes, *, on_step: Callable[[int, int], None]) -> Lesson:
+    def ask(cls, client: Client, data: bytes, *, on_step: Callable[[int, int], None]) -> RefinementTrace:
         """Ask for every step.
 
         Args:
@@ -59,14 +59,17 @@ class Lesson:
         """
         about = client.describe()
         refinements = range(len(SIDES)) if about["refines_points"] else ()
-        asked: list[dict[str, Any]] = [{"refinement": step, "exact": True, "points": True} for step in refinements]
-        asked = asked or [{}]
+        common: OptionKeywords = {"score_threshold": LOWEST_SCORE, "max_detections": OBJECTS}
+        asked: list[OptionKeywords] = [
+            {**common, "refinement": step, "exact": True, "points": True} for step in refinements
+        ]
+        asked = asked or [common]
         if "conv" in about["mask_heads"] and about["refines_points"]:
-            asked.append({"mask_head": "conv"})
+            asked.append({**common, "mask_head": "conv"})
         answers = []
         for number, options in enumerate(asked):
             on_step(number, len(asked))
-            answers.append(client.segment(data, score_threshold=LOWEST_SCORE, max_detections=OBJECTS, **options))
+            answers.append(client.segment(data, **options))
         steps = tuple(answers[: len(refinements) or 1])
         constant = answers[-1] if len(answers) > len(steps) else None
         return cls(decode(data), steps, constant, tuple(instance_labels(steps[0])))

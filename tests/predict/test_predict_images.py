@@ -3,8 +3,8 @@ import os
 import pytest
 from PIL import Image
 
-from pointrend.predict import find_photos
-from pointrend.predict.photos import PhotosError
+from pointrend.predict import find_images
+from pointrend.predict.images import ImagesError
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def names(*arguments, **options):
-    return [(photo.file_name, photo.key) for photo in find_photos(arguments, **options)]
+    return [(photo.file_name, photo.key) for photo in find_images(arguments, **options)]
 
 
 def test_a_folder_is_all_photos_in_and_below_it(folder):
@@ -43,7 +43,7 @@ def test_globs_are_named_from_their_fixed_part(folder):
 def test_a_file_is_itself_whatever_it_is_called(folder):
     assert names(folder / "no-suffix") == [("no-suffix", "no-suffix")]
     assert names("photos/odd[1].jpg") == [("odd[1].jpg", "odd[1]")]
-    assert find_photos(["photos/b.jpg"])[0].path == folder / "b.jpg"
+    assert find_images(["photos/b.jpg"])[0].path == folder / "b.jpg"
 
 
 def test_each_photo_counts_once(folder):
@@ -59,8 +59,8 @@ def test_results_are_no_photos(folder):
 @pytest.mark.parametrize("argument", ["nothing.jpg", "photos/*.gif", "empty"])
 def test_what_names_nothing_is_refused(folder, argument):
     (folder.parent / "empty").mkdir()
-    with pytest.raises(PhotosError, match="names no photo"):
-        find_photos([argument])
+    with pytest.raises(ImagesError, match="names no photo"):
+        find_images([argument])
 
 
 def test_names_that_differ_by_their_suffix_keep_it(folder):
@@ -70,6 +70,6 @@ def test_names_that_differ_by_their_suffix_keep_it(folder):
 
 def test_results_of_one_name_are_refused(folder):
     Image.new("RGB", (2, 2)).save(folder / "sub" / "b.jpg")
-    with pytest.raises(PhotosError, match="would both be called b"):
-        find_photos(["photos/b.jpg", "photos/sub/b.jpg"])
-    assert len(find_photos(["photos"])) == 6
+    with pytest.raises(ImagesError, match="would both be called b"):
+        find_images(["photos/b.jpg", "photos/sub/b.jpg"])
+    assert len(find_images(["photos"])) == 6

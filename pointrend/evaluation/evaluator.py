@@ -16,23 +16,30 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from pointrend.datasets.ground_truth import GroundTruth
+from pointrend.evaluation.average_precision import (
+    AREAS,
+    MAX_DETECTIONS,
+    RECALLS,
+    THRESHOLDS,
+    CategoryMatches,
+    DetectionMatches,
+)
 from pointrend.evaluation.boundary import BoundaryEval
-from pointrend.evaluation.matches import AREAS, MAX_DETECTIONS, RECALLS, THRESHOLDS, CategoryMatches, Matches
 from pointrend.structures.prediction import Instance, Prediction
 
 Predictions = Mapping[int, Prediction]  # by photo id
-Found = Sequence[tuple[int, Instance]]  # photo id and what was found there
+ImageInstances = Sequence[tuple[int, Instance]]  # photo id and what was found there
 
 
 @dataclass(frozen=True, slots=True)
 class MaskMatches:
     """The masks of one head, judged by mask IoU and by the smaller one of it and Boundary IoU."""
 
-    mask: Matches
-    boundary: Matches
+    mask: DetectionMatches
+    boundary: DetectionMatches
 
 
-class Judge:
+class Evaluator:
     """Judges predictions against one ground truth, which is prepared once.
 
     Args:
@@ -55,7 +62,7 @@ class Judge:
             for index, item in enumerate(truth.objects, 1)
         )
 
-    def boxes(self, predictions: Predictions) -> Matches:
+    def boxes(self, predictions: Predictions) -> DetectionMatches:
         """Match by the overlap of boxes; their sizes are those of the boxes."""
         found = self._found(predictions)
         areas = [instance.bbox[2] * instance.bbox[3] for _, instance in found]
@@ -75,7 +82,7 @@ class Judge:
             self._run(COCOeval(self._objects, results, iouType="segm")), self._run(BoundaryEval(self._objects, results))
         )
 
-    def _found(self, predictions: Predictions) -> Found:
+    def _found(self, predictions: Predictions) -> ImageInstances:
         judged = {category.id for category in self.truth.categories}
         return [
             (photo.id, instance)
@@ -84,7 +91,7 @@ class Judge:
             if instance.category_id in judged and photo.labels(instance.category_id)
         ]
 
-    def _results(self, found: Found, areas: Sequence[float]) -> COCO:
+    def _results(self, found: ImageInstances, areas: Sequence[float]) -> COCO:
         return self._coco(
             {
                 "id": index,
@@ -110,7 +117,7 @@ class Judge:
             coco.createIndex()
         return coco
 
-    def _run(self, evaluator: COCOeval) -> Matches:
+    def _run(self, evaluator: COCOeval) -> DetectionMatches:
         evaluator.params.maxDets = [MAX_DETECTIONS]
         evaluator.params.iouThrs = THRESHOLDS
         evaluator.params.recThrs = RECALLS
@@ -126,7 +133,7 @@ class Judge:
             name: tuple(CategoryMatches.join(row) for row in rows[index :: len(AREAS)])
             for index, name in enumerate(AREAS)
         }
-        return Matches(ids, by_area)
+        return DetectionMatches(ids, by_area)
 
 
 def _silence() -> contextlib.AbstractContextManager[Any]:

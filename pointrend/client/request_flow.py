@@ -1,6 +1,6 @@
-"""What a client and a server say to each other: tokens, retries, results and errors, whatever carries them.
+"""The flow of a request: tokens, retries, results and errors, whatever carries them.
 
-Each function of :class:`Conversation` is a :data:`~pointrend.client.messages.Talk`: it names the steps, and who runs
+Each function of :class:`RequestFlow` is a :data:`~pointrend.client.messages.Flow`: it names the steps, and who runs
 it performs them. So the blocking and the asynchronous client, over REST and over gRPC, behave alike.
 """
 
@@ -16,7 +16,7 @@ from PIL import Image
 
 from pointrend.client import answers
 from pointrend.client.limits import ResponseLimits
-from pointrend.client.messages import Answer, Call, Send, Talk, Wait
+from pointrend.client.messages import Answer, Call, Flow, Send, Wait
 from pointrend.client.retries import Retries
 from pointrend.client.tokens import Tokens
 from pointrend.errors import InvalidOption, InvalidRequest, RequestError
@@ -28,8 +28,8 @@ TOKEN_TRIES = 3  # a token may be renewed by another client between reading and 
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
-    """Talks to one server.
+class RequestFlow:
+    """Requests to one server, step by step.
 
     Attributes:
         tokens: where the token comes from.
@@ -41,12 +41,12 @@ class Conversation:
     retries: Retries
     limits: ResponseLimits = field(default_factory=ResponseLimits)
 
-    def segment(self, photo: Photo, options: Mapping[str, Any]) -> Talk[Prediction]:
+    def segment(self, photo: Photo, options: Mapping[str, Any]) -> Flow[Prediction]:
         """Find the objects of a photo."""
         answer = yield from self._about(photo, options, "json")
         return answers.prediction(answer, self.limits, Options.parse(options))
 
-    def segment_or_error(self, photo: Photo, options: Mapping[str, Any]) -> Talk[Prediction | RequestError]:
+    def segment_or_error(self, photo: Photo, options: Mapping[str, Any]) -> Flow[Prediction | RequestError]:
         """As :meth:`segment`, with the error returned."""
         try:
             return (yield from self.segment(photo, options))
@@ -55,23 +55,23 @@ class Conversation:
         except (OSError, TypeError) as error:
             return InvalidRequest(f"The photo cannot be read: {error}.", field="image", code="unreadable_photo")
 
-    def render(self, photo: Photo, options: Mapping[str, Any]) -> Talk[bytes]:
+    def render(self, photo: Photo, options: Mapping[str, Any]) -> Flow[bytes]:
         """The photo with what was found drawn on it, as a PNG file."""
         return answers.png((yield from self._about(photo, options, "png")), self.limits)
 
-    def cutouts(self, photo: Photo, options: Mapping[str, Any]) -> Talk[dict[str, bytes]]:
+    def cutouts(self, photo: Photo, options: Mapping[str, Any]) -> Flow[dict[str, bytes]]:
         """Every object cut out, as PNG files by name."""
         return answers.cutouts((yield from self._about(photo, options, "cutouts")), self.limits)
 
-    def label_map(self, photo: Photo, options: Mapping[str, Any]) -> Talk[NDArray[np.uint16]]:
+    def label_map(self, photo: Photo, options: Mapping[str, Any]) -> Flow[NDArray[np.uint16]]:
         """Which object each pixel belongs to, by number."""
         return answers.label_map((yield from self._about(photo, options, "label_map")), self.limits)
 
-    def describe(self) -> Talk[dict[str, Any]]:
+    def describe(self) -> Flow[dict[str, Any]]:
         """What the model says of itself."""
         return answers.description((yield from self._ask(Call(None, {}))))
 
-    def ready(self) -> Talk[bool]:
+    def ready(self) -> Flow[bool]:
         """Whether a real prediction answers."""
         try:
             # The task that every model answers.
@@ -80,7 +80,7 @@ class Conversation:
             return False
         return True
 
-    def _about(self, photo: Photo, options: Mapping[str, Any], answer_format: str) -> Talk[Answer]:
+    def _about(self, photo: Photo, options: Mapping[str, Any], answer_format: str) -> Flow[Answer]:
         if "format" in options:
             raise InvalidOption(
                 "The client sets format itself: call segment, render, cutouts or label_map.",
@@ -95,7 +95,7 @@ class Conversation:
             raise InvalidRequest("The photo is empty: it has 0 bytes.", field="image", code="missing_image")
         return (yield from self._ask(Call(body, {name: _text(value) for name, value in wanted.items()})))
 
-    def _ask(self, call: Call) -> Talk[Answer]:
+    def _ask(self, call: Call) -> Flow[Answer]:
         """Send a call until it is answered, refused, or not worth another try."""
         retried = 0
         token_tries = 0

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from pointrend.training.matching import BACKGROUND, NEUTRAL, OBJECT, match, pairwise_iou, sample
+from pointrend.training.box_matching import BACKGROUND, NEUTRAL, OBJECT, match, pairwise_iou, sample
 
 NONE = torch.zeros(0, 4)
 

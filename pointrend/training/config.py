@@ -18,7 +18,7 @@ DETECTOR = "detector"  # of a one-stage model, as a part that may be frozen
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class TrainingConfig:
     """What a training does; the defaults are a sound start for fine-tuning.
 
     Attributes:
@@ -80,7 +80,7 @@ class Settings:
     steps: Recipe = field(default_factory=Recipe)
 
     @classmethod
-    def from_file(cls, path: str | Path) -> Settings:
+    def from_file(cls, path: str | Path) -> TrainingConfig:
         """Read a recipe.
 
         Raises:
@@ -94,7 +94,7 @@ class Settings:
             raise ConfigError(f"{path}: {error}") from error
 
     @classmethod
-    def _from_tree(cls, tree: Any, folder: Path) -> Settings:
+    def _from_tree(cls, tree: Any, folder: Path) -> TrainingConfig:
         if not isinstance(tree, dict):
             raise ConfigError(f"a recipe is a mapping of keys to values, not a {type(tree).__name__}.")
         known = {item.name for item in fields(cls)}
@@ -121,7 +121,7 @@ class Settings:
             raise ConfigError("teacher is for a one-stage model (OneStagePointRend) whose detector is not frozen.")
         return cls(model=network, steps=_steps(tree.get("steps", {})), **values)
 
-    def for_classes(self, count: int) -> Settings:
+    def for_classes(self, count: int) -> TrainingConfig:
         """The same with a network of as many classes."""
         return replace(self, model=replace(self.model, num_classes=count))
 

@@ -9,8 +9,8 @@ import yaml
 from pointrend.config.files import config_from_dict, config_to_dict
 from pointrend.config.schema import EfficientNetConfig, ModelConfig, OneStageConfig
 from pointrend.errors import ConfigError
+from pointrend.training.config import TrainingConfig
 from pointrend.training.run import RECIPES
-from pointrend.training.settings import Settings
 
 
 def write(folder: Path, config: ModelConfig, **keys: object) -> Path:
@@ -20,7 +20,7 @@ def write(folder: Path, config: ModelConfig, **keys: object) -> Path:
 
 
 def test_the_demo_recipe_reads_and_round_trips() -> None:
-    settings = Settings.from_file(RECIPES / "demo.yaml")
+    settings = TrainingConfig.from_file(RECIPES / "demo.yaml")
     assert isinstance(settings.model, ModelConfig)
     assert settings.model.trunk == EfficientNetConfig(variant=1)
     assert settings.model.num_classes == len(settings.categories) == 17
@@ -30,8 +30,8 @@ def test_the_demo_recipe_reads_and_round_trips() -> None:
 
 
 def test_the_longer_recipe_goes_on_with_the_same_network_and_categories() -> None:
-    first = Settings.from_file(RECIPES / "demo.yaml")
-    longer = Settings.from_file(RECIPES / "demo-longer.yaml")
+    first = TrainingConfig.from_file(RECIPES / "demo.yaml")
+    longer = TrainingConfig.from_file(RECIPES / "demo-longer.yaml")
     assert longer.init == "first/model"
     assert longer.categories == first.categories
     assert replace(longer.model, min_size=first.model.min_size, max_size=first.model.max_size) == first.model
@@ -42,7 +42,7 @@ def test_the_model_may_be_a_file_beside_the_recipe(tmp_path: Path, tiny_config: 
     (tmp_path / "net.yaml").write_text(yaml.safe_dump(config_to_dict(tiny_config)), encoding="utf-8")
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("name: tiny\nmodel: net.yaml\ncrop: 128\njitter: [1, 2]\n", encoding="utf-8")
-    settings = Settings.from_file(recipe)
+    settings = TrainingConfig.from_file(recipe)
     assert settings.model == tiny_config
     assert (settings.crop, settings.jitter) == ((128,), (1.0, 2.0))
     assert settings.for_classes(5).model.num_classes == 5
@@ -76,7 +76,7 @@ def test_what_a_recipe_cannot_say(
 ) -> None:
     path = write(tmp_path, tiny_config, **keys)
     with pytest.raises(ConfigError, match=message) as raised:
-        Settings.from_file(path)
+        TrainingConfig.from_file(path)
     assert str(path) in str(raised.value)
 
 
@@ -84,27 +84,27 @@ def test_a_semantic_network_is_not_trained(tmp_path: Path, tiny_config: ModelCon
     config = Path(__file__).parents[1] / "golden" / "semantic_cityscapes19_landscape" / "config.yaml"
     path = write(tmp_path, tiny_config, model=str(config))
     with pytest.raises(ConfigError, match=r"a semantic network .* can be served, but not trained"):
-        Settings.from_file(path)
+        TrainingConfig.from_file(path)
 
 
 def test_files_that_are_no_recipe(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
-        Settings.from_file(tmp_path / "none.yaml")
+        TrainingConfig.from_file(tmp_path / "none.yaml")
     path = tmp_path / "bad.yaml"
     path.write_text("name: [", encoding="utf-8")
     with pytest.raises(ConfigError, match="is not YAML"):
-        Settings.from_file(path)
+        TrainingConfig.from_file(path)
     path.write_text("- a", encoding="utf-8")
     with pytest.raises(ConfigError, match="a mapping of keys to values, not a list"):
-        Settings.from_file(path)
+        TrainingConfig.from_file(path)
     path.write_text("name: x", encoding="utf-8")
     with pytest.raises(ConfigError, match="the key 'model' is missing"):
-        Settings.from_file(path)
+        TrainingConfig.from_file(path)
 
 
 def test_the_one_stage_recipes_share_a_network_and_data() -> None:
-    masks = Settings.from_file(RECIPES / "one-stage-masks.yaml")
-    whole = Settings.from_file(RECIPES / "one-stage.yaml")
+    masks = TrainingConfig.from_file(RECIPES / "one-stage-masks.yaml")
+    whole = TrainingConfig.from_file(RECIPES / "one-stage.yaml")
     assert isinstance(masks.model, OneStageConfig)
     assert (masks.model, masks.sources, masks.without) == (whole.model, whole.sources, whole.without)
     assert set(masks.without) == {"msrc-v2", "weizmann-horse", "penn-fudan"}

@@ -102,7 +102,7 @@ class CategoryMatches:
 
 
 @dataclass(frozen=True, slots=True)
-class Matches:
+class DetectionMatches:
     """All categories' matches of one kind: of boxes, masks, or masks with their boundaries.
 
     Attributes:
