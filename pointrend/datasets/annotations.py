@@ -6,7 +6,7 @@ Shapes: K categories to learn, numbered 0 to K - 1 in their order; H, W a photo'
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from pointrend.datasets.coco import CocoFile, DatasetImage, naming
 from pointrend.datasets.folds import Fold
-from pointrend.datasets.ground_truth import UNNAMED_SOURCE, read_json, to_rle
 from pointrend.errors import DataError, RequestError
 from pointrend.images.decode import ImageLimits, decode
 from pointrend.masks.rle import decode_crop
@@ -43,7 +43,7 @@ class LabelledObject:
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
+class LabelledImage:
     """A photo on disk and what is labelled in it.
 
     Attributes:
@@ -109,13 +109,13 @@ class Annotations:
         categories: the K categories.
     """
 
-    photos: tuple[Photo, ...]
+    photos: tuple[LabelledImage, ...]
     categories: tuple[Category, ...]
 
     def __len__(self) -> int:
         return len(self.photos)
 
-    def __getitem__(self, index: int) -> Photo:
+    def __getitem__(self, index: int) -> LabelledImage:
         return self.photos[index]
 
     def without(self, fold: Fold) -> Annotations:
@@ -163,21 +163,14 @@ class Annotations:
             DataError: the file or a photo is missing, or something in the file is malformed; the message says what,
                 in which image or annotation.
         """
-        tree = read_json(path)
-        try:
-            chosen = _categories(_items(tree, "categories"), categories)
-            index = {category.id: number for number, category in enumerate(chosen)}
-            entries = _entries(_items(tree, "images"))
-            objects: dict[int, list[LabelledObject]] = {number: [] for number in entries}
-            for item in _items(tree, "annotations"):
-                number = _whole(item, "image_id", "annotation", item)
-                if number not in entries:
-                    raise DataError(f"annotation {item.get('id')}: image_id {number} belongs to no image.")
-                if (category := _whole(item, "category_id", "annotation", item)) in index:
-                    objects[number].append(_object(item, index[category], entries[number]))
-            photos = tuple(_photo(item, images, chosen, tuple(objects[number])) for number, item in entries.items())
-        except DataError as error:
-            raise DataError(f"{path}: {error}") from error
+        file = CocoFile.read(path, images)
+        with naming(path):
+            chosen = _chosen(file.categories, categories)
+        index = {category.id: number for number, category in enumerate(chosen)}
+        objects: dict[int, list[LabelledObject]] = {image.id: [] for image in file.images}
+        for item in file.objects(index):
+            objects[item.image.id].append(LabelledObject(index[item.category_id], item.segmentation, item.crowd))
+        photos = tuple(_labelled(image, chosen, tuple(objects[image.id])) for image in file.images)
         telling = tuple(photo for photo in photos if photo.objects or any(photo.labelled))
         if not any(photo.objects for photo in telling):
             raise DataError(f"{path}: annotations has no object of the categories {[item.id for item in chosen]}.")
@@ -188,82 +181,27 @@ class Annotations:
 _LIMITS = ImageLimits(max_bytes=1 << 30, max_pixels=1 << 28, max_side=1 << 16)
 
 
-def _items(tree: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    value = tree.get(key)
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise DataError(f"{key} must be a list of objects, not {value!r:.100}.")
-    return value
-
-
-def _whole(item: Mapping[str, Any], key: str, kind: str, named: Mapping[str, Any]) -> int:
-    value = item.get(key)
-    if type(value) is not int:
-        name = named.get("file_name", named.get("id"))
-        raise DataError(f"{kind} {name}: {key} must be a whole number, not {value!r:.100}.")
-    return value
-
-
-def _categories(items: Sequence[Mapping[str, Any]], ids: Sequence[int] | None) -> tuple[Category, ...]:
-    names: dict[int, str] = {}
-    for item in items:
-        number, name = _whole(item, "id", "category", item), item.get("name")
-        if not isinstance(name, str) or not name:
-            raise DataError(f"category {number}: name must be text, not {name!r:.100}.")
-        if number in names:
-            raise DataError(f"categories has the id {number} twice.")
-        names[number] = name
-    chosen = tuple(names) if ids is None else tuple(ids)
+def _chosen(categories: Sequence[Category], ids: Sequence[int] | None) -> tuple[Category, ...]:
+    by_id = {category.id: category for category in categories}
+    chosen = tuple(by_id) if ids is None else tuple(ids)
     if not chosen:
         raise DataError("categories is empty: there is nothing to learn.")
     for number in chosen:
-        if number not in names:
-            raise DataError(f"there is no category with the id {number}; categories has {sorted(names)}.")
+        if number not in by_id:
+            raise DataError(f"there is no category with the id {number}; categories has {sorted(by_id)}.")
         if chosen.count(number) > 1:
             raise DataError(f"the category {number} is asked for twice.")
-    return tuple(Category(number, names[number]) for number in chosen)
+    return tuple(by_id[number] for number in chosen)
 
 
-def _entries(items: Sequence[dict[str, Any]]) -> dict[int, dict[str, Any]]:
-    """The images by their ids, their file names and sizes checked."""
-    entries: dict[int, dict[str, Any]] = {}
-    for item in items:
-        name = item.get("file_name")
-        if not isinstance(name, str) or not name:
-            raise DataError(f"image {item.get('id')}: file_name must be text, not {name!r:.100}.")
-        number = _whole(item, "id", "image", item)
-        for key in ("width", "height"):
-            if _whole(item, key, "image", item) < 1:
-                raise DataError(f"image {name}: {key} must be at least 1, not {item[key]}.")
-        if number in entries:
-            raise DataError(f"image {name}: its id {number} is also that of {entries[number]['file_name']}.")
-        entries[number] = item
-    return entries
-
-
-def _object(item: Mapping[str, Any], category: int, entry: Mapping[str, Any]) -> LabelledObject:
-    crowd = item.get("iscrowd", 0)
-    where = f"annotation {item.get('id')} of image {entry['file_name']}"
-    if crowd not in (0, 1):
-        raise DataError(f"{where}: iscrowd must be 0 or 1, not {crowd!r:.100}.")
-    segmentation = item.get("segmentation")
-    try:
-        mask = to_rle(segmentation, entry["height"], entry["width"])
-        if isinstance(segmentation, dict) and isinstance(segmentation.get("counts"), str):
-            decode_crop(mask)  # the one form that is taken as it is: better a refusal here than in mid-training
-    except (DataError, ValueError) as error:
-        raise DataError(f"{where}: {error}") from error
-    return LabelledObject(category, mask, bool(crowd))
-
-
-def _photo(
-    item: Mapping[str, Any], images: Path, categories: Sequence[Category], objects: tuple[LabelledObject, ...]
-) -> Photo:
-    name = item["file_name"]
-    labelled = item.get("labelled_category_ids", "all")
-    if labelled != "all" and not (isinstance(labelled, list) and all(type(number) is int for number in labelled)):
-        raise DataError(f'image {name}: labelled_category_ids must be "all" or a list of ids, not {labelled!r:.100}.')
-    path = images / name
-    if not path.is_file():
-        raise DataError(f"image {name}: there is no file {path}.")
-    known = tuple(labelled == "all" or category.id in labelled for category in categories)
-    return Photo(path, item["width"], item["height"], str(item.get("source", UNNAMED_SOURCE)), known, objects)
+def _labelled(
+    image: DatasetImage, categories: Sequence[Category], objects: tuple[LabelledObject, ...]
+) -> LabelledImage:
+    return LabelledImage(
+        path=image.path,
+        width=image.width,
+        height=image.height,
+        source=image.source,
+        labelled=tuple(image.labels(category.id) for category in categories),
+        objects=objects,
+    )

@@ -13,7 +13,7 @@ from itertools import zip_longest
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from pointrend.datasets.ground_truth import Photo
+from pointrend.datasets.coco import DatasetImage
 from pointrend.images.decode import decode
 from pointrend.structures.prediction import Prediction
 from pointrend.visualize.overlay import overlay
@@ -25,10 +25,10 @@ GAP = 8
 COLUMNS = 5
 
 
-def choose(photos: Sequence[Photo], count: int, seed: int = 0) -> tuple[Photo, ...]:
+def choose(photos: Sequence[DatasetImage], count: int, seed: int = 0) -> tuple[DatasetImage, ...]:
     """Take photos by lot, one of each source in turn, so that a small source is seen beside a large one."""
     lot = random.Random(seed)
-    by_source: dict[str, list[Photo]] = {}
+    by_source: dict[str, list[DatasetImage]] = {}
     for photo in photos:
         by_source.setdefault(photo.source, []).append(photo)
     for group in by_source.values():
@@ -37,7 +37,7 @@ def choose(photos: Sequence[Photo], count: int, seed: int = 0) -> tuple[Photo, .
     return tuple(in_turn[:count])
 
 
-def contact_sheet(photos: Sequence[Photo], predictions: Mapping[int, Prediction]) -> Image.Image:
+def contact_sheet(photos: Sequence[DatasetImage], predictions: Mapping[int, Prediction]) -> Image.Image:
     """Draw photos with the objects found at score 0.5 or better, and their file names below.
 
     Args:
@@ -63,7 +63,7 @@ def contact_sheet(photos: Sequence[Photo], predictions: Mapping[int, Prediction]
     return sheet
 
 
-def _picture(photo: Photo, prediction: Prediction) -> Image.Image:
+def _picture(photo: DatasetImage, prediction: Prediction) -> Image.Image:
     shown = tuple(instance for instance in prediction.instances if instance.score >= SCORE_THRESHOLD)
     image = decode(photo.path.read_bytes())
     scale = TILE / max(image.shape[:2])

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pointrend.config.schema import InstanceConfig
+from pointrend.datasets.coco import DatasetImage
 from pointrend.datasets.folds import fold_of
-from pointrend.datasets.ground_truth import Photo
 from pointrend.engines import EAGER
 from pointrend.engines.network import device_of, open_network
 from pointrend.errors import DataError, InvalidOption, RequestError
@@ -78,7 +78,7 @@ def choose_heads(wanted: Sequence[str] | None, config: InstanceConfig) -> tuple[
 
 
 def run(
-    folders: Sequence[ModelFolder], photos: Iterable[Photo], heads: Sequence[str], engine: str = EAGER
+    folders: Sequence[ModelFolder], photos: Iterable[DatasetImage], heads: Sequence[str], engine: str = EAGER
 ) -> HeadPredictions:
     """Run a model over photos, as AP asks for: everything from score 0.05 on, at most 100 a photo.
 
@@ -129,7 +129,7 @@ def _options(head: str, config: InstanceConfig) -> Options:
     )
 
 
-def _decode(photo: Photo) -> NDArray[np.uint8]:
+def _decode(photo: DatasetImage) -> NDArray[np.uint8]:
     try:
         image = decode(photo.path.read_bytes())
     except (OSError, RequestError) as error:

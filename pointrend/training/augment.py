@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from pointrend.datasets.annotations import LabelledObject, Photo
+from pointrend.datasets.annotations import LabelledImage, LabelledObject
 from pointrend.training.sample import Sample
 
 THINNEST = 2  # pixels: a box that is thinner has no mask worth learning
@@ -48,7 +48,7 @@ class Augmentation:
     fill: tuple[int, int, int] = (127, 127, 127)
     squeeze: tuple[float, float] = (0.0, 0.0)
 
-    def __call__(self, photo: Photo, rng: np.random.Generator) -> Sample:
+    def __call__(self, photo: LabelledImage, rng: np.random.Generator) -> Sample:
         """Make a crop of a photo; the same for the same state of the generator.
 
         Raises:
@@ -76,7 +76,7 @@ class Augmentation:
             labelled=torch.tensor(photo.labelled),
         )
 
-    def _image(self, photo: Photo, placement: Placement, colours: NDArray[np.float64]) -> NDArray[np.uint8]:
+    def _image(self, photo: LabelledImage, placement: Placement, colours: NDArray[np.float64]) -> NDArray[np.uint8]:
         """(S, S, 3) RGB."""
         source = photo.read(max(placement.scale_x, placement.scale_y))
         x0, y0, x1, y1 = placement.target
@@ -96,7 +96,7 @@ class Augmentation:
         return canvas
 
     def _objects(
-        self, photo: Photo, placement: Placement
+        self, photo: LabelledImage, placement: Placement
     ) -> tuple[NDArray[np.bool_], list[int], list[tuple[int, int, int, int]]]:
         """Masks (G, S, S) and categories of the objects that are left in the crop, and boxes of what is neutral."""
         kept: list[tuple[LabelledObject, tuple[int, int, int, int], NDArray[np.bool_]]] = []

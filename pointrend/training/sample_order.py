@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pointrend.datasets.annotations import Photo
+from pointrend.datasets.annotations import LabelledImage
 
 
-def repeat_factors(photos: Sequence[Photo], threshold: float) -> NDArray[np.float64]:
+def repeat_factors(photos: Sequence[LabelledImage], threshold: float) -> NDArray[np.float64]:
     """How many times as often each photo should come as one with frequent categories only.
 
     The factor of a category that a fraction f of the photos show is max(1, sqrt(threshold / f)), that of a photo the
@@ -35,7 +35,7 @@ def repeat_factors(photos: Sequence[Photo], threshold: float) -> NDArray[np.floa
     return np.array([max((factors[category] for category in categories), default=1.0) for categories in seen])
 
 
-def source_factors(photos: Sequence[Photo], sources: Mapping[str, float]) -> NDArray[np.float64]:
+def source_factors(photos: Sequence[LabelledImage], sources: Mapping[str, float]) -> NDArray[np.float64]:
     """How many times as often each photo should come for the collection that it is from.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pointrend.datasets.annotations import Annotations, Photo
+from pointrend.datasets.annotations import Annotations, LabelledImage
 from pointrend.errors import DataError
 
 SQUARE = [[4.0, 2.0, 12.0, 2.0, 12.0, 8.0, 4.0, 8.0]]  # a polygon of 8 x 6 pixels
@@ -52,7 +52,7 @@ def read(folder: Path, content: dict[str, Any], categories: list[int] | None = N
     return Annotations.read(write(folder, content), folder / "images", categories)
 
 
-def mask(photo: Photo) -> np.ndarray:
+def mask(photo: LabelledImage) -> np.ndarray:
     x, y, window = photo.objects[0].window()
     full = np.zeros((photo.height, photo.width), dtype=bool)
     full[y : y + window.shape[0], x : x + window.shape[1]] = window
@@ -135,7 +135,7 @@ def test_categories_that_cannot_be_learnt(tmp_path: Path) -> None:
 def test_jpegs_are_decoded_smaller_but_never_too_small(tmp_path: Path, width: int, height: int, scale: float) -> None:
     path = tmp_path / "photo.jpg"
     Image.new("RGB", (width, height), "blue").save(path)
-    size = Photo(path, width, height, "", (True,), ()).read(scale).size
+    size = LabelledImage(path, width, height, "", (True,), ()).read(scale).size
     assert size[0] >= int(width * scale)
     assert size[1] >= int(height * scale)
     assert size <= (width, height)
@@ -145,7 +145,7 @@ def test_jpegs_are_decoded_smaller_but_never_too_small(tmp_path: Path, width: in
 
 def test_photos_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
-    photo = Photo(path, 64, 64, "", (True,), ())
+    photo = LabelledImage(path, 64, 64, "", (True,), ())
     with pytest.raises(DataError, match=r"photo\.jpg cannot be read"):
         photo.read()
     path.write_bytes(b"no image")

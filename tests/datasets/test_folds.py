@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from pointrend.datasets.annotations import Annotations, LabelledObject, Photo
+from pointrend.datasets.annotations import Annotations, LabelledImage, LabelledObject
 from pointrend.datasets.folds import MOST_FOLDS, Fold, fold_of
 from pointrend.errors import ConfigError, DataError
 from pointrend.structures.model_info import Category
 
 
-def photo(name: str) -> Photo:
-    return Photo(Path("images") / name, 8, 8, "", (True,), (LabelledObject(0, {}, False),))
+def photo(name: str) -> LabelledImage:
+    return LabelledImage(Path("images") / name, 8, 8, "", (True,), (LabelledObject(0, {}, False),))
 
 
 def test_every_photo_is_in_one_fold_whatever_the_others_are() -> None:

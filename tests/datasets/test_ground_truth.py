@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from pointrend.datasets.ground_truth import GroundTruth, to_rle
+from pointrend.datasets.coco import to_rle
+from pointrend.datasets.ground_truth import GroundTruth
 from pointrend.errors import DataError, InvalidOption
 from pointrend.structures.model_info import Category
 
@@ -82,7 +83,7 @@ def test_a_mask_may_be_written_in_three_ways():
         ([], "must be polygons or run lengths"),
         ([[1, 2, 3, 4]], "must be polygons or run lengths"),
         ([[1, 2, 3, 4, 5, float("nan")]], "must be polygons or run lengths"),
-        ({"size": [40, 30], "counts": ""}, r"has size \[40, 30\], the photo \[30, 40\]"),
+        ({"size": [40, 30], "counts": ""}, r"has size \[40, 30\], the image \[30, 40\]"),
         ({"size": [30, 40], "counts": [5, 10]}, "sum to 15, not to 1200"),
         ({"size": [30, 40], "counts": [-5, 1205]}, "must be text or a list of run lengths"),
         ({"size": [30, 40]}, "must be text or a list of run lengths, not None"),
@@ -98,18 +99,30 @@ def test_a_bad_mask_is_named(segmentation, message):
     [
         (lambda tree: tree.pop("images"), "images must be a list of objects, not None"),
         (lambda tree: tree["images"].clear() or tree["annotations"].clear(), "images is empty"),
-        (lambda tree: tree["images"][0].pop("width"), "needs id, file_name, width and height"),
-        (lambda tree: tree["images"][0].update(file_name="c.png"), "c.png is missing"),
-        (lambda tree: tree["images"][0].update(id=2), "two images have the same id"),
-        (lambda tree: tree["images"][0].update(labelled_category_ids="some"), "of image b.png must be .* not 'some'"),
-        (lambda tree: tree["annotations"][0].update(image_id=9), "annotation 0 has image_id 9, which no image has"),
-        (lambda tree: tree["annotations"][0].update(image_id=[2]), r"annotation 0 has image_id \[2\]"),
-        (lambda tree: tree["annotations"][0].update(category_id="18"), "annotation 0 has category_id '18'"),
-        (lambda tree: tree["annotations"][0].update(segmentation=[]), "annotation 0: segmentation must be"),
-        (lambda tree: tree["annotations"][0].update(bbox=[1, 2, 3]), r"annotation 0: bbox must be .* not \[1, 2, 3\]"),
-        (lambda tree: tree["annotations"][0].update(area="big"), "annotation 0: area must be a number .* not 'big'"),
+        (lambda tree: tree["images"][0].pop("width"), "image b.png: width must be a whole number, not None"),
+        (lambda tree: tree["images"][0].update(file_name="c.png"), "image c.png: there is no file"),
+        (lambda tree: tree["images"][0].update(id=2), "image a.png: its id 2 is also that of b.png"),
+        (
+            lambda tree: tree["images"][0].update(labelled_category_ids="some"),
+            "image b.png: labelled_category_ids must be .* not 'some'",
+        ),
+        (lambda tree: tree["annotations"][0].update(image_id=9), "annotation 0: image_id 9 belongs to no image"),
+        (lambda tree: tree["annotations"][0].update(image_id=[2]), r"annotation 0: image_id must be .* not \[2\]"),
+        (lambda tree: tree["annotations"][0].update(category_id="18"), "annotation 0: category_id must be .* not '18'"),
+        (
+            lambda tree: tree["annotations"][0].update(segmentation=[]),
+            "annotation 0 of image a.png: segmentation must be",
+        ),
+        (
+            lambda tree: tree["annotations"][0].update(bbox=[1, 2, 3]),
+            r"annotation 0 of image a.png: bbox must be .* not \[1, 2, 3\]",
+        ),
+        (
+            lambda tree: tree["annotations"][0].update(area="big"),
+            "annotation 0 of image a.png: area must be a number .* not 'big'",
+        ),
         (lambda tree: tree["categories"][0].update(name="helmet"), "category 1 is 'helmet' here and 'person'"),
-        (lambda tree: tree.update(categories=[{"id": 99, "name": "kite"}]), r"no category is in common.*\['99'\]"),
+        (lambda tree: tree.update(categories=[{"id": 99, "name": "kite"}]), r"no category is in common.*\[99\]"),
     ],
 )
 def test_a_bad_file_is_refused_with_its_name(read, tree, change, message):

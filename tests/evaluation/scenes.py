@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pointrend.datasets.ground_truth import GroundTruth, Photo, TrueObject
+from pointrend.datasets.coco import DatasetImage
+from pointrend.datasets.ground_truth import GroundTruth, TrueObject
 from pointrend.masks.rle import encode_crop
 from pointrend.structures.model_info import Category
 from pointrend.structures.prediction import Instance, Prediction
@@ -23,8 +24,10 @@ def rle(rectangle: Rectangle, side: int = SIDE):
     return encode_crop(np.ones((height, width), dtype=bool), x, y, side, side)
 
 
-def photo(number: int, source: str = "here", labelled: set[int] | None = None) -> Photo:
-    return Photo(number, Path(f"{number}.jpg"), SIDE, SIDE, source, None if labelled is None else frozenset(labelled))
+def photo(number: int, source: str = "here", labelled: set[int] | None = None) -> DatasetImage:
+    return DatasetImage(
+        number, Path(f"{number}.jpg"), SIDE, SIDE, source, None if labelled is None else frozenset(labelled)
+    )
 
 
 def thing(photo_id: int, rectangle: Rectangle, category: Category = PERSON, crowd: bool = False) -> TrueObject:

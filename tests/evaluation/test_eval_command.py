@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 import pointrend
 from pointrend.cli.main import app
 from pointrend.config.schema import ConvMaskConfig
+from pointrend.datasets.coco import DatasetImage
 from pointrend.datasets.folds import fold_of
-from pointrend.datasets.ground_truth import GroundTruth, Photo
+from pointrend.datasets.ground_truth import GroundTruth
 from pointrend.errors import ConfigError, DataError, InvalidOption
 from pointrend.evaluation.contact_sheet import choose
 from pointrend.evaluation.predictions import choose_heads, run
@@ -134,7 +135,7 @@ def test_the_contact_sheet_shows_as_many_photos_as_asked_for(evaluated):
 
 def test_photos_of_a_sheet_are_taken_from_each_source_in_turn():
     def group(source, count):
-        return [Photo(index, Path(f"{source}{index}"), 1, 1, source, None) for index in range(count)]
+        return [DatasetImage(index, Path(f"{source}{index}"), 1, 1, source, None) for index in range(count)]
 
     photos = [*group("many", 50), *group("few", 2), *group("some", 5)]
 

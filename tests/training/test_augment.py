@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pointrend.datasets.annotations import Annotations, Photo
+from pointrend.datasets.annotations import Annotations, LabelledImage
 from pointrend.training.augment import Augmentation, colour_matrix, place, place_mask, tight_boxes
 
 STILL = {"flip": 0.0, "brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
@@ -22,7 +22,7 @@ def annotations(tmp_path_factory: pytest.TempPathFactory) -> Annotations:
     return Annotations.read(data / "instances_train.json", data / "images")
 
 
-def full_mask(photo: Photo, number: int) -> np.ndarray:
+def full_mask(photo: LabelledImage, number: int) -> np.ndarray:
     x, y, window = photo.objects[number].window()
     mask = np.zeros((photo.height, photo.width), dtype=bool)
     mask[y : y + window.shape[0], x : x + window.shape[1]] = window
@@ -78,7 +78,7 @@ def test_cut_objects_and_crowds_are_neutral(tmp_path: Path) -> None:
         return LabelledObject(0, coco_mask.encode(np.asfortranarray(mask)), crowd)
 
     objects = (item(0, 0, 20, 20), item(0, 40, 20, 60, crowd=True), item(46, 0, 96, 20))
-    photo = Photo(tmp_path / "photo.png", 100, 100, "", (True,), objects)  # type: ignore[arg-type]
+    photo = LabelledImage(tmp_path / "photo.png", 100, 100, "", (True,), objects)  # type: ignore[arg-type]
 
     # Twice as large as fits, from the left top corner on: the crop shows the photo's first 50 pixels, each twice.
     class Corner(np.random.Generator):

@@ -11,7 +11,7 @@ import toy
 from crops import make_sample
 
 from pointrend.config.schema import ModelConfig
-from pointrend.datasets.annotations import Annotations, LabelledObject, Photo
+from pointrend.datasets.annotations import Annotations, LabelledImage, LabelledObject
 from pointrend.errors import DataError
 from pointrend.training.config import TrainingConfig
 from pointrend.training.copy_paste import paste
@@ -59,9 +59,9 @@ def test_a_photo_that_has_gone_is_named_from_a_worker_too(tmp_path: Path, settin
             list(itertools.islice(iter(batches(annotations, settings, workers=workers)), 2))
 
 
-def photo(*categories: int) -> Photo:
+def photo(*categories: int) -> LabelledImage:
     objects = tuple(LabelledObject(category, {}, False) for category in categories)
-    return Photo(Path("x"), 1, 1, "", (True,) * 3, objects)
+    return LabelledImage(Path("x"), 1, 1, "", (True,) * 3, objects)
 
 
 def test_repeat_factors_by_hand() -> None:
