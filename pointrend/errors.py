@@ -10,7 +10,7 @@ PointRendError
 │   └── ServerError       5xx  the server failed, is overloaded or is not there
 ├── ConfigError           a model configuration that we cannot build
 ├── InvalidPrediction     a prediction, as JSON has it, that is none; also a ValueError
-├── DataError             labelled photos that we cannot read
+├── DataError             labelled images that we cannot read
 ├── TrainingError         a training that cannot go on
 ├── DownloadError         a published model that cannot be fetched
 │   └── Unreachable       because there is no connection
@@ -51,7 +51,7 @@ class InvalidPrediction(PointRendError, ValueError):
 
 
 class DataError(PointRendError):
-    """A data set of labelled photos that cannot be read, or that does not fit the model."""
+    """A data set of labelled images that cannot be read, or that does not fit the model."""
 
 
 class TrainingError(PointRendError):

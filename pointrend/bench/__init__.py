@@ -1,1 +1,1 @@
-"""What a photo costs: stages, engines, sizes and numbers of instances, side by side in one run."""
+"""What an image costs: stages, engines, sizes and numbers of instances, side by side in one run."""

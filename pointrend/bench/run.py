@@ -15,7 +15,7 @@ from rich.console import Console
 
 from pointrend.bench.footprint import Footprint, footprint
 from pointrend.bench.peak import best, peaks, trunk_operations
-from pointrend.bench.stages import Cost, time_photo
+from pointrend.bench.stages import Cost, time_image
 from pointrend.bench.subjects import open_model, picture
 from pointrend.engines import DETECTRON2, EAGER, NAMES
 from pointrend.errors import ConfigError
@@ -28,7 +28,7 @@ from pointrend.system.memory import MemoryLimit
 
 # detectron2 is one piece, whose stages cannot be told apart.
 ENGINES = tuple(name for name in NAMES if name != DETECTRON2)
-SHAPE = 4, 3  # of a photo: width to height
+SHAPE = 4, 3  # of an image: width to height
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class BenchConfig:
     Attributes:
         models: names, folders, or ``random:NAME``; see :func:`pointrend.bench.subjects.open_model`.
         engines: of :data:`ENGINES`; one that does not run here is left out, and said.
-        sides: photos' shorter edges in pixels.
+        sides: images' shorter edges in pixels.
         counts: numbers of instances.
         rounds: how often each is measured.
         threads: of each engine.
@@ -54,12 +54,12 @@ class BenchConfig:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One model, engine and photo size.
+    """One model, engine and image size.
 
     Attributes:
         rounds: of each, the costs by stage.
-        trunk_operations: of the trunk on this photo.
-        footprint: of a process with it; for each model's and engine's largest photo only.
+        trunk_operations: of the trunk on this image.
+        footprint: of a process with it; for each model's and engine's largest image only.
     """
 
     model: str
@@ -139,16 +139,16 @@ def _load(folder: Path, settings: BenchConfig, left_out: dict[str, str]) -> dict
 def _take_turns(
     name: str, segmenters: dict[str, InstanceSegmenter], side: int, settings: BenchConfig
 ) -> list[Measured]:
-    photo = picture(side, side * SHAPE[0] // SHAPE[1])
+    image = picture(side, side * SHAPE[0] // SHAPE[1])
     rounds: dict[str, list[dict[str, Cost]]] = {engine: [] for engine in segmenters}
     for turn in range(settings.rounds + 1):
         for engine, segmenter in segmenters.items():
-            costs = time_photo(segmenter, photo, settings.counts)
+            costs = time_image(segmenter, image, settings.counts)
             if turn:  # the first is for whatever is made at a new size
                 rounds[engine].append(costs)
     operations = 0
     if EAGER in segmenters:
         model = segmenters[EAGER].model
-        images, _ = to_input(resize(decode(photo), model.config), model.config)
+        images, _ = to_input(resize(decode(image), model.config), model.config)
         operations = trunk_operations(model, images)
     return [Measured(name, engine, side, tuple(costs), operations, None) for engine, costs in rounds.items()]

@@ -61,12 +61,12 @@ class Stopwatch:
         self.costs[name] = Cost(time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def time_photo(segmenter: InstanceSegmenter, photo: bytes, counts: Sequence[int]) -> dict[str, Cost]:
-    """Do every stage of a photo once.
+def time_image(segmenter: InstanceSegmenter, image: bytes, counts: Sequence[int]) -> dict[str, Cost]:
+    """Do every stage of an image once.
 
     Args:
         segmenter: which computes them.
-        photo: a JPEG.
+        image: a JPEG.
         counts: the numbers of instances whose masks are drawn; each is large enough for its mask's last refinement.
 
     Returns:
@@ -77,9 +77,9 @@ def time_photo(segmenter: InstanceSegmenter, photo: bytes, counts: Sequence[int]
     model, watch = segmenter.model, Stopwatch(segmenter.device)
     with torch.inference_mode():
         with watch.stage("decode"):
-            image = decode(photo)
+            decoded = decode(image)
         with watch.stage("resize"):
-            images, size = to_input(resize(image, model.config), model.config)
+            images, size = to_input(resize(decoded, model.config), model.config)
             images = images.to(segmenter.device)
         with watch.stage("trunk"):
             maps = model.trunk(images)
@@ -89,7 +89,7 @@ def time_photo(segmenter: InstanceSegmenter, photo: bytes, counts: Sequence[int]
             classes = torch.arange(count, device=segmenter.device) % model.config.num_classes
             with watch.stage(f"mask {count}"):
                 masks = model.mask_logits(features, regions, classes, FULL_REFINEMENT).cpu()
-            height, width = image.shape[:2]
+            height, width = decoded.shape[:2]
             places = boxes(count, height, width)
             outline = disc(masks.shape[-1])
             with watch.stage(f"encode {count}"):
@@ -123,6 +123,6 @@ def dense(stages: Iterable[str]) -> list[str]:
 
 
 def total(costs: dict[str, Cost], count: int) -> Cost:
-    """A whole photo with so many instances."""
+    """A whole image with so many instances."""
     stages = [*dense(costs), *(f"{stage} {count}" for stage in MASKS)]
     return sum((costs[stage] for stage in stages), start=Cost(0, 0))

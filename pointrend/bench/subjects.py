@@ -1,6 +1,6 @@
 """What is measured: a picture of any size, and models, a published network among them whose weights are random.
 
-Shapes: H, W of a photo in pixels, R regions.
+Shapes: H, W of an image in pixels, R regions.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _OFFSETS = 0.3  # and of its proposals' offsets
 
 
 def picture(height: int, width: int) -> bytes:
-    """A JPEG (H, W) of coloured clouds: as smooth and as noisy as a photo, the same at every call."""
+    """A JPEG (H, W) of coloured clouds: as smooth and as noisy as an image, the same at every call."""
     random = np.random.default_rng(0)
     layers = np.zeros((height, width, 3), np.float32)
     for cells, strength in ((4, 60), (16, 30), (64, 15), (256, 6)):
@@ -46,7 +46,7 @@ def picture(height: int, width: int) -> bytes:
 
 
 def boxes(count: int, height: int, width: int) -> Tensor:
-    """Regions (R, 4) in pixels, each side at least :data:`SMALLEST_BOX`, or the photo's where that is shorter."""
+    """Regions (R, 4) in pixels, each side at least :data:`SMALLEST_BOX`, or the image's where that is shorter."""
     random = np.random.default_rng(count)
     limits = np.array([width, height])
     sides = random.uniform(

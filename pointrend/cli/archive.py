@@ -24,7 +24,7 @@ def archive(
     engine: Engine = "auto",
     calibrate: Annotated[
         Path | None,
-        typer.Option(help="A folder of photos that openvino-int8 is calibrated with. \\[default: examples]"),
+        typer.Option(help="A folder of images that openvino-int8 is calibrated with. \\[default: examples]"),
     ] = None,
 ) -> None:
     """Build a self-contained TorchServe archive of a model."""

@@ -18,15 +18,15 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def batch(
     source: Annotated[
-        str, typer.Argument(metavar="INPUT", help="A folder of photos, or its URL (s3://..., gs://...).")
+        str, typer.Argument(metavar="INPUT", help="A folder of images, or its URL (s3://..., gs://...).")
     ],
     output: Annotated[str, typer.Argument(help="The folder of the results, or its URL; a run that was cut goes on.")],
     model: Model = "demo",
-    form: Annotated[str, typer.Option(help="parquet, or jsonl: COCO's fields, one photo a line.")] = "parquet",
+    form: Annotated[str, typer.Option(help="parquet, or jsonl: COCO's fields, one image a line.")] = "parquet",
     workers: Annotated[int, typer.Option(min=1, help="Processes with a model each, over all machines.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="CPU threads of each.")] = 1,
     engine: Engine = "auto",
-    shard_size: Annotated[int, typer.Option(min=1, help="Photos a part: what a failure may cost to do again.")] = 256,
+    shard_size: Annotated[int, typer.Option(min=1, help="Images in a part: what is done again after a failure.")] = 256,
     address: Annotated[str | None, typer.Option(help="Of a Ray cluster; without it, this machine alone.")] = None,
     task: Task = DEFAULTS.task,
     score_threshold: ScoreThreshold = DEFAULTS.score_threshold,

@@ -29,7 +29,7 @@ def bench(
     engine: Annotated[
         list[str] | None, typer.Option(help="Repeat it for several; without it, all that run here.")
     ] = None,
-    side: Annotated[list[int] | None, typer.Option(min=32, max=4096, help="Photos' shorter edge.")] = None,
+    side: Annotated[list[int] | None, typer.Option(min=32, max=4096, help="Shorter edge of the images.")] = None,
     instances: Annotated[list[int] | None, typer.Option(min=1, max=1000, help="Masks that are drawn.")] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Of each.")] = 5,
     threads: Annotated[

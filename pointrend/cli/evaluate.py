@@ -17,21 +17,21 @@ app = typer.Typer(add_completion=False)
 
 @app.command("eval")
 def evaluate(
-    data: Annotated[Path, typer.Option(help="Labelled photos: instances_SPLIT.json in COCO's format, and images/.")],
+    data: Annotated[Path, typer.Option(help="Labelled images: instances_SPLIT.json in COCO's format, and images/.")],
     model: Annotated[
         list[str] | None,
         typer.Option(
             help="demo, a published model, hf://OWNER/NAME, or a model's folder. Repeat it for cross-validation: the "
-            "models that were trained with --fold 1/N to N/N, in this order, each judge the photos that they did not "
+            "models that were trained with --fold 1/N to N/N, in this order, each judge the images that they did not "
             "learn from. \\[default: demo]"
         ),
     ] = None,
     split: Annotated[str, typer.Option(help="Which part of the data.")] = "val",
-    limit: Annotated[int | None, typer.Option(help="So many photos only, taken evenly from all.")] = None,
+    limit: Annotated[int | None, typer.Option(help="So many images only, taken evenly from all.")] = None,
     heads: Annotated[str | None, typer.Option(help="Of refined, coarse, conv; all that the model has.")] = None,
     out: Annotated[Path | None, typer.Option(help="A folder for the report and the contact sheet.")] = None,
     bootstrap: Annotated[int, typer.Option(help="Resamples that the intervals come from.")] = 1000,
-    sheet: Annotated[int, typer.Option(help="Photos on the contact sheet.")] = 20,
+    sheet: Annotated[int, typer.Option(help="Images on the contact sheet.")] = 20,
     engine: Annotated[
         str, typer.Option(help="What computes the network: eager, openvino, openvino-int8, bf16 or cuda.")
     ] = "eager",

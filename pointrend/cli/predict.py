@@ -19,7 +19,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def predict(
-    photos: Annotated[list[str], typer.Argument(help="Photos, folders and globs.")],
+    images: Annotated[list[str], typer.Argument(help="Images, folders and globs.")],
     out: Annotated[Path, typer.Option(help="The folder that receives the results; a run that was cut goes on in it.")],
     save: Annotated[str, typer.Option(help="Of coco, labelme, yolo, png, overlay, cutouts.")] = "coco",
     model: Model = "demo",
@@ -54,7 +54,7 @@ def predict(
         )
     )
     names = tuple(dict.fromkeys(name.strip() for name in save.split(",") if name.strip()))
-    job = Job(find_images(photos, outside=result_folders(out)), out, names, options)
+    job = Job(find_images(images, outside=result_folders(out)), out, names, options)
     if server is None:
         obtain(model, Console(stderr=True))
     source = local_source(model, threads, engine) if server is None else server_source(server, token, concurrency)
@@ -62,6 +62,6 @@ def predict(
 
     typer.echo(f"{outcome.predicted} predicted, {outcome.kept} done before, {len(outcome.failures)} failed: {out}")
     for failure in outcome.failures:
-        typer.echo(f"{failure.photo.path}: {failure.reason}", err=True)
+        typer.echo(f"{failure.image.path}: {failure.reason}", err=True)
     if outcome.failures:
         raise typer.Exit(1)

@@ -27,11 +27,11 @@ def train(
     init: Annotated[str | None, typer.Option(help="Start from this model or checkpoint, not the recipe's.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda; a GPU is taken where there is one.")] = None,
     threads: Annotated[int | None, typer.Option(help="CPU threads.", min=1)] = None,
-    workers: Annotated[int, typer.Option(help="Processes that prepare photos.", min=0, max=64)] = 1,
+    workers: Annotated[int, typer.Option(help="Processes that prepare images.", min=0, max=64)] = 1,
     seed: Annotated[int, typer.Option(help="Of everything random.", min=0)] = 0,
     save_every: Annotated[str, typer.Option(help="How often the state is saved: what a kill may cost.")] = "45s",
     fold: Annotated[
-        str | None, typer.Option(help="Leave out this part of the photos, such as 2/3, for cross-validation.")
+        str | None, typer.Option(help="Leave out this part of the images, such as 2/3, for cross-validation.")
     ] = None,
     split: Annotated[str, typer.Option(help="Which annotations: instances_SPLIT.json.")] = "train",
     resume: Annotated[

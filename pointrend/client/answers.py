@@ -94,7 +94,7 @@ def failure(answer: Answer, sent: int) -> RequestError | None:
 
     Args:
         answer: what came back.
-        sent: bytes of the photo that was sent.
+        sent: bytes of the image that was sent.
     """
     if answer.status == 200:
         return None
@@ -112,7 +112,7 @@ def failure(answer: Answer, sent: int) -> RequestError | None:
         return from_response(answer.status, tree)
     if answer.status == 413:
         return ImageTooLarge(
-            f"The request with a photo of {sent} bytes is larger than the server takes.",
+            f"The request with an image of {sent} bytes is larger than the server takes.",
             field="image",
             value=sent,
             code="request_too_large",

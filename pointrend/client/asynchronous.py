@@ -14,7 +14,7 @@ from pointrend.client.retries import Retries
 from pointrend.client.tokens import tokens_for
 from pointrend.client.urls import checked_url, is_rpc
 from pointrend.errors import RequestError
-from pointrend.images.inputs import Photo
+from pointrend.images.inputs import ImageInput
 from pointrend.structures.options import OptionKeywords
 from pointrend.structures.prediction import Prediction
 from pointrend.system.concurrency import check_concurrency
@@ -62,23 +62,28 @@ class AsyncClient:
         self._flow = RequestFlow(self._tokens, retries or Retries(), self._limits)
         self._opened: AsyncTransport | None = None  # made by the first call, in the loop that it will live in
 
-    async def segment(self, image: Photo, **options: Unpack[OptionKeywords]) -> Prediction:
-        """Find the objects of a photo; see :meth:`Client.segment`."""
+    async def segment(self, image: ImageInput, **options: Unpack[OptionKeywords]) -> Prediction:
+        """Find the objects of an image; see :meth:`Client.segment`."""
         return await self._run(self._flow.segment(image, options))
 
     async def segment_many(
-        self, images: Iterable[Photo], *, concurrency: int = 4, progress: bool = True, **options: Unpack[OptionKeywords]
+        self,
+        images: Iterable[ImageInput],
+        *,
+        concurrency: int = 4,
+        progress: bool = True,
+        **options: Unpack[OptionKeywords],
     ) -> list[Prediction | RequestError]:
-        """Find the objects of many photos, in order, an error in the place of a failure; see Client.segment_many."""
+        """Find the objects of many images, in order, an error in the place of a failure; see Client.segment_many."""
         check_concurrency(concurrency)
         results: dict[int, Prediction | RequestError] = {}
         left = enumerate(images)
 
         with bar(shown=progress) as shown:
-            task = shown.add_task("Photos", total=length(images))
+            task = shown.add_task("Images", total=length(images))
 
             async def work() -> None:
-                for index, image in left:  # shared: each worker takes the next photo
+                for index, image in left:  # shared: each worker takes the next image
                     results[index] = await self._run(self._flow.segment_or_error(image, options))
                     shown.advance(task)
 
@@ -87,15 +92,15 @@ class AsyncClient:
                     group.create_task(work())
         return [results[index] for index in range(len(results))]
 
-    async def render(self, image: Photo, **options: Unpack[OptionKeywords]) -> bytes:
-        """The photo with its masks drawn on it, as a PNG file; see :meth:`Client.render`."""
+    async def render(self, image: ImageInput, **options: Unpack[OptionKeywords]) -> bytes:
+        """The image with its masks drawn on it, as a PNG file; see :meth:`Client.render`."""
         return await self._run(self._flow.render(image, options))
 
-    async def cutouts(self, image: Photo, **options: Unpack[OptionKeywords]) -> dict[str, bytes]:
-        """Every object cut out of the photo; see :meth:`Client.cutouts`."""
+    async def cutouts(self, image: ImageInput, **options: Unpack[OptionKeywords]) -> dict[str, bytes]:
+        """Every object cut out of the image; see :meth:`Client.cutouts`."""
         return await self._run(self._flow.cutouts(image, options))
 
-    async def label_map(self, image: Photo, **options: Unpack[OptionKeywords]) -> NDArray[np.uint16]:
+    async def label_map(self, image: ImageInput, **options: Unpack[OptionKeywords]) -> NDArray[np.uint16]:
         """Which object each pixel belongs to; see :meth:`Client.label_map`."""
         return await self._run(self._flow.label_map(image, options))
 

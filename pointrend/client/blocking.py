@@ -14,7 +14,7 @@ from pointrend.client.retries import Retries
 from pointrend.client.tokens import tokens_for
 from pointrend.client.urls import checked_url, is_rpc
 from pointrend.errors import RequestError
-from pointrend.images.inputs import Photo
+from pointrend.images.inputs import ImageInput
 from pointrend.structures.options import OptionKeywords
 from pointrend.structures.prediction import Prediction
 from pointrend.system.concurrency import in_order
@@ -72,8 +72,8 @@ class Client:
         self._flow = RequestFlow(self._tokens, retries or Retries(), limits)
         self._transport = _transport(self.url, model, timeout, limits)
 
-    def segment(self, image: Photo, **options: Unpack[OptionKeywords]) -> Prediction:
-        """Find the objects of a photo.
+    def segment(self, image: ImageInput, **options: Unpack[OptionKeywords]) -> Prediction:
+        """Find the objects of an image.
 
         Args:
             image: a path or a file's bytes, sent as they are; an HWC uint8 RGB array or a PIL image, sent as PNG.
@@ -87,42 +87,47 @@ class Client:
         return self._run(self._flow.segment(image, options))
 
     def segment_many(
-        self, images: Iterable[Photo], *, concurrency: int = 4, progress: bool = True, **options: Unpack[OptionKeywords]
+        self,
+        images: Iterable[ImageInput],
+        *,
+        concurrency: int = 4,
+        progress: bool = True,
+        **options: Unpack[OptionKeywords],
     ) -> list[Prediction | RequestError]:
-        """Find the objects of many photos.
+        """Find the objects of many images.
 
         Args:
-            images: photos as in :meth:`segment`; taken as they are needed.
+            images: images as in :meth:`segment`; taken as they are needed.
             concurrency: requests at a time.
             progress: show a bar, on a terminal or in a notebook.
-            options: for all photos.
+            options: for all images.
 
         Returns:
-            for each photo, in order, its prediction or, where it failed, the error; a file that cannot be read is an
+            for each image, in order, its prediction or, where it failed, the error; a file that cannot be read is an
             InvalidRequest with the code ``unreadable_photo``.
 
         Raises:
             ValueError: ``concurrency`` is below 1.
         """
 
-        def one(image: Photo) -> Prediction | RequestError:
+        def one(image: ImageInput) -> Prediction | RequestError:
             return self._run(self._flow.segment_or_error(image, options))
 
         with bar(shown=progress) as shown:
-            return list(shown.track(in_order(one, images, concurrency), length(images), description="Photos"))
+            return list(shown.track(in_order(one, images, concurrency), length(images), description="Images"))
 
-    def render(self, image: Photo, **options: Unpack[OptionKeywords]) -> bytes:
-        """The photo with its masks drawn on it, as a PNG file; arguments and errors as in :meth:`segment`."""
+    def render(self, image: ImageInput, **options: Unpack[OptionKeywords]) -> bytes:
+        """The image with its masks drawn on it, as a PNG file; arguments and errors as in :meth:`segment`."""
         return self._run(self._flow.render(image, options))
 
-    def cutouts(self, image: Photo, **options: Unpack[OptionKeywords]) -> dict[str, bytes]:
-        """Every object cut out of the photo: transparent PNG files by name, such as ``person-2.png``, best first.
+    def cutouts(self, image: ImageInput, **options: Unpack[OptionKeywords]) -> dict[str, bytes]:
+        """Every object cut out of the image: transparent PNG files by name, such as ``person-2.png``, best first.
 
         Arguments and errors as in :meth:`segment`.
         """
         return self._run(self._flow.cutouts(image, options))
 
-    def label_map(self, image: Photo, **options: Unpack[OptionKeywords]) -> NDArray[np.uint16]:
+    def label_map(self, image: ImageInput, **options: Unpack[OptionKeywords]) -> NDArray[np.uint16]:
         """Which object each pixel belongs to: (height, width), 0 is background, 1 the best instance, 2 the next.
 
         With ``task="semantic"`` the numbers are category ids. Arguments and errors as in :meth:`segment`.

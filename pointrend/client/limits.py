@@ -13,7 +13,7 @@ class ResponseLimits:
 
     Attributes:
         max_bytes: of a body, and of what a zip holds once it is unpacked.
-        max_pixels: of the photo that a prediction is of, and of each picture.
+        max_pixels: of the image that a prediction is of, and of each picture.
     """
 
     max_bytes: int = 40 * 2**20

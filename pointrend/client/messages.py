@@ -14,11 +14,11 @@ class Call:
     """One request.
 
     Attributes:
-        photo: an image file's bytes; None asks the model to describe itself.
+        image: an image file's bytes; None asks the model to describe itself.
         options: by name, as text.
     """
 
-    photo: bytes | None
+    image: bytes | None
     options: Mapping[str, str]
 
 

@@ -20,7 +20,7 @@ from pointrend.client.messages import Answer, Call, Flow, Send, Wait
 from pointrend.client.retries import Retries
 from pointrend.client.tokens import Tokens
 from pointrend.errors import InvalidOption, InvalidRequest, RequestError
-from pointrend.images.inputs import Photo, file_bytes
+from pointrend.images.inputs import ImageInput, file_bytes
 from pointrend.structures.options import Options
 from pointrend.structures.prediction import Prediction
 
@@ -41,31 +41,31 @@ class RequestFlow:
     retries: Retries
     limits: ResponseLimits = field(default_factory=ResponseLimits)
 
-    def segment(self, photo: Photo, options: Mapping[str, Any]) -> Flow[Prediction]:
-        """Find the objects of a photo."""
-        answer = yield from self._about(photo, options, "json")
+    def segment(self, image: ImageInput, options: Mapping[str, Any]) -> Flow[Prediction]:
+        """Find the objects of an image."""
+        answer = yield from self._about(image, options, "json")
         return answers.prediction(answer, self.limits, Options.parse(options))
 
-    def segment_or_error(self, photo: Photo, options: Mapping[str, Any]) -> Flow[Prediction | RequestError]:
+    def segment_or_error(self, image: ImageInput, options: Mapping[str, Any]) -> Flow[Prediction | RequestError]:
         """As :meth:`segment`, with the error returned."""
         try:
-            return (yield from self.segment(photo, options))
+            return (yield from self.segment(image, options))
         except RequestError as error:
             return error
         except (OSError, TypeError) as error:
-            return InvalidRequest(f"The photo cannot be read: {error}.", field="image", code="unreadable_photo")
+            return InvalidRequest(f"The image cannot be read: {error}.", field="image", code="unreadable_photo")
 
-    def render(self, photo: Photo, options: Mapping[str, Any]) -> Flow[bytes]:
-        """The photo with what was found drawn on it, as a PNG file."""
-        return answers.png((yield from self._about(photo, options, "png")), self.limits)
+    def render(self, image: ImageInput, options: Mapping[str, Any]) -> Flow[bytes]:
+        """The image with what was found drawn on it, as a PNG file."""
+        return answers.png((yield from self._about(image, options, "png")), self.limits)
 
-    def cutouts(self, photo: Photo, options: Mapping[str, Any]) -> Flow[dict[str, bytes]]:
+    def cutouts(self, image: ImageInput, options: Mapping[str, Any]) -> Flow[dict[str, bytes]]:
         """Every object cut out, as PNG files by name."""
-        return answers.cutouts((yield from self._about(photo, options, "cutouts")), self.limits)
+        return answers.cutouts((yield from self._about(image, options, "cutouts")), self.limits)
 
-    def label_map(self, photo: Photo, options: Mapping[str, Any]) -> Flow[NDArray[np.uint16]]:
+    def label_map(self, image: ImageInput, options: Mapping[str, Any]) -> Flow[NDArray[np.uint16]]:
         """Which object each pixel belongs to, by number."""
-        return answers.label_map((yield from self._about(photo, options, "label_map")), self.limits)
+        return answers.label_map((yield from self._about(image, options, "label_map")), self.limits)
 
     def describe(self) -> Flow[dict[str, Any]]:
         """What the model says of itself."""
@@ -80,7 +80,7 @@ class RequestFlow:
             return False
         return True
 
-    def _about(self, photo: Photo, options: Mapping[str, Any], answer_format: str) -> Flow[Answer]:
+    def _about(self, image: ImageInput, options: Mapping[str, Any], answer_format: str) -> Flow[Answer]:
         if "format" in options:
             raise InvalidOption(
                 "The client sets format itself: call segment, render, cutouts or label_map.",
@@ -90,9 +90,9 @@ class RequestFlow:
             )
         wanted = {**options, "format": answer_format}
         Options.parse(wanted)
-        body = file_bytes(photo)
+        body = file_bytes(image)
         if not body:
-            raise InvalidRequest("The photo is empty: it has 0 bytes.", field="image", code="missing_image")
+            raise InvalidRequest("The image is empty: it has 0 bytes.", field="image", code="missing_image")
         return (yield from self._ask(Call(body, {name: _text(value) for name, value in wanted.items()})))
 
     def _ask(self, call: Call) -> Flow[Answer]:
@@ -102,7 +102,7 @@ class RequestFlow:
         while True:
             token = yield from self.tokens.current()
             answer: Answer = yield Send(call, token)
-            error = answers.failure(answer, len(call.photo or b""))
+            error = answers.failure(answer, len(call.image or b""))
             if error is None:
                 return answer
             if error.code == answers.INVALID_TOKEN:

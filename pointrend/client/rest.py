@@ -125,17 +125,17 @@ class _Endpoint:
 
     def request(self, call: Call, token: str | None) -> dict[str, Any]:
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        if call.photo is None:
+        if call.image is None:
             body = json.dumps({"describe": True}).encode()
             return {
                 "url": self._endpoint,
                 "content": body,
                 "headers": {**headers, "Content-Type": "application/json"},
             }
-        # The body is the photo itself; declared as JSON or a form, TorchServe would take it apart.
+        # The body is the image itself; declared as JSON or a form, TorchServe would take it apart.
         headers["Content-Type"] = "application/octet-stream"
         headers[OPTIONS_HEADER] = urlencode(call.options)
-        return {"url": self._endpoint, "content": call.photo, "headers": headers}
+        return {"url": self._endpoint, "content": call.image, "headers": headers}
 
     @contextmanager
     def failing(self) -> Iterator[None]:

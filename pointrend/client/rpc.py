@@ -97,10 +97,10 @@ def _channel(library: Any, url: str, limits: ResponseLimits) -> Any:
 
 
 def _request(call: Call, model: str) -> Any:
-    if call.photo is None:
+    if call.image is None:
         return PredictionsRequest(model_name=model, input={"describe": b"true"})
     options = {name: value.encode() for name, value in call.options.items()}
-    return PredictionsRequest(model_name=model, input={"image": call.photo, **options})
+    return PredictionsRequest(model_name=model, input={"image": call.image, **options})
 
 
 def _metadata(token: str | None) -> tuple[tuple[str, str], ...]:

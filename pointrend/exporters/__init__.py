@@ -2,14 +2,14 @@
 
 ==========================================  ==============================================================
 :func:`to_coco`, :func:`coco_dataset`       COCO results and data sets, for pycocotools and annotation tools
-:func:`to_labelme`                          LabelMe's JSON, one file a photo
-:func:`to_yolo`, :func:`yolo_data`          YOLO segmentation labels, one text file a photo, and ``data.yaml``
+:func:`to_labelme`                          LabelMe's JSON, one file an image
+:func:`to_yolo`, :func:`yolo_data`          YOLO segmentation labels, one text file an image, and ``data.yaml``
 :func:`to_mask_pngs`                        one black and white PNG an instance
 :func:`to_supervision`                      ``supervision.Detections``
 ==========================================  ==============================================================
 
-All instances in one numbered picture are :func:`pointrend.visualize.label_map.label_map`, objects cut out of the photo
-:func:`pointrend.visualize.cutouts.cutouts`, and the photo with masks drawn on it
+All instances in one numbered picture are :func:`pointrend.visualize.label_map.label_map`, objects cut out of the image
+:func:`pointrend.visualize.cutouts.cutouts`, and the image with masks drawn on it
 :func:`pointrend.visualize.overlay.overlay`.
 """
 

@@ -12,11 +12,11 @@ from pointrend.structures.prediction import Prediction
 
 @dataclass(frozen=True, slots=True)
 class CocoImage:
-    """One photo of a data set.
+    """One image of a data set.
 
     Attributes:
         id: unique in the data set.
-        file_name: its path, relative to the folder of the photos.
+        file_name: its path, relative to the folder of the images.
         prediction: what was found in it.
     """
 
@@ -30,7 +30,7 @@ def to_coco(prediction: Prediction, image_id: int, *, boxes: bool = True) -> lis
 
     Args:
         prediction: its masks are written as run lengths.
-        image_id: the photo's id in the data set.
+        image_id: the image's id in the data set.
         boxes: write ``bbox``. pycocotools takes a result that has one for a box, and counts the box's area instead of
             the mask's: leave boxes out to evaluate masks.
 
@@ -62,7 +62,7 @@ def coco_dataset(images: Iterable[CocoImage], categories: Sequence[Mapping[str, 
     Without masks an annotation's area is its box's and its segmentation is empty.
 
     Args:
-        images: the photos.
+        images: the images.
         categories: ``{"id": ..., "name": ...}`` of every category that the model knows.
 
     Raises:

@@ -1,4 +1,4 @@
-"""LabelMe's JSON (https://github.com/wkentaro/labelme, ``labelme/_label_file.py``), one file a photo."""
+"""LabelMe's JSON (https://github.com/wkentaro/labelme, ``labelme/_label_file.py``), one file an image."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ FORMAT_VERSION = "5.5.0"
 
 
 def to_labelme(prediction: Prediction, image_path: str, image: bytes | None = None) -> dict[str, Any]:
-    """What LabelMe opens beside a photo.
+    """What LabelMe opens beside an image.
 
     Each part of a mask is a polygon, since LabelMe's polygons have no parts; those of one instance share its
     ``group_id``. An instance without a mask is a rectangle.
 
     Args:
         prediction: its task ``instances`` or ``detection``.
-        image_path: the photo's path, relative to the JSON file.
-        image: the photo's file, to be carried in the JSON; LabelMe reads ``image_path`` where it is left out.
+        image_path: the image's path, relative to the JSON file.
+        image: the image's file, to be carried in the JSON; LabelMe reads ``image_path`` where it is left out.
 
     Raises:
         ValueError: the prediction is semantic.

@@ -17,7 +17,7 @@ def to_mask_pngs(prediction: Prediction) -> Iterator[tuple[str, bytes]]:
     """Every instance's whole mask, overlaps and all, best first.
 
     Yields:
-        the name, such as ``person-2.png``, and a PNG of the photo's size: 8-bit grey, 255 inside and 0 outside.
+        the name, such as ``person-2.png``, and a PNG of the image's size: 8-bit grey, 255 inside and 0 outside.
 
     Raises:
         ValueError: the prediction is semantic, or carries no masks.

@@ -1,4 +1,4 @@
-"""YOLO's segmentation labels (https://docs.ultralytics.com/datasets/segment/): one text file a photo."""
+"""YOLO's segmentation labels (https://docs.ultralytics.com/datasets/segment/): one text file an image."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pointrend.exporters.instances import outlines, require_instances
 from pointrend.masks.polygons import join
 from pointrend.structures.prediction import Prediction
 
-DIGITS = 6  # a thousandth of a pixel in a photo of 1,000
+DIGITS = 6  # a thousandth of a pixel in an image of 1,000
 
 
 def to_yolo(prediction: Prediction, category_ids: Sequence[int]) -> str:
-    """A line an instance, best first: ``class x0 y0 x1 y1 ...``, in shares of the photo's width and height.
+    """A line an instance, best first: ``class x0 y0 x1 y1 ...``, in shares of the image's width and height.
 
     The format has one polygon an instance: parts and holes are joined to it by slits without width. An instance with
     an empty mask is left out; one that was predicted without masks is a box, ``class x y width height`` with (x, y)
@@ -47,13 +47,13 @@ def to_yolo(prediction: Prediction, category_ids: Sequence[int]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def yolo_data(categories: Sequence[Mapping[str, Any]], photos: str = "images") -> str:
+def yolo_data(categories: Sequence[Mapping[str, Any]], images: str = "images") -> str:
     """The data set's ``data.yaml``.
 
     Args:
         categories: ``{"id": ..., "name": ...}`` of every category, in the order of the classes.
-        photos: the folder of the photos beside the file; the labels' folder is its name with ``labels`` for ``images``.
+        images: the folder of the images beside the file; the labels' folder is its name with ``labels`` for ``images``.
     """
     # JSON's strings are YAML's double-quoted ones, whatever characters a name has.
     names = "".join(f"  {index}: {json.dumps(category['name'])}\n" for index, category in enumerate(categories))
-    return f"path: .\ntrain: {photos}\nval: {photos}\nnames:\n{names}"
+    return f"path: .\ntrain: {images}\nval: {images}\nnames:\n{names}"

@@ -1,6 +1,6 @@
 """Bytes of an image file in, an upright RGB array out; what is too large is refused before it is decoded.
 
-Shapes: H, W are the upright photo's height and width in pixels.
+Shapes: H, W are the upright image's height and width in pixels.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from PIL import Image, TiffImagePlugin, WebPImagePlugin
 
 from pointrend.errors import ImageTooLarge, InvalidRequest, UnsupportedImage
 
-# Named one by one: Pillow also knows formats that run programs (EPS) or that nobody sends as a photo. JPEG includes
+# Named one by one: Pillow also knows formats that run programs (EPS) or that nobody sends as an image. JPEG includes
 # the multi-picture files (MPO) of phones. Pillow registers the last two only once their modules are imported.
 FORMATS = (
     "JPEG",
@@ -46,7 +46,7 @@ class ImageLimits:
 
     Attributes:
         max_bytes: size of the file.
-        max_pixels: width times height; 50 million cover every phone's photo at about 150 MB as RGB.
+        max_pixels: width times height; 50 million cover every phone's image at about 150 MB as RGB.
         max_side: width and height each, in pixels.
     """
 
@@ -107,7 +107,7 @@ def check_bytes(count: int, limits: ImageLimits) -> None:
 
 
 def check_size(width: int, height: int, limits: ImageLimits) -> None:
-    """Refuse a photo by its size in pixels.
+    """Refuse an image by its size in pixels.
 
     Raises:
         UnsupportedImage: a side is 0.
@@ -163,7 +163,7 @@ def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_ORIENTATION_TAG, 1))
     except Exception:
-        # A broken EXIF block, in one of many ways, does not make the photo unreadable.
+        # A broken EXIF block, in one of many ways, does not make the image unreadable.
         return 1
 
 

@@ -1,6 +1,6 @@
-"""A photo in any of the forms that people hold one in. Needs no torch.
+"""An image in any of the forms that people hold one in. Needs no torch.
 
-Shapes: H, W are the upright photo's height and width in pixels.
+Shapes: H, W are the upright image's height and width in pixels.
 """
 
 from __future__ import annotations
@@ -14,44 +14,44 @@ from PIL import Image, ImageOps
 from pointrend.images.decode import decode
 from pointrend.images.encode import encode_png
 
-Photo = str | Path | bytes | bytearray | NDArray[np.uint8] | Image.Image
+ImageInput = str | Path | bytes | bytearray | NDArray[np.uint8] | Image.Image
 """A path, a file's bytes, an HWC uint8 RGB array, or a PIL image."""
 
 _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 
 
-def file_bytes(photo: Photo) -> bytes:
-    """The photo as an image file: a path's or bytes as they are, pixels as PNG.
+def file_bytes(image: ImageInput) -> bytes:
+    """The image as an image file: a path's or bytes as they are, pixels as PNG.
 
-    A PIL image is turned upright by its EXIF orientation, as the server does with files: a photo gives the same
+    A PIL image is turned upright by its EXIF orientation, as the server does with files: an image gives the same
     result whichever way it comes.
 
     Raises:
         OSError: the path cannot be read.
         TypeError: an array is not HWC uint8 RGB.
     """
-    if isinstance(photo, bytes | bytearray):
-        return bytes(photo)
-    if isinstance(photo, str | Path):
-        return Path(photo).read_bytes()
-    if isinstance(photo, Image.Image):
-        picture = ImageOps.exif_transpose(photo)
+    if isinstance(image, bytes | bytearray):
+        return bytes(image)
+    if isinstance(image, str | Path):
+        return Path(image).read_bytes()
+    if isinstance(image, Image.Image):
+        picture = ImageOps.exif_transpose(image)
         if picture.mode not in _PNG_MODES:
             picture = picture.convert("RGB")
     else:
-        picture = Image.fromarray(check_pixels(photo))
+        picture = Image.fromarray(check_pixels(image))
     return encode_png(picture)
 
 
-def pixels(photo: Photo) -> NDArray[np.uint8]:
-    """The photo as (H, W, 3) uint8 RGB, upright; an array as it is.
+def pixels(image: ImageInput) -> NDArray[np.uint8]:
+    """The image as (H, W, 3) uint8 RGB, upright; an array as it is.
 
     Raises:
         OSError: the path cannot be read.
         TypeError: an array is not HWC uint8 RGB.
         RequestError: the file is no image that we read; see :func:`pointrend.images.decode.decode`.
     """
-    return check_pixels(photo) if isinstance(photo, np.ndarray) else decode(file_bytes(photo))
+    return check_pixels(image) if isinstance(image, np.ndarray) else decode(file_bytes(image))
 
 
 def check_pixels(array: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,10 +1,10 @@
 """Run a model with detectron2 itself, where that is installed: the same options, and the same answers.
 
-detectron2 computes what its network finds; the photo's resizing, the choice of what was asked for, and the drawing
+detectron2 computes what its network finds; the image's resizing, the choice of what was asked for, and the drawing
 of masks are this project's. Its masks are always refined all the way, as with ``exact=true``. It is imported when
 a model is loaded; :func:`load` is all that needs it.
 
-Shapes: R detections, S side of a mask in cells, K classes, h, w of the resized photo in pixels.
+Shapes: R detections, S side of a mask in cells, K classes, h, w of the resized image in pixels.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Boxes(Protocol):
 
 
 class Instances(Protocol):
-    """What an R-CNN of detectron2's finds in one photo, in the resized photo's pixels."""
+    """What an R-CNN of detectron2's finds in one image, in the resized image's pixels."""
 
     @property
     def pred_boxes(self) -> Boxes:
@@ -78,14 +78,14 @@ class InstanceModel(Protocol):
     """detectron2's ``GeneralizedRCNN``."""
 
     def inference(self, batched_inputs: Sequence[Mapping[str, Any]], *, do_postprocess: bool) -> Sequence[Instances]:
-        """What each photo shows; without post-processing, as it leaves the network."""
+        """What each image shows; without post-processing, as it leaves the network."""
 
 
 class SemanticModel(Protocol):
     """detectron2's ``SemanticSegmentor``."""
 
     def __call__(self, batched_inputs: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Tensor]]:
-        """``sem_seg`` of each photo: logits (K, height, width)."""
+        """``sem_seg`` of each image: logits (K, height, width)."""
 
 
 class Detectron2Segmenter(Segmenter[RawDetections]):
@@ -218,14 +218,14 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor]) -> None:
 
 
 def network_input(resized: NDArray[np.uint8], config: NetworkConfig) -> dict[str, Any]:
-    """A resized photo (h, w, 3), RGB, as detectron2's models take it: (3, h, w) float32 in the network's channels."""
+    """A resized image (h, w, 3), RGB, as detectron2's models take it: (3, h, w) float32 in the network's channels."""
     channels = resized[:, :, ::-1] if config.input_format == "BGR" else resized
     planes = torch.from_numpy(np.ascontiguousarray(channels.transpose(2, 0, 1), dtype=np.float32))
     return {"image": planes, "height": resized.shape[0], "width": resized.shape[1]}
 
 
 def read_instances(instances: Instances) -> tuple[Detections, Tensor]:
-    """The detections, in the resized photo's pixels, and their masks' probabilities (R, S, S)."""
+    """The detections, in the resized image's pixels, and their masks' probabilities (R, S, S)."""
     detections = Detections(instances.pred_boxes.tensor, instances.scores, instances.pred_classes)
     masks = instances.pred_masks[:, 0] if instances.has("pred_masks") else torch.zeros(len(instances.scores), 1, 1)
     return detections, masks

@@ -59,7 +59,7 @@ class InstanceSegmenter(Segmenter[RawDetections]):
         features, on_device = self._detect(images.to(self.device), network_size)
         detections = on_device.cpu()
         boxes = to_image(detections.boxes, network_size, image.shape[:2])
-        # Masks are refined for what is kept only: refinement is the costly part of a crowded photo.
+        # Masks are refined for what is kept only: refinement is the costly part of a crowded image.
         kept = keep(detections, boxes, options, wanted)
         found = RawDetections(boxes[kept], detections.classes[kept], detections.scores[kept])
         if options.task == "detection":

@@ -1,6 +1,6 @@
-"""Drawing a region's mask at the photo's resolution, inside its own box only.
+"""Drawing a region's mask at the image's resolution, inside its own box only.
 
-Shapes: S side of a mask in cells, H, W height and width of the photo in pixels, h, w of the box's window.
+Shapes: S side of a mask in cells, H, W height and width of the image in pixels, h, w of the box's window.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def paste_mask(logits: Tensor, box: Tensor, height: int, width: int) -> tuple[in
 
     Args:
         logits: (S, S).
-        box: (4,) as (x0, y0, x1, y1) in photo pixels; it may reach beyond the photo.
+        box: (4,) as (x0, y0, x1, y1) in image pixels; it may reach beyond the image.
         height, width: H and W.
 
     Returns:
@@ -45,7 +45,7 @@ def paste_mask(logits: Tensor, box: Tensor, height: int, width: int) -> tuple[in
 
 
 def _window(start: float, end: float, limit: int) -> tuple[int, int]:
-    """First and past-last pixel that an interval touches inside the photo; equal where there is none."""
+    """First and past-last pixel that an interval touches inside the image; equal where there is none."""
     if not end > start:
         return 0, 0
     first = min(max(math.floor(start), 0), limit)

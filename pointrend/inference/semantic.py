@@ -22,12 +22,12 @@ class SemanticNetwork(Protocol):
 
     @property
     def config(self) -> SemanticConfig:
-        """How a photo enters the network."""
+        """How an image enters the network."""
 
     def classify(
         self, images: Tensor, image_size: tuple[int, int], photo_size: tuple[int, int], refinement: int
     ) -> Tensor:
-        """The class of each of the photo's pixels: (H, W) int16."""
+        """The class of each of the image's pixels: (H, W) int16."""
 
 
 class SemanticSegmenter(Segmenter[ClassMap]):

@@ -1,4 +1,4 @@
-"""A mask, as run lengths or polygons, decoded to the part of the photo that holds it. Needs no torch.
+"""A mask, as run lengths or polygons, decoded to the part of the image that holds it. Needs no torch.
 
 Shapes: h, w of a mask's window in pixels.
 """
@@ -21,11 +21,11 @@ Window = tuple[int, int, NDArray[np.bool_]]
 
 
 def window(segmentation: Segmentation, size: tuple[int, int]) -> Window:
-    """The part of the photo that holds a mask: its left, its top and the (h, w) bool mask there.
+    """The part of the image that holds a mask: its left, its top and the (h, w) bool mask there.
 
     Args:
         segmentation: run lengths or polygons.
-        size: the photo's (height, width), which polygons do not know.
+        size: the image's (height, width), which polygons do not know.
 
     Raises:
         ValueError: as in :func:`pointrend.masks.rle.runs` and :func:`pointrend.masks.polygon_runs.polygon_runs`.
@@ -36,7 +36,7 @@ def window(segmentation: Segmentation, size: tuple[int, int]) -> Window:
 
 
 def full(segmentation: Segmentation, size: tuple[int, int]) -> NDArray[np.bool_]:
-    """The whole photo's mask, (height, width) bool; arguments and errors as in :func:`window`."""
+    """The whole image's mask, (height, width) bool; arguments and errors as in :func:`window`."""
     height, width = checked_size(segmentation["size"] if isinstance(segmentation, dict) else size)
     if height * width > MAX_DECODED_PIXELS:
         raise ValueError(f"A mask of {width}x{height} pixels is too large: at most {MAX_DECODED_PIXELS} are decoded.")

@@ -16,8 +16,8 @@ def encode_mask(form: str, crop: NDArray[np.bool_], x: int, y: int, size: tuple[
     Args:
         form: ``rle``, ``polygon`` or ``none``, as in :class:`~pointrend.structures.options.Options`.
         crop: (h, w) bool, the mask inside its window.
-        x, y: the window's left and top in the photo.
-        size: the photo's (height, width).
+        x, y: the window's left and top in the image.
+        size: the image's (height, width).
     """
     if form == "none":
         return None

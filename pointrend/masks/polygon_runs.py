@@ -1,7 +1,7 @@
 """Polygons filled as runs of pixels, with COCO's own rule for which pixels are inside.
 
 pycocotools walks every fifth of a pixel along an outline, wherever it leads; a point at 1e9 ends the process. Here only
-the columns of the photo that an edge crosses are looked at, so that the cost is bounded whatever the points are.
+the columns of the image that an edge crosses are looked at, so that the cost is bounded whatever the points are.
 
 Shapes: N edges, C crossings of an edge with a column of pixels. Units: fifths of a pixel where a name has ``u`` or
 ``v`` (along x and y), else pixels.
@@ -26,7 +26,7 @@ _FAR = 2.0**28  # pixels; fifths of them still fit 32 bits, beyond which pycocot
 
 
 class _Edges(NamedTuple):
-    """Edges of closed outlines, each from (u0, v0) to (u1, v1), and the columns of the photo that they cross."""
+    """Edges of closed outlines, each from (u0, v0) to (u1, v1), and the columns of the image that they cross."""
 
     part: Places
     u0: Places
@@ -43,11 +43,11 @@ def check_polygons(parts: Sequence[Sequence[float]], size: tuple[int, int]) -> N
 
 
 def polygon_runs(parts: Sequence[Sequence[float]], size: tuple[int, int]) -> tuple[Places, Places]:
-    """Fill polygons; what lies outside the photo is cut off.
+    """Fill polygons; what lies outside the image is cut off.
 
     Args:
         parts: polygons, each ``[x0, y0, x1, y1, ...]`` in pixels, filled by the even-odd rule; the mask is their union.
-        size: the photo's (height, width).
+        size: the image's (height, width).
 
     Returns:
         starts and ends as in :func:`pointrend.masks.rle.runs`.
@@ -102,7 +102,7 @@ def _points(part: Sequence[float]) -> Reals:
 
 
 def _near(x0: Reals, y0: Reals, x1: Reals, y1: Reals, width: int) -> tuple[Reals, Reals, Reals, Reals]:
-    """Edges that lead far away, cut off beside the photo; the others as they are, to the last bit."""
+    """Edges that lead far away, cut off beside the image; the others as they are, to the last bit."""
     far = np.flatnonzero(np.abs((x0, y0, x1, y1)).max(axis=0) > _FAR)
     if far.size == 0:
         return x0, y0, x1, y1

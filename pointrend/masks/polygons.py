@@ -1,6 +1,6 @@
 """A mask as COCO's polygons, traced between its pixels and thinned out.
 
-Coordinates are pixels of the photo; a pixel covers [x, x + 1] x [y, y + 1].
+Coordinates are pixels of the image; a pixel covers [x, x + 1] x [y, y + 1].
 
 Shapes: h, w of a mask's window, N points of a ring. A ring is closed: its last point is joined to its first.
 """
@@ -26,7 +26,7 @@ def polygons(crop: NDArray[np.bool_], x: int, y: int, tolerance: float = TOLERAN
 
     Args:
         crop: (h, w) bool, the window's mask.
-        x, y: the window's left and top in the photo.
+        x, y: the window's left and top in the image.
         tolerance: how far the outline may stray from the traced one, in pixels.
 
     Returns:

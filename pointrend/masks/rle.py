@@ -1,6 +1,6 @@
-"""COCO's compressed run lengths of a mask, written and read without building it at the photo's size.
+"""COCO's compressed run lengths of a mask, written and read without building it at the image's size.
 
-COCO counts the runs of empty and filled pixels in turn, down the columns of the whole photo, the empty ones first.
+COCO counts the runs of empty and filled pixels in turn, down the columns of the whole image, the empty ones first.
 
 Shapes: h, w of a mask's window in pixels, N runs.
 """
@@ -24,23 +24,23 @@ _MAX_GROUPS = 7  # of five bits: a difference of two 32-bit numbers and its sign
 def encode_crop(crop: NDArray[np.bool_], x: int, y: int, height: int, width: int) -> dict[str, Any]:
     """Encode a mask that is known inside a window only; it is empty elsewhere.
 
-    The runs of the window are found in the window and their ends shifted to where the photo's pixels lie, so that the
+    The runs of the window are found in the window and their ends shifted to where the image's pixels lie, so that the
     cost depends on the window alone.
 
     Args:
         crop: (h, w) bool, the window's mask.
-        x, y: the window's left and top in the photo, in pixels; the window lies inside the photo.
-        height, width: the photo's size in pixels.
+        x, y: the window's left and top in the image, in pixels; the window lies inside the image.
+        height, width: the image's size in pixels.
 
     Returns:
         ``{"size": [height, width], "counts": str}``.
 
     Raises:
-        ValueError: the window does not lie inside the photo.
+        ValueError: the window does not lie inside the image.
     """
     rows, columns = crop.shape
     if not (0 <= x <= width - columns and 0 <= y <= height - rows):
-        raise ValueError(f"A window of {columns}x{rows} at ({x}, {y}) is not inside a photo of {width}x{height}.")
+        raise ValueError(f"A window of {columns}x{rows} at ({x}, {y}) is not inside an image of {width}x{height}.")
     # Down a column, runs start and end in turn, the last at the window's lower edge at the latest.
     changes = np.empty((rows + 1, columns), dtype=np.bool_)
     np.not_equal(crop[1:], crop[:-1], out=changes[1:-1])
@@ -48,7 +48,7 @@ def encode_crop(crop: NDArray[np.bool_], x: int, y: int, height: int, width: int
     row, column = np.divmod(np.flatnonzero(changes), max(columns, 1))
     places = np.sort((column + x) * height + row + y)
     starts, ends = places[0::2], places[1::2]
-    # A run that reaches the photo's bottom continues at the top of the next column: COCO counts the two as one.
+    # A run that reaches the image's bottom continues at the top of the next column: COCO counts the two as one.
     joined = starts[1:] == ends[:-1]
     starts = starts[np.concatenate(([True], ~joined))] if starts.size else starts
     ends = ends[np.concatenate((~joined, [True]))] if ends.size else ends
@@ -61,7 +61,7 @@ def encode_crop(crop: NDArray[np.bool_], x: int, y: int, height: int, width: int
 
 
 def decode_crop(segmentation: dict[str, Any]) -> tuple[int, int, NDArray[np.bool_]]:
-    """Decode a mask to the part of the photo that holds it; the cost depends on that part alone.
+    """Decode a mask to the part of the image that holds it; the cost depends on that part alone.
 
     Args:
         segmentation: ``{"size": [height, width], "counts": str}``.
@@ -86,7 +86,7 @@ def runs(segmentation: Mapping[str, Any]) -> tuple[Places, Places]:
         starts and ends (N,), ascending, as places x * height + y; no run is empty.
 
     Raises:
-        ValueError: it is no compressed run lengths, or the runs do not fill the photo.
+        ValueError: it is no compressed run lengths, or the runs do not fill the image.
     """
     height, width = checked_size(segmentation.get("size"))
     lengths = _counts(segmentation.get("counts"))
@@ -94,7 +94,7 @@ def runs(segmentation: Mapping[str, Any]) -> tuple[Places, Places]:
         raise ValueError(f"The runs of a mask are from 0 to {height * width} pixels long.")
     bounds = np.cumsum(lengths)
     if bounds[-1] != height * width:
-        raise ValueError(f"The runs of a mask do not fill its photo of {width}x{height} pixels.")
+        raise ValueError(f"The runs of a mask do not fill its image of {width}x{height} pixels.")
     starts, ends = bounds[0 : bounds.size - 1 : 2], bounds[1::2]
     return starts[ends > starts], ends[ends > starts]
 
@@ -114,11 +114,11 @@ def checked_size(size: Any) -> tuple[int, int]:
 
 
 def crop_of_runs(starts: Places, ends: Places, height: int) -> tuple[int, int, NDArray[np.bool_]]:
-    """Fill the runs in the part of the photo that holds them.
+    """Fill the runs in the part of the image that holds them.
 
     Args:
         starts, ends: (N,) as :func:`runs` gives them.
-        height: the photo's, in pixels.
+        height: the image's, in pixels.
 
     Returns:
         as :func:`decode_crop`.

@@ -1,6 +1,6 @@
-"""From single objects to one mask a category: a map of the photo in which each pixel has one category, or none.
+"""From single objects to one mask a category: a map of the image in which each pixel has one category, or none.
 
-Shapes: H, W of the photo, h, w of a mask's window, in pixels.
+Shapes: H, W of the image, h, w of a mask's window, in pixels.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``pointrend predict``: many photos to files, here or by a server; what was done once is not done again."""
+"""``pointrend predict``: many images to files, here or by a server; what was done once is not done again."""
 
 from pointrend.predict.images import ImageFile, find_images
 from pointrend.predict.run import Failure, Job, Outcome, run

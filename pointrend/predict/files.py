@@ -12,7 +12,7 @@ def write_file(path: Path, content: bytes | str) -> None:
     """Write a file by way of a temporary one beside it; its folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
-    # The folder's other writers, if any, are other photos: the name says whose it is.
+    # The folder's other writers, if any, are other images: the name says whose it is.
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(data)
     os.replace(partial, path)

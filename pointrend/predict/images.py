@@ -1,4 +1,4 @@
-"""Which photos a command line means, and what their results are called."""
+"""Which images a command line means, and what their results are called."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", "
 
 
 class ImagesError(PointRendError):
-    """Photos that were named and cannot be meant."""
+    """Images that were named and cannot be meant."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFile:
-    """A photo to predict.
+    """An image to predict.
 
     Attributes:
         path: where it is, absolute.
         file_name: its path within the folder or glob that named it, with slashes.
         key: what its results are called: ``file_name`` without its suffix.
-        stamp: its size and modification time in nanoseconds when it was found: they tell a photo that has changed.
+        stamp: its size and modification time in nanoseconds when it was found: they tell an image that has changed.
     """
 
     path: Path
@@ -35,7 +35,7 @@ class ImageFile:
 
 
 def find_images(arguments: Iterable[str | Path], *, outside: Iterable[Path] = ()) -> list[ImageFile]:
-    """Find photos, each once, in the order of the arguments and by name within each.
+    """Find images, each once, in the order of the arguments and by name within each.
 
     A folder stands for every image file in it and below it (by :data:`SUFFIXES`), a glob (``*``, ``?``, ``[]``,
     ``**``) for the image files that it matches, and a file for itself, whatever it is called.
@@ -45,9 +45,9 @@ def find_images(arguments: Iterable[str | Path], *, outside: Iterable[Path] = ()
         outside: folders whose files are not meant: those of results.
 
     Raises:
-        ImagesError: an argument names nothing, or two photos would have results of one name.
+        ImagesError: an argument names nothing, or two images would have results of one name.
     """
-    photos: dict[Path, ImageFile] = {}
+    images: dict[Path, ImageFile] = {}
     elsewhere = [folder.absolute() for folder in outside]
     for argument in arguments:
         found = False
@@ -57,13 +57,13 @@ def find_images(arguments: Iterable[str | Path], *, outside: Iterable[Path] = ()
                 continue
             found = True
             name, state = path.relative_to(base), path.stat()
-            photo = ImageFile(
+            image = ImageFile(
                 absolute, name.as_posix(), name.with_suffix("").as_posix(), (state.st_size, state.st_mtime_ns)
             )
-            photos.setdefault(absolute.resolve(), photo)
+            images.setdefault(absolute.resolve(), image)
         if not found:
-            raise ImagesError(f"{argument} names no photo: there is no such file, or no image file in it.")
-    return _with_distinct_keys(list(photos.values()))
+            raise ImagesError(f"{argument} names no image: there is no such file, or no image file in it.")
+    return _with_distinct_keys(list(images.values()))
 
 
 def _named(argument: str) -> Iterator[tuple[Path, Path]]:
@@ -89,16 +89,16 @@ def _before_magic(path: Path) -> Iterator[str]:
         yield part
 
 
-def _with_distinct_keys(photos: list[ImageFile]) -> list[ImageFile]:
+def _with_distinct_keys(images: list[ImageFile]) -> list[ImageFile]:
     """``a.jpg`` and ``a.png`` become ``a_jpg`` and ``a_png``; names that are the same beyond that are refused."""
-    counts = Counter(photo.key.lower() for photo in photos)  # there are file systems that know no case
+    counts = Counter(image.key.lower() for image in images)  # there are file systems that know no case
     named = [
-        photo if counts[photo.key.lower()] == 1 else replace(photo, key=photo.file_name.replace(".", "_"))
-        for photo in photos
+        image if counts[image.key.lower()] == 1 else replace(image, key=image.file_name.replace(".", "_"))
+        for image in images
     ]
     by_key = defaultdict(list)
-    for photo in named:
-        by_key[photo.key.lower()].append(photo)
+    for image in named:
+        by_key[image.key.lower()].append(image)
     for same in by_key.values():
         if len(same) > 1:
             raise ImagesError(

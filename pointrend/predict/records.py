@@ -1,7 +1,7 @@
-"""What is remembered of a photo that is done, so that a run that was interrupted goes on where it was.
+"""What is remembered of an image that is done, so that a run that was interrupted goes on where it was.
 
 A record is a JSON file under ``predictions/``: the prediction, what it was made from, and the formats that hold it. It
-is written after all else of its photo, so that what it says is there is complete.
+is written after all else of its image, so that what it says is there is complete.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FOLDER = "predictions"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A photo that is done.
+    """An image that is done.
 
     Attributes:
         prediction: what was found.
@@ -46,31 +46,31 @@ class Records:
     model: dict[str, str]
     options: OptionKeywords
 
-    def find(self, photo: ImageFile) -> Record | None:
-        """The record of a photo that is done: the same file, model, engine and options; else None."""
+    def find(self, image: ImageFile) -> Record | None:
+        """The record of an image that is done: the same file, model, engine and options; else None."""
         try:
-            record = json.loads(self._path(photo).read_text())
-            if record["made_from"] == self._made_from(photo):
+            record = json.loads(self._path(image).read_text())
+            if record["made_from"] == self._made_from(image):
                 return Record(Prediction.from_dict(record["prediction"]), frozenset(record["saved"]))
         except (OSError, ValueError, KeyError, TypeError):
-            pass  # nothing there, or not ours: the photo is predicted anew
+            pass  # nothing there, or not ours: the image is predicted anew
         return None
 
-    def write(self, photo: ImageFile, record: Record) -> None:
-        """Remember that a photo is done.
+    def write(self, image: ImageFile, record: Record) -> None:
+        """Remember that an image is done.
 
         Raises:
             OSError: the folder cannot be written.
         """
         tree = {
-            "made_from": self._made_from(photo),
+            "made_from": self._made_from(image),
             "saved": sorted(record.saved),
             "prediction": record.prediction.to_dict(),
         }
-        write_file(self._path(photo), json.dumps(tree))
+        write_file(self._path(image), json.dumps(tree))
 
-    def _path(self, photo: ImageFile) -> Path:
-        return self.out / FOLDER / f"{photo.key}.json"
+    def _path(self, image: ImageFile) -> Path:
+        return self.out / FOLDER / f"{image.key}.json"
 
-    def _made_from(self, photo: ImageFile) -> dict[str, Any]:
-        return {"photo": str(photo.path), "stamp": list(photo.stamp), "model": self.model, "options": self.options}
+    def _made_from(self, image: ImageFile) -> dict[str, Any]:
+        return {"photo": str(image.path), "stamp": list(image.stamp), "model": self.model, "options": self.options}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointrend.errors import InvalidOption, InvalidRequest, PointRendError, RequestError
-from pointrend.images.inputs import pixels
+from pointrend.images.inputs import pixels as decode_input
 from pointrend.predict.images import ImageFile
 from pointrend.predict.records import Record, Records
 from pointrend.predict.saving import SAVERS, Result
@@ -19,7 +19,7 @@ from pointrend.structures.options import Options
 from pointrend.structures.prediction import Prediction
 from pointrend.system.progress import bar
 
-# What one photo meets and every other would meet too: the run ends, and goes on from here when it is started again.
+# What one image meets and every other would meet too: the run ends, and goes on from here when it is started again.
 FATAL = ("server_down", "invalid_token", "bad_key_file", "model_not_found", "bad_response")
 
 
@@ -32,7 +32,7 @@ class Job:
     """What to do.
 
     Attributes:
-        photos: what to predict.
+        images: what to predict.
         out: the folder of the results; what earlier runs left there is used.
         save: names of :data:`~pointrend.predict.saving.SAVERS`.
         options: of every prediction.
@@ -41,7 +41,7 @@ class Job:
         JobError: a format is unknown, none is named, or the task has no such format.
     """
 
-    photos: Sequence[ImageFile]
+    images: Sequence[ImageFile]
     out: Path
     save: Sequence[str]
     options: Options
@@ -59,9 +59,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A photo that was passed over, and why."""
+    """An image that was passed over, and why."""
 
-    photo: ImageFile
+    image: ImageFile
     reason: str
 
 
@@ -70,9 +70,9 @@ class Outcome:
     """What a run did.
 
     Attributes:
-        predicted: photos that were predicted now.
-        kept: photos that an earlier run had done.
-        failures: photos that could not be done.
+        predicted: images that were predicted now.
+        kept: images that an earlier run had done.
+        failures: images that could not be done.
     """
 
     predicted: int
@@ -89,48 +89,48 @@ def run(job: Job, source: Source, *, progress: bool = True) -> Outcome:
         progress: show a bar, on a terminal.
 
     Raises:
-        RequestError: what would fail every photo: the server is gone, the token or an option is refused. What is done
+        RequestError: what would fail every image: the server is gone, the token or an option is refused. What is done
             by then is kept, and the same run started again goes on from there.
         OSError: the results cannot be written.
     """
     records = Records(job.out, source.model, asked_for(job.options))
-    done = {photo: record for photo in job.photos if (record := records.find(photo))}
-    left = [photo for photo in job.photos if photo not in done]
+    done = {image: record for image in job.images if (record := records.find(image))}
+    left = [image for image in job.images if image not in done]
     kept = len(done)
     failures: list[Failure] = []
 
-    def save(photo: ImageFile, prediction: Prediction, saved: frozenset[str]) -> None:
+    def save(image: ImageFile, prediction: Prediction, saved: frozenset[str]) -> None:
         """Write the formats that are not there yet."""
         record = Record(prediction, saved | set(job.save))
         if record.saved != saved:
             savers = {name: SAVERS[name] for name in record.saved - saved}
             try:
-                image = _read(photo, prediction) if any(saver.draws for saver in savers.values()) else None
+                pixels = _read(image, prediction) if any(saver.draws for saver in savers.values()) else None
                 for name, saver in savers.items():
                     if saver.save is not None:
-                        saver.save(Result(photo, prediction, source.categories, image), job.out / name)
+                        saver.save(Result(image, prediction, source.categories, pixels), job.out / name)
             except RequestError as error:
-                failures.append(Failure(photo, error.message))
+                failures.append(Failure(image, error.message))
                 return
-            records.write(photo, record)
-        done[photo] = record
+            records.write(image, record)
+        done[image] = record
 
     with bar(shown=progress) as shown:
-        task = shown.add_task("Photos", total=len(job.photos))
-        for photo, record in list(done.items()):
-            save(photo, record.prediction, record.saved)
+        task = shown.add_task("Images", total=len(job.images))
+        for image, record in list(done.items()):
+            save(image, record.prediction, record.saved)
             shown.advance(task)
-        for photo, answer in zip(left, _predict(left, source, job.options), strict=True):
+        for image, answer in zip(left, _predict(left, source, job.options), strict=True):
             if isinstance(answer, RequestError):
-                failures.append(Failure(photo, answer.message))
+                failures.append(Failure(image, answer.message))
             else:
-                save(photo, answer, frozenset())
+                save(image, answer, frozenset())
             shown.advance(task)
 
     results = [
-        (number, Result(photo, done[photo].prediction, source.categories))
-        for number, photo in enumerate(job.photos, start=1)
-        if photo in done
+        (number, Result(image, done[image].prediction, source.categories))
+        for number, image in enumerate(job.images, start=1)
+        if image in done
     ]
     for name in job.save:
         if (finish := SAVERS[name].finish) is not None:
@@ -138,29 +138,29 @@ def run(job: Job, source: Source, *, progress: bool = True) -> Outcome:
     return Outcome(len(done) - kept, kept, tuple(failures))
 
 
-def _read(photo: ImageFile, prediction: Prediction) -> NDArray[np.uint8]:
+def _read(image: ImageFile, prediction: Prediction) -> NDArray[np.uint8]:
     """The image that a prediction is drawn on: (H, W, 3) uint8 RGB.
 
     Raises:
         RequestError: it cannot be read any more, or has another size by now.
     """
     try:
-        image = pixels(photo.path)
+        decoded = decode_input(image.path)
     except OSError as error:
         raise unreadable_image(error) from error
-    height, width = image.shape[:2]
+    height, width = decoded.shape[:2]
     if (width, height) != (prediction.width, prediction.height):
         raise InvalidRequest(
-            f"{photo.path} was {prediction.width}x{prediction.height} pixels when it was predicted and is now "
+            f"{image.path} was {prediction.width}x{prediction.height} pixels when it was predicted and is now "
             f"{width}x{height}. Run the command again.",
             field="image",
             code="unreadable_photo",
         )
-    return image
+    return decoded
 
 
-def _predict(photos: Sequence[ImageFile], source: Source, options: Options) -> Iterator[Prediction | RequestError]:
-    for answer in source.predict(photos, options):
+def _predict(images: Sequence[ImageFile], source: Source, options: Options) -> Iterator[Prediction | RequestError]:
+    for answer in source.predict(images, options):
         if isinstance(answer, InvalidOption) or (isinstance(answer, RequestError) and answer.code in FATAL):
             raise answer
         yield answer

@@ -1,4 +1,4 @@
-"""What ``--save`` writes: one entry a format, each photo's files on their own."""
+"""What ``--save`` writes: one entry a format, each image's files on their own."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ Categories = Sequence[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A photo and what was found in it.
+    """An image and what was found in it.
 
     Attributes:
-        photo: the file.
+        image: the file.
         prediction: what was found.
         categories: all that the model knows, ``{"id": ..., "name": ...}``.
-        image: (H, W, 3) uint8 RGB, for formats that draw on it; else None.
+        pixels: (H, W, 3) uint8 RGB, for formats that draw on it; else None.
     """
 
-    photo: ImageFile
+    image: ImageFile
     prediction: Prediction
     categories: Categories
-    image: NDArray[np.uint8] | None = None
+    pixels: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ class Saver:
 
     Attributes:
         tasks: those that it can hold.
-        save: writes a photo's result, given the format's folder; None where all photos share the files.
-        finish: writes what all photos share, from (image id, result) pairs; called at the end.
-        draws: whether ``save`` needs the result's image.
+        save: writes an image's result, given the format's folder; None where all images share the files.
+        finish: writes what all images share, from (image id, result) pairs; called at the end.
+        draws: whether ``save`` needs the result's pixels.
     """
 
     tasks: tuple[str, ...]
@@ -61,7 +61,7 @@ class Saver:
 
 
 def _coco(results: Sequence[tuple[int, Result]], categories: Categories, folder: Path) -> None:
-    images = [CocoImage(number, result.photo.file_name, result.prediction) for number, result in results]
+    images = [CocoImage(number, result.image.file_name, result.prediction) for number, result in results]
     write_file(folder / "instances.json", json.dumps(coco_dataset(images, categories)))
     found = [
         each
@@ -72,16 +72,16 @@ def _coco(results: Sequence[tuple[int, Result]], categories: Categories, folder:
 
 
 def _labelme(result: Result, folder: Path) -> None:
-    path = folder / f"{result.photo.key}.json"
-    photo = os.path.relpath(result.photo.path, path.parent.absolute())
-    write_file(path, json.dumps(to_labelme(result.prediction, Path(photo).as_posix()), indent=1))
+    path = folder / f"{result.image.key}.json"
+    image = os.path.relpath(result.image.path, path.parent.absolute())
+    write_file(path, json.dumps(to_labelme(result.prediction, Path(image).as_posix()), indent=1))
 
 
 def _yolo(result: Result, folder: Path) -> None:
-    """The label, and the photo beside it, where YOLO looks for it."""
+    """The label, and the image beside it, where YOLO looks for it."""
     ids = [category["id"] for category in result.categories]
-    link_or_copy(folder / "images" / f"{result.photo.key}{result.photo.path.suffix}", result.photo.path)
-    write_file(folder / "labels" / f"{result.photo.key}.txt", to_yolo(result.prediction, ids))
+    link_or_copy(folder / "images" / f"{result.image.key}{result.image.path.suffix}", result.image.path)
+    write_file(folder / "labels" / f"{result.image.key}.txt", to_yolo(result.prediction, ids))
 
 
 def _yolo_data(_results: Sequence[tuple[int, Result]], categories: Categories, folder: Path) -> None:
@@ -90,25 +90,25 @@ def _yolo_data(_results: Sequence[tuple[int, Result]], categories: Categories, f
 
 def _png(result: Result, folder: Path) -> None:
     if result.prediction.task == "instances":
-        write_folder(folder / result.photo.key, to_mask_pngs(result.prediction))
-    write_file(folder / f"{result.photo.key}.png", encode_label_map(result.prediction))
+        write_folder(folder / result.image.key, to_mask_pngs(result.prediction))
+    write_file(folder / f"{result.image.key}.png", encode_label_map(result.prediction))
 
 
 def _overlay(result: Result, folder: Path) -> None:
-    drawn = overlay(_required_image(result), result.prediction)
-    write_file(folder / f"{result.photo.key}.png", encode_png(drawn))
+    drawn = overlay(_pixels(result), result.prediction)
+    write_file(folder / f"{result.image.key}.png", encode_png(drawn))
 
 
 def _cutouts(result: Result, folder: Path) -> None:
-    found = cutouts(_required_image(result), result.prediction)
+    found = cutouts(_pixels(result), result.prediction)
     pictures = ((f"{each.name}.png", each.png()) for each in found)
-    write_folder(folder / result.photo.key, pictures)
+    write_folder(folder / result.image.key, pictures)
 
 
-def _required_image(result: Result) -> NDArray[np.uint8]:
-    if result.image is None:
+def _pixels(result: Result) -> NDArray[np.uint8]:
+    if result.pixels is None:
         raise ValueError("This format draws on the image, which the result does not hold.")
-    return result.image
+    return result.pixels
 
 
 SAVERS = {
@@ -122,5 +122,5 @@ SAVERS = {
 
 
 def result_folders(out: Path) -> list[Path]:
-    """The folders in ``out`` that results go to; pictures there are no photos to predict."""
+    """The folders in ``out`` that results go to; pictures there are no images to predict."""
     return [out / name for name in (*SAVERS, RECORDS)]

@@ -23,12 +23,12 @@ MODEL_KEYS = ("name", "version", "engine")
 
 
 class Source(Protocol):
-    """Predicts photos, one result each, in order; a photo that fails gives its error."""
+    """Predicts images, one result each, in order; an image that fails gives its error."""
 
     model: dict[str, str]
     categories: list[dict[str, Any]]
 
-    def predict(self, photos: Iterable[ImageFile], options: Options) -> Iterator[Prediction | RequestError]:
+    def predict(self, images: Iterable[ImageFile], options: Options) -> Iterator[Prediction | RequestError]:
         """Predict, as results are asked for."""
 
 
@@ -46,12 +46,11 @@ class LocalSource:
         self.model = {"name": info.name, "version": info.version, "engine": segmenter.engine}
         self.categories = [{"id": each.id, "name": each.name} for each in segmenter.info.categories]
 
-    def predict(self, photos: Iterable[ImageFile], options: Options) -> Iterator[Prediction | RequestError]:
-        """Predict one photo after the other."""
-        for photo in photos:
+    def predict(self, images: Iterable[ImageFile], options: Options) -> Iterator[Prediction | RequestError]:
+        """Predict one image after the other."""
+        for image in images:
             try:
-                image = pixels(photo.path)
-                yield self._segmenter(image, options)
+                yield self._segmenter(pixels(image.path), options)
             except RequestError as error:
                 yield error
             except OSError as error:
@@ -80,19 +79,19 @@ class ServerSource:
         self.model = {key: described[key] for key in MODEL_KEYS}
         self.categories = described["categories"]
 
-    def predict(self, photos: Iterable[ImageFile], options: Options) -> Iterator[Prediction | RequestError]:
-        """Predict several photos at a time."""
+    def predict(self, images: Iterable[ImageFile], options: Options) -> Iterator[Prediction | RequestError]:
+        """Predict several images at a time."""
         asked = asked_for(options)
 
-        def one(photo: ImageFile) -> Prediction | RequestError:
+        def one(image: ImageFile) -> Prediction | RequestError:
             try:
-                return self._client.segment(photo.path, **asked)
+                return self._client.segment(image.path, **asked)
             except RequestError as error:
                 return error
             except OSError as error:
                 return unreadable_image(error)
 
-        return in_order(one, photos, self._concurrency)
+        return in_order(one, images, self._concurrency)
 
 
 def local_source(model: str, threads: int | None, engine: str) -> LocalSource:
@@ -131,4 +130,4 @@ def asked_for(options: Options) -> OptionKeywords:
 
 def unreadable_image(error: OSError) -> InvalidRequest:
     """The error of an image file that the system cannot read."""
-    return InvalidRequest(f"The photo cannot be read: {error}.", field="image", code="unreadable_photo")
+    return InvalidRequest(f"The image cannot be read: {error}.", field="image", code="unreadable_photo")

@@ -1,6 +1,6 @@
-"""The result of segmenting one photo.
+"""The result of segmenting one image.
 
-Coordinates are pixels of the upright photo, x to the right and y down, from the top left corner.
+Coordinates are pixels of the upright image, x to the right and y down, from the top left corner.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from pointrend.masks.decode import Segmentation, full
 from pointrend.structures.prediction_checks import check_instance, check_prediction, check_segment
 
 MAX_PIXELS = 50_000_000
-"""Of the largest photo that a prediction is read of, unless more is asked for; the served model takes no larger one."""
+"""Of the largest image that a prediction is read of, unless more is asked for; the served model takes no larger one."""
 
 
 def decode_mask(segmentation: Segmentation, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
-    """Decode a mask at the photo's size.
+    """Decode a mask at the image's size.
 
     Args:
-        segmentation: run lengths, which know the photo's size, or polygons, which do not.
-        size: the photo's (height, width); needed for polygons only.
+        segmentation: run lengths, which know the image's size, or polygons, which do not.
+        size: the image's (height, width); needed for polygons only.
 
     Returns:
         (height, width) bool.
@@ -32,7 +32,7 @@ def decode_mask(segmentation: Segmentation, size: tuple[int, int] | None = None)
         ValueError: polygons without a size, or what is no mask; see :func:`pointrend.masks.decode.full`.
     """
     if size is None and not isinstance(segmentation, dict):
-        raise ValueError("Polygons do not know the photo's size: give mask(size=(height, width)).")
+        raise ValueError("Polygons do not know the image's size: give mask(size=(height, width)).")
     return full(segmentation, size or (0, 0))
 
 
@@ -60,10 +60,10 @@ class Instance:
     points: tuple[tuple[float, float], ...] | None = None
 
     def mask(self, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
-        """Decode the mask: (height, width) bool of the whole photo.
+        """Decode the mask: (height, width) bool of the whole image.
 
         Args:
-            size: the photo's (height, width); needed where the mask came as polygons.
+            size: the image's (height, width); needed where the mask came as polygons.
 
         Raises:
             ValueError: the prediction was made without masks, or polygons need the size.
@@ -90,7 +90,7 @@ class Instance:
 
     @classmethod
     def from_dict(cls, tree: dict[str, Any]) -> Instance:
-        """Read what :meth:`to_dict` wrote; what depends on the photo's size is checked by Prediction.from_dict only.
+        """Read what :meth:`to_dict` wrote; what depends on the image's size is checked by Prediction.from_dict only.
 
         Raises:
             InvalidPrediction: as in :meth:`Prediction.from_dict`.
@@ -114,7 +114,7 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """All pixels of one category; no two segments of a photo share a pixel.
+    """All pixels of one category; no two segments of an image share a pixel.
 
     Attributes:
         category_id: the id of the category in the model's dataset.
@@ -157,10 +157,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """Everything that was found in one photo; :func:`pointrend.show` draws it.
+    """Everything that was found in one image; :func:`pointrend.show` draws it.
 
     Attributes:
-        width, height: size of the upright photo in pixels.
+        width, height: size of the upright image in pixels.
         instances: by descending score; empty where the task is ``semantic``.
         model: name and version of the model that answered.
         timing_ms: milliseconds by stage: ``decode``, ``inference``, ``encode``.
@@ -179,7 +179,7 @@ class Prediction:
     def masks(self) -> NDArray[np.bool_]:
         """Decode all masks: (N, height, width) bool, one a found instance or, for ``semantic``, one a segment.
 
-        That is a byte a pixel for each: 200 MB for 100 instances of a two-megapixel photo. Prefer one at a time,
+        That is a byte a pixel for each: 200 MB for 100 instances of a two-megapixel image. Prefer one at a time,
         ``instance.mask()``, where that does.
 
         Raises:
@@ -214,7 +214,7 @@ class Prediction:
         Args:
             tree: what JSON gave; it is checked as :mod:`pointrend.structures.prediction_checks` says, and unknown keys
                 are ignored.
-            max_pixels: the largest photo that is accepted.
+            max_pixels: the largest image that is accepted.
 
         Raises:
             InvalidPrediction: a part is missing, of the wrong type, out of range or too large; it names the field.

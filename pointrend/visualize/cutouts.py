@@ -1,6 +1,6 @@
-"""Objects cut out of their photo: each mask's window as a picture whose background is transparent.
+"""Objects cut out of their image: each mask's window as a picture whose background is transparent.
 
-Shapes: H, W of the photo, h, w of a mask's window, in pixels.
+Shapes: H, W of the image, h, w of a mask's window, in pixels.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Cutout:
     Attributes:
         name: ``person-2``: its category, safe in a file's name, and its number there from the best score down.
         instance: what it was cut out for.
-        x, y: left and top of ``pixels`` in the photo.
+        x, y: left and top of ``pixels`` in the image.
         pixels: (h, w, 4) uint8 RGBA, not premultiplied: opaque inside the mask, transparent outside.
     """
 
@@ -43,15 +43,15 @@ def cutouts(image: NDArray[np.uint8], prediction: Prediction) -> Iterator[Cutout
     """Cut out every instance, best first; those with an empty mask are left out.
 
     Args:
-        image: (H, W, 3) uint8 RGB, the upright photo that ``prediction`` is of.
+        image: (H, W, 3) uint8 RGB, the upright image that ``prediction`` is of.
         prediction: with masks.
 
     Raises:
-        ValueError: the photo's size is not the prediction's, or an instance carries no mask.
+        ValueError: the image's size is not the prediction's, or an instance carries no mask.
     """
     size = prediction.height, prediction.width
     if image.shape[:2] != size:
-        raise ValueError(f"The photo has {image.shape[:2]} rows and columns and the prediction's has {size}.")
+        raise ValueError(f"The image has {image.shape[:2]} rows and columns and the prediction's has {size}.")
     for instance, label in zip(prediction.instances, instance_labels(prediction), strict=True):
         if instance.segmentation is None:
             raise ValueError("Objects without masks cannot be cut out: they were predicted with masks=none.")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from PIL import Image
 
-from pointrend.images.inputs import Photo, pixels
+from pointrend.images.inputs import ImageInput, pixels
 from pointrend.structures.prediction import Prediction
 from pointrend.visualize.overlay import overlay
 
 
-def show(image: Photo, prediction: Prediction, *, opacity: float = 0.5, max_side: int = 1024) -> Image.Image:
+def show(image: ImageInput, prediction: Prediction, *, opacity: float = 0.5, max_side: int = 1024) -> Image.Image:
     """Draw a prediction on its image; as the last line of a notebook's cell the result is displayed.
 
     >>> import numpy as np

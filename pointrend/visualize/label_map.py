@@ -1,6 +1,6 @@
 """A prediction as one grey or palette picture in which a pixel's value says what it belongs to.
 
-Shapes: H, W of the photo in pixels.
+Shapes: H, W of the image in pixels.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Drawing what was found: masks over the photo, with outlines and labels. Needs no torch.
+"""Drawing what was found: masks over the image, with outlines and labels. Needs no torch.
 
-Shapes: H, W are the photo's height and width, h, w those of a mask's own window, all in pixels.
+Shapes: H, W are the image's height and width, h, w those of a mask's own window, all in pixels.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Box = tuple[float, float, float, float]
 def overlay(
     image: NDArray[np.uint8], prediction: Prediction, opacity: float = 0.5, only: Collection[int] | None = None
 ) -> NDArray[np.uint8]:
-    """Draw what was found on a copy of the photo: masks with outlines and labels, or boxes where there are no masks.
+    """Draw what was found on a copy of the image: masks with outlines and labels, or boxes where there are no masks.
 
     Instances have a colour each, and where masks overlap the best is on top; segments have their category's colour.
     Masks are blended inside their own windows.
 
     Args:
-        image: (H, W, 3) uint8 RGB, the upright photo that ``prediction`` is of.
+        image: (H, W, 3) uint8 RGB, the upright image that ``prediction`` is of.
         prediction: what was found.
         opacity: of the masks' fill, from 0 (outlines only) to 1.
         only: places of the instances to draw; each keeps the label and the colour that it has among all.
@@ -38,12 +38,12 @@ def overlay(
         (H, W, 3) uint8 RGB.
 
     Raises:
-        ValueError: the photo's size is not the prediction's, or the opacity is out of range.
+        ValueError: the image's size is not the prediction's, or the opacity is out of range.
     """
     height, width = image.shape[:2]
     if (width, height) != (prediction.width, prediction.height):
         raise ValueError(
-            f"The photo is {width}x{height} and the prediction of one of {prediction.width}x{prediction.height}."
+            f"The image is {width}x{height} and the prediction of one of {prediction.width}x{prediction.height}."
         )
     if not 0 <= opacity <= 1:
         raise ValueError(f"opacity must be from 0 to 1, not {opacity}.")
@@ -131,7 +131,7 @@ def _draw_labels(draw: ImageDraw.ImageDraw, size: tuple[int, int], layers: Itera
         pad = max(2, round((bottom - top) / 4))
         text_width, text_height = right - left + 2 * pad, bottom - top + 2 * pad
         if text_width > width or text_height > height:
-            continue  # the photo is smaller than its own label
+            continue  # the image is smaller than its own label
         x0, y0, _, y1 = layer.box
         x = min(max(x0, 0), width - text_width)
         heights = [y0 - text_height, y0, y0 + text_height, y1 - text_height, y1]

@@ -24,7 +24,7 @@ def test_a_crop_encodes_as_its_full_frame_does(data):
 
 
 def test_a_window_outside_the_photo_is_refused():
-    with pytest.raises(ValueError, match="not inside a photo of 4x3"):
+    with pytest.raises(ValueError, match="not inside an image of 4x3"):
         encode_crop(np.ones((2, 2), dtype=bool), 3, 0, 3, 4)
 
 

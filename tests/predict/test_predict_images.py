@@ -59,7 +59,7 @@ def test_results_are_no_photos(folder):
 @pytest.mark.parametrize("argument", ["nothing.jpg", "photos/*.gif", "empty"])
 def test_what_names_nothing_is_refused(folder, argument):
     (folder.parent / "empty").mkdir()
-    with pytest.raises(ImagesError, match="names no photo"):
+    with pytest.raises(ImagesError, match="names no image"):
         find_images([argument])
 
 

@@ -83,7 +83,7 @@ def test_every_format_is_written_and_the_bad_photo_passed_over(photos, tmp_path,
 
     assert (outcome.predicted, outcome.kept) == (3, 0)
     [failure] = outcome.failures
-    assert failure.photo.path == photos / "broken.jpg"
+    assert failure.image.path == photos / "broken.jpg"
     assert "not an image" in failure.reason
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO(str(out / "coco" / "instances.json"))
@@ -127,7 +127,7 @@ def test_an_image_that_changes_while_it_is_predicted_fails_alone(photos, tmp_pat
 
     assert outcome.predicted == 2
     [failure] = outcome.failures
-    assert failure.photo.file_name == "astronaut.jpg"
+    assert failure.image.file_name == "astronaut.jpg"
     assert ("is now 20x10" if change == "replaced" else "cannot be read") in failure.reason
 
 

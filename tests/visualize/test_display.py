@@ -41,7 +41,7 @@ def test_opacity_reaches_the_masks(image, prediction):
 
 
 def test_an_image_of_another_size_is_refused(prediction):
-    with pytest.raises(ValueError, match="photo is 7x7 and the prediction of one of 60x40"):
+    with pytest.raises(ValueError, match="image is 7x7 and the prediction of one of 60x40"):
         pointrend.show(np.zeros((7, 7, 3), np.uint8), prediction)
 
 
