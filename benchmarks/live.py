@@ -106,7 +106,7 @@ def _cpu_seconds(server_pid: int | None) -> float:
 @contextmanager
 def _server(model: str) -> Iterator[TorchServe]:
     with tempfile.TemporaryDirectory(prefix="pointrend-live-") as store:
-        build(ModelFolder.open(model).path, Path(store))
+        build(ModelFolder.open(model), Path(store))
         with TorchServe(Path(store), Ports(*free_ports(6))) as server:
             server.wait_ready()
             yield server

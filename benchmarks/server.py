@@ -152,7 +152,7 @@ def cells(figures: Figures) -> tuple[str, ...]:
 @contextmanager
 def _server(model: str, engine: str) -> Iterator[TorchServe]:
     with tempfile.TemporaryDirectory(prefix="pointrend-server-") as store:
-        build(ModelFolder.open(model).path, Path(store), engine=engine)
+        build(ModelFolder.open(model), Path(store), engine=engine)
         with TorchServe(Path(store), Ports(*free_ports(6))) as server:
             server.wait_ready()
             yield server

@@ -73,7 +73,7 @@ def stack(model: str = "demo", engine: str = "auto") -> Iterator[Stack]:
     with tempfile.TemporaryDirectory(prefix="pointrend-stack-") as place:
         store, folder = Path(place) / "store", Path(place) / "temporary"
         folder.mkdir()
-        build(ModelFolder.open(model).path, store, engine=engine)
+        build(ModelFolder.open(model), store, engine=engine)
         if shutil.which("nginx", path=_PROGRAMS) is None:
             with TorchServe(store, Ports(*free_ports(6))) as server:
                 server.wait_ready()

@@ -47,7 +47,7 @@ def _build(model: str, stack: ExitStack, say: Callable[[str], None]) -> Path:
         pull(model)
     store = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pointrend-store-")))
     folder = ModelFolder.open(model)
-    build(folder.path, store, ARCHIVE_NAME)
+    build(folder, store, ARCHIVE_NAME)
     say(f"Built the archive with {folder.info.name}.")
     return store
 

@@ -100,7 +100,7 @@ def one_stage_folder(one_stage_config: OneStageConfig, tmp_path_factory: pytest.
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TorchServe]:
     """A TorchServe that has answered a prediction; stopped at the end with everything that it started."""
-    archive = build(ModelFolder.open("demo").path, tmp_path_factory.mktemp("store"))
+    archive = build(ModelFolder.open("demo"), tmp_path_factory.mktemp("store"))
     with TorchServe(archive.parent, Ports(*free_ports(6))) as server:
         server.wait_ready()
         yield server

@@ -30,5 +30,5 @@ def archive(
     """Build a self-contained TorchServe archive of a model."""
     folder = obtain(model, Console(stderr=True))
     resolve(engine, folder.network)
-    path = build(folder.path, destination, name, engine=engine, calibrate=calibrate)
+    path = build(folder, destination, name, engine=engine, calibrate=calibrate)
     typer.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")

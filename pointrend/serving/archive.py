@@ -10,9 +10,9 @@ What lies in it::
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import importlib.util
-import json
 import os
 import re
 import shutil
@@ -24,13 +24,12 @@ from pathlib import Path
 
 import pointrend
 from pointrend.engines import AUTO, EAGER, EXPORTED, OPENVINO_INT8, int8_is_here
-from pointrend.errors import CheckpointError, ConfigError, PointRendError
+from pointrend.errors import ConfigError, PointRendError
 from pointrend.system.processes import child_environment
-from pointrend.weights.folder import CONFIG, INFO, WEIGHTS, ModelFolder
+from pointrend.weights.folder import INFO, WEIGHTS, ModelFolder
 
 ARCHIVE_NAME = "pointrend"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", re.ASCII)
-REQUIRED = (CONFIG, INFO)
 # By what they are rather than by what they are not: a pickle, which is a program, never comes in.
 MODEL_SUFFIXES = (".safetensors", ".yaml", ".json", ".md")
 HANDLER_FILES = (
@@ -45,7 +44,7 @@ class ArchiveError(PointRendError):
 
 
 def build(
-    model_folder: Path,
+    folder: ModelFolder,
     destination: Path,
     name: str = ARCHIVE_NAME,
     *,
@@ -55,8 +54,7 @@ def build(
     """Build the archive of a model; an older one is replaced only once the new one is whole.
 
     Args:
-        model_folder: holds :data:`REQUIRED` and the weights; where these are no ``model.safetensors``, the archive
-            gets one that is made of them.
+        folder: of the model; where its weights are no ``model.safetensors``, the archive gets one made of them.
         destination: the model store, a folder; made where it is missing.
         name: under which it is served: letters, digits, ``_``, ``-`` and ``.``, a letter or digit first.
         engine: what computes the network there: one of :data:`pointrend.engines.NAMES`. What openvino and
@@ -70,9 +68,8 @@ def build(
         the archive's path, ``destination/NAME.mar``.
 
     Raises:
-        CheckpointError: the weights are in another file, which cannot be read.
-        ArchiveError: the name will not do, the folder lacks a file, torch-model-archiver is missing or failed, or the
-            disk is full.
+        CheckpointError: the weights are not safetensors, and cannot be read.
+        ArchiveError: the name is not allowed, torch-model-archiver is missing or failed, or the disk is full.
         ConfigError: the model cannot be quantised: a package is missing, or there is no photo to calibrate with; or
             another engine is to be calibrated.
     """
@@ -80,10 +77,6 @@ def build(
         raise ArchiveError(
             f"A model cannot be served as {name!r}: letters, digits, _, - and . are allowed, a letter or digit first."
         )
-    missing = [file for file in REQUIRED if not (model_folder / file).is_file()]
-    if missing:
-        raise ArchiveError(f"{model_folder} is no model folder: it lacks {', '.join(missing)}.")
-    weights = _find_weights(model_folder)
     if importlib.util.find_spec("model_archiver") is None:
         raise ArchiveError("torch-model-archiver is not installed; install the project with its extra 'serve'.")
     destination = destination.resolve()  # the archiver runs in another working directory
@@ -92,16 +85,16 @@ def build(
         # Beside the destination: renaming is atomic within one file system only. The archiver works in a folder of
         # a fixed name inside TMPDIR, so that two builds at once would mix without one of their own.
         with tempfile.TemporaryDirectory(dir=destination, prefix=".building-") as scratch:
-            if weights.name != WEIGHTS:
-                model_folder = _with_safetensors(model_folder, weights, Path(scratch) / "model")
-            files = {Path(path.name): path for path in _model_files(model_folder)}
-            if engine == AUTO and not int8_is_here(ModelFolder.open(model_folder).network):
+            if folder.weights.name != WEIGHTS:
+                folder = _with_safetensors(folder, Path(scratch) / "model")
+            files = {Path(path.name): path for path in _model_files(folder)}
+            if engine == AUTO and not int8_is_here(folder.network):
                 engine = EAGER
             brings = OPENVINO_INT8 if engine == AUTO else engine
-            files |= _engine_files(model_folder, brings, calibrate, Path(scratch) / "exported")
+            files |= _engine_files(folder, brings, calibrate, Path(scratch) / "exported")
             _check_room(files.values(), destination)
             staged = _stage(files, Path(scratch) / "staged", engine)
-            archive = _run_archiver(staged, Path(scratch), name, _version(model_folder))
+            archive = _run_archiver(staged, Path(scratch), name, folder.info.version)
             final = destination / archive.name
             os.replace(archive, final)
     except OSError as error:
@@ -109,7 +102,7 @@ def build(
     return final
 
 
-def _engine_files(model_folder: Path, engine: str, calibrate: Path | None, scratch: Path) -> dict[Path, Path]:
+def _engine_files(folder: ModelFolder, engine: str, calibrate: Path | None, scratch: Path) -> dict[Path, Path]:
     """What an engine needs besides the model, by its place in the archive's folder ``model``."""
     if engine != OPENVINO_INT8 and calibrate is not None:
         raise ConfigError(f"calibrate: the engine {engine} is not calibrated; {OPENVINO_INT8} is.")
@@ -118,9 +111,9 @@ def _engine_files(model_folder: Path, engine: str, calibrate: Path | None, scrat
     from pointrend.engines.export import export, prepare  # with it comes torch, which an archive needs else not
 
     if calibrate is None:
-        exported = prepare(ModelFolder.open(model_folder), engine)
+        exported = prepare(folder, engine)
     else:
-        export(ModelFolder.open(model_folder), scratch, engine, calibrate)
+        export(folder, scratch, engine, calibrate)
         exported = scratch
     return {Path(engine, path.name): path for path in sorted(exported.iterdir())}
 
@@ -132,38 +125,20 @@ def _check_room(files: Iterable[Path], destination: Path) -> None:
         raise OSError(errno.ENOSPC, f"{needed / 2**20:.0f} MiB are needed and {free / 2**20:.0f} MiB are free")
 
 
-def _model_files(model_folder: Path) -> list[Path]:
-    return sorted(path for path in model_folder.iterdir() if path.is_file() and path.suffix in MODEL_SUFFIXES)
+def _model_files(folder: ModelFolder) -> list[Path]:
+    return sorted(path for path in folder.path.iterdir() if path.is_file() and path.suffix in MODEL_SUFFIXES)
 
 
-def _find_weights(model_folder: Path) -> Path:
-    """The file of the weights, which the archive holds as safetensors, for a server reads no pickle."""
-    if (model_folder / WEIGHTS).is_file():
-        return model_folder / WEIGHTS
-    try:
-        return ModelFolder.open(model_folder).weights
-    except (CheckpointError, ConfigError) as error:
-        lacks = f"it lacks {WEIGHTS}, and other weights cannot be taken"
-        raise ArchiveError(f"{model_folder} is no model folder: {lacks}. {error}") from error
-
-
-def _with_safetensors(model_folder: Path, weights: Path, copy: Path) -> Path:
-    """A copy of a model folder, its weights made safetensors."""
+def _with_safetensors(folder: ModelFolder, copy: Path) -> ModelFolder:
+    """A copy of a model folder with its weights as safetensors: a server reads no pickle."""
     from pointrend.weights.checkpoint import read_checkpoint, save_safetensors  # with it comes torch
 
     copy.mkdir()
-    for path in _model_files(model_folder):
-        if path != weights:
+    for path in _model_files(folder):
+        if path != folder.weights:
             shutil.copyfile(path, copy / path.name)
-    save_safetensors(read_checkpoint(weights), copy / WEIGHTS)
-    return copy
-
-
-def _version(model_folder: Path) -> str:
-    try:
-        return str(json.loads((model_folder / "model.json").read_text(encoding="utf-8"))["version"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ArchiveError(f"{model_folder / 'model.json'} names no version: {error!r}.") from error
+    save_safetensors(read_checkpoint(folder.weights), copy / WEIGHTS)
+    return dataclasses.replace(folder, path=copy)
 
 
 def _stage(model_files: Mapping[Path, Path], staged: Path, engine: str) -> Path:
@@ -202,7 +177,7 @@ def handler_folder() -> Path:
 
 def _skip(folder: str, names: list[str]) -> set[str]:
     """Caches, and models that come with the package."""
-    return {name for name in names if name == "__pycache__" or (Path(folder) / name / "model.json").is_file()}
+    return {name for name in names if name == "__pycache__" or (Path(folder) / name / INFO).is_file()}
 
 
 def _run_archiver(staged: Path, scratch: Path, name: str, version: str) -> Path:

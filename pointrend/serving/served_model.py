@@ -155,7 +155,7 @@ def pack(folder: ModelFolder, model_store: Path, archive: str, engine: str, cons
     if engine in EXPORTED:
         _export(folder, engine, console)
     with console.status("Building the archive"):
-        path = build(folder.path, model_store, archive, engine=engine)
+        path = build(folder, model_store, archive, engine=engine)
     size = f"{path.stat().st_size / 2**20:.1f} MiB"
     console.print(f"Built {path.name} ({size}) with {folder.info.name}, for the engine {engine}.")
 

@@ -84,7 +84,7 @@ GUARDED_SETTINGS = {"disable_token_authorization": "false", "max_request_size": 
 @pytest.fixture(scope="session")
 def guarded(tmp_path_factory):
     """A TorchServe that asks for tokens, takes a megabyte a request, and lets one request wait."""
-    archive = build(ModelFolder.open("demo").path, tmp_path_factory.mktemp("built"))
+    archive = build(ModelFolder.open("demo"), tmp_path_factory.mktemp("built"))
     store = tmp_path_factory.mktemp("guarded-store")
     with zipfile.ZipFile(archive) as built, zipfile.ZipFile(store / archive.name, "w") as changed:
         for entry in built.infolist():

@@ -237,7 +237,7 @@ def test_the_wheel_alone_brings_pointrend_up(image: str) -> None:
 
 
 def test_an_archive_that_was_built_elsewhere(image: str, tmp_path: Path) -> None:
-    build(ModelFolder.open("demo").path, tmp_path, engine="bf16")
+    build(ModelFolder.open("demo"), tmp_path, engine="bf16")
     tmp_path.chmod(0o755)
     options = (*HARDENED, f"--volume={tmp_path}:/store:ro")
     with running(image, {"POINTREND_STORE": "/store", "POINTREND_TOKEN": SECRET}, options) as container:

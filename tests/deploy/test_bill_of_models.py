@@ -41,7 +41,7 @@ def models_in_the_bill(store: Path | None) -> list[dict[str, Any]]:
 def test_the_demo_is_listed_once_though_the_store_has_it_too(tmp_path: Path) -> None:
     alone = models_in_the_bill(None)
     assert [each["name"] for each in alone] == ["pointrend-demo"]
-    build(ModelFolder.open("demo").path, tmp_path)
+    build(ModelFolder.open("demo"), tmp_path)
     assert models_in_the_bill(tmp_path) == alone
 
 
@@ -59,7 +59,7 @@ def test_a_model_that_was_pulled_is_listed_with_source_hash_and_licence(
     info = ModelInfo(name="shapes", version="2", categories=categories, licence="CC BY-SA 3.0")
     folder = convert(GOLDEN / "model_final.pkl", GOLDEN / "config.yaml", tmp_path / "shapes", info)
     cache.write_manifest(folder.path, source)
-    build(folder.path, tmp_path / "store")
+    build(folder, tmp_path / "store")
     (_, listed) = sorted(models_in_the_bill(tmp_path / "store"), key=lambda each: str(each["name"]))
     assert listed == {
         "type": "machine-learning-model",

@@ -102,7 +102,7 @@ def test_an_engine_that_is_named_is_that_one_or_an_error() -> None:
 def test_an_archive_for_auto_runs_with_openvino_and_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # What builds an archive need not be what runs it.
     monkeypatch.setattr("pointrend.engines.has_int8_products", lambda: False)
-    archive = build(ModelFolder.open("demo").path, tmp_path, engine=AUTO)
+    archive = build(ModelFolder.open("demo"), tmp_path, engine=AUTO)
     with zipfile.ZipFile(archive) as content:
         content.extractall(tmp_path / "unpacked")
     settings = yaml.safe_load((tmp_path / "unpacked" / "model-config.yaml").read_text())
@@ -119,14 +119,14 @@ def test_an_archive_for_auto_is_a_plain_one_where_nothing_can_be_quantised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pointrend.engines.find_spec", lambda _: None)
-    with zipfile.ZipFile(build(ModelFolder.open("demo").path, tmp_path, engine=AUTO)) as content:
+    with zipfile.ZipFile(build(ModelFolder.open("demo"), tmp_path, engine=AUTO)) as content:
         assert "engine" not in yaml.safe_load(content.read("model-config.yaml"))["handler"]
         assert not any("openvino" in name for name in content.namelist() if name.startswith("model/"))
 
 
 @pytest.mark.parametrize("engine", NAMES)
 def test_an_archive_says_its_engine(engine: str, tmp_path: Path) -> None:
-    archive = build(ModelFolder.open("demo").path, tmp_path, engine=engine)
+    archive = build(ModelFolder.open("demo"), tmp_path, engine=engine)
     with zipfile.ZipFile(archive) as content:
         settings = yaml.safe_load(content.read("model-config.yaml"))
         model = yaml.safe_load(content.read("model/config.yaml"))

@@ -109,7 +109,7 @@ def test_files_that_cannot_be_read_are_named(quantised: Path, tmp_path: Path) ->
 
 
 def test_an_archive_brings_the_files_and_the_handler_uses_them(quantised: Path, never: None, tmp_path: Path) -> None:
-    archive = build(ModelFolder.open("demo").path, tmp_path, engine=OPENVINO_INT8)
+    archive = build(ModelFolder.open("demo"), tmp_path, engine=OPENVINO_INT8)
     with zipfile.ZipFile(archive) as content:
         content.extractall(tmp_path / "worker", [each for each in content.namelist() if each.startswith("model/")])
     packed = tmp_path / "worker" / "model" / OPENVINO_INT8
@@ -200,7 +200,7 @@ def test_a_photo_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 def test_only_what_is_quantised_is_calibrated(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"calibrate: the engine eager is not calibrated; openvino-int8 is\."):
-        build(ModelFolder.open("demo").path, tmp_path, calibrate=DEMO_PHOTOS)
+        build(ModelFolder.open("demo"), tmp_path, calibrate=DEMO_PHOTOS)
 
 
 @pytest.mark.parametrize("package", ["openvino", "nncf"])

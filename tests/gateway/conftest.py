@@ -33,7 +33,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(ModelFolder.open("demo").path, folder)
     config = folder / "config.yaml"
     config.write_text(re.sub(r"(M(?:IN|AX)_SIZE_TEST): \d+", r"\1: 96", config.read_text()))
-    return build(folder, tmp_path_factory.mktemp("store")).parent
+    return build(ModelFolder.open(folder), tmp_path_factory.mktemp("store")).parent
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,7 @@ def served(place: Path) -> str:
 @pytest.fixture(scope="module")
 def demo_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("demo-store")
-    build(ModelFolder.open("demo").path, place)
+    build(ModelFolder.open("demo"), place)
     return place
 
 
@@ -96,7 +96,7 @@ def test_the_model_that_a_store_was_built_with_is_not_pulled_again(
     monkeypatch.setenv("POINTREND_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("POINTREND_OFFLINE", "1")
     cache.write_manifest(folder.path, source)
-    build(folder.path, tmp_path)
+    build(folder, tmp_path)
     for name in names:
         assert prepared(stack, POINTREND_STORE=str(tmp_path), POINTREND_MODEL=name) == (tmp_path, [])
     place, _ = prepared(stack, POINTREND_STORE=str(tmp_path), POINTREND_MODEL="demo")

@@ -104,7 +104,7 @@ def answers(url):
 
 
 def test_the_page_goes_on_when_the_server_was_killed_and_is_back(browser, tmp_path):
-    build(ModelFolder.open("demo").path, tmp_path)
+    build(ModelFolder.open("demo"), tmp_path)
     ports = Ports(*free_ports(6))
     with contextlib.ExitStack() as stack:
         with TorchServe(tmp_path, ports) as server:

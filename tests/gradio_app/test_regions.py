@@ -70,7 +70,7 @@ def test_a_served_semantic_model_is_asked_for_what_it_can(tmp_path: Path) -> Non
 
     name = "cityscapes-semantic-r101-1x"
     folder = convert(CASE / "model_final.pkl", CASE / "config.yaml", tmp_path / name, zoo.find(name).info)
-    build(folder.path, tmp_path / "store")
+    build(folder, tmp_path / "store")
     with TorchServe(tmp_path / "store", Ports(*free_ports(6))) as server:
         server.wait_ready()
         servers = Servers([Server("Streets", server.url)])

@@ -35,7 +35,7 @@ LOW = 0.2  # below which random weights find hardly anything
 
 @pytest.fixture(scope="module")
 def server(one_stage_folder: ModelFolder, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TorchServe]:
-    archive = build(one_stage_folder.path, tmp_path_factory.mktemp("store"))
+    archive = build(one_stage_folder, tmp_path_factory.mktemp("store"))
     with TorchServe(archive.parent, Ports(*free_ports(6))) as server:
         server.wait_ready()
         yield server

@@ -154,7 +154,7 @@ def test_pictures_have_the_palette(tiny: SemanticSegmenter, photo: np.ndarray) -
 
 @pytest.mark.server
 def test_it_is_served(tiny_folder: Path, tiny: SemanticSegmenter, photo: np.ndarray, tmp_path: Path) -> None:
-    archive = build(tiny_folder, tmp_path / "store")
+    archive = build(ModelFolder.open(tiny_folder), tmp_path / "store")
     with TorchServe(archive.parent, Ports(*free_ports(6))) as server:
         server.wait_ready()
         client = Client(server.url)

@@ -34,8 +34,8 @@ def mask_rcnn(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
 @pytest.mark.server
 def test_each_model_answers_under_its_name(mask_rcnn: ModelFolder, tmp_path: Path) -> None:
     store = tmp_path / "store"
-    build(ModelFolder.open("demo").path, store)
-    assert build(mask_rcnn.path, store, NAME).name == f"{NAME}.mar"
+    build(ModelFolder.open("demo"), store)
+    assert build(mask_rcnn, store, NAME).name == f"{NAME}.mar"
     photo = np.asarray(Image.open(GOLDEN / "images" / "coffee_600x400.png").convert("RGB"))
     with TorchServe(store, Ports(*free_ports(6)), models=("pointrend", NAME)) as server:
         server.wait_ready()
@@ -60,4 +60,4 @@ def test_each_model_answers_under_its_name(mask_rcnn: ModelFolder, tmp_path: Pat
 @pytest.mark.parametrize("name", ["", "../evil", "a b", ".hidden", "a/b", "-x"])
 def test_a_name_that_is_none_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match="cannot be served as"):
-        build(ModelFolder.open("demo").path, tmp_path, name)
+        build(ModelFolder.open("demo"), tmp_path, name)

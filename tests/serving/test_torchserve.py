@@ -67,7 +67,7 @@ def test_a_crowd_leaves_no_large_heap_behind(served):
 @pytest.mark.server
 def test_the_engine_that_a_start_names_comes_before_the_archives(tmp_path, monkeypatch):
     monkeypatch.setenv("POINTREND_ENGINE", "detectron2")  # of the one who starts it, and no business of the worker's
-    build(ModelFolder.open("demo").path, tmp_path)
+    build(ModelFolder.open("demo"), tmp_path)
     with TorchServe(tmp_path, Ports(*free_ports(6)), engine="bf16") as server:
         server.wait_ready()
         assert Client(server.url).describe()["engine"] == "bf16"
