@@ -17,12 +17,13 @@ from gateway.limits import ServerLimits
 from gateway.nginx import Nginx, Upstreams
 from pointrend.errors import PointRendError
 from pointrend.serving.gateway_process import Gateway
-from pointrend.serving.torchserve import SETTINGS, Ports, TorchServe, read_settings
+from pointrend.serving.server_config import ServerConfig
+from pointrend.serving.torchserve import Ports, TorchServe
 from pointrend.serving.up import Page, StopSignals
 from pointrend.system.processes import LaunchError, Service, free_ports
 
 LOG_SETTINGS = Path(__file__).with_name("log4j2.xml")
-JAVA_OPTIONS = f"{read_settings(SETTINGS)['vmargs']} -Dlog4j.configurationFile={LOG_SETTINGS.as_uri()}"
+JAVA_OPTIONS = f"{ServerConfig.read().java_options} -Dlog4j.configurationFile={LOG_SETTINGS.as_uri()}"
 # TorchServe breaks off without a word what is too large; by REST the gateway says so before, by gRPC nginx.
 SERVER_SETTINGS = {"vmargs": JAVA_OPTIONS}
 ASK_EVERY_SECONDS = 30.0

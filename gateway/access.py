@@ -7,13 +7,13 @@ curl and every client name the server as they reach it, and send no ``Origin``.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from pointrend.errors import RequestError
+from pointrend.system.loopback import is_loopback
 
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?", re.ASCII)
 
@@ -59,16 +59,6 @@ class AccessPolicy:
                 code="foreign_origin",
                 status=403,
             )
-
-
-def is_loopback(name: str) -> bool:
-    """Whether a host's name stands for this machine: localhost, or an address of loopback (IPv6 in brackets)."""
-    if name.lower() in ("localhost", "localhost."):
-        return True
-    try:
-        return ipaddress.ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _same(origin: str, host: str | None) -> bool:

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.access import is_loopback
 from pointrend.engines import AUTO, EAGER, OPENVINO_INT8, VARIABLE
 from pointrend.errors import PointRendError
+from pointrend.system.loopback import is_loopback
 
 ALL, SERVER, PAGE = "all", "server", "page"
 ROLES = (ALL, SERVER, PAGE)

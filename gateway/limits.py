@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
-from pathlib import Path
 
-import yaml
-
-from pointrend.serving.torchserve import SETTINGS as TORCHSERVE_SETTINGS
-from pointrend.serving.torchserve import read_settings
+from handler.config import ModelConfig
+from pointrend.serving.server_config import ServerConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +27,12 @@ class ServerLimits:
     @classmethod
     def read(cls) -> ServerLimits:
         """Those in ``config.properties`` and in the model's ``model-config.yaml``."""
-        spec = importlib.util.find_spec("handler")
-        assert spec is not None
-        assert spec.submodule_search_locations is not None
-        model = yaml.safe_load((Path(spec.submodule_search_locations[0]) / "model-config.yaml").read_text())
+        model = ModelConfig.read()
         return cls(
-            request_bytes=int(read_settings(TORCHSERVE_SETTINGS)["max_request_size"]),
-            image_bytes=model["handler"]["max_image_bytes"],
-            requests=model["jobQueueSize"] + model["batchSize"] * model["maxWorkers"],
-            answer_seconds=model["responseTimeout"],
+            request_bytes=ServerConfig.read().max_request_bytes,
+            image_bytes=model.handler.max_image_bytes,
+            requests=model.queue_size + model.batch_size * model.max_workers,
+            answer_seconds=model.response_seconds,
         )
 
 

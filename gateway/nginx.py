@@ -26,7 +26,6 @@ from string import Template
 
 import requests
 
-from gateway.access import is_loopback
 from gateway.config import ContainerConfig
 from gateway.limits import ServerLimits
 from gateway.refusals import (
@@ -40,6 +39,7 @@ from gateway.refusals import (
     timeout,
 )
 from pointrend.errors import ImageTooLarge, RequestError
+from pointrend.system.loopback import is_loopback
 from pointrend.system.processes import LaunchError, Service
 
 START_SECONDS = 20.0

@@ -9,8 +9,10 @@ from starlette.datastructures import Headers
 
 from gateway.forms import BINARY, FORM, JSON, Header, clean, parse, write
 from pointrend.errors import InvalidRequest, RequestError
+from pointrend.structures.options import OPTIONS_HEADER
 
-PASSED_HEADERS = ("accept", "x-pointrend-options", "x-request-id")
+_OPTIONS = OPTIONS_HEADER.lower()
+PASSED_HEADERS = ("accept", _OPTIONS, "x-request-id")
 """What of a request's headers concerns the model. Those of a body are written anew; no other goes on."""
 
 
@@ -38,7 +40,7 @@ def check_headers(headers: Headers) -> int | None:
             raise InvalidRequest(f"The header {name} is given twice.", field=name)
     for name in PASSED_HEADERS:
         if not headers.get(name, "").isascii():
-            code = "invalid_options_header" if name == "x-pointrend-options" else None
+            code = "invalid_options_header" if name == _OPTIONS else None
             raise InvalidRequest(f"The header {name} holds other letters than ASCII's.", field=name, code=code)
     encoding = headers.get("content-encoding", "identity").strip()
     if encoding.lower() != "identity":

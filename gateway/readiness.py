@@ -12,8 +12,9 @@ from pathlib import Path
 import httpx
 
 from gateway.refusals import overloaded
-from gateway.upstream import INFERENCE, Upstream
+from gateway.upstream import Upstream
 from pointrend.errors import RequestError, ServerError
+from pointrend.serving.server_config import INFERENCE
 
 ASK_SECONDS = 10.0
 KEPT_SECONDS = 2.0  # however many ask, the model is asked once in that time

@@ -5,70 +5,43 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from gateway.refusals import model_not_found, overloaded, request_too_large, timeout, worker_died
 from pointrend.errors import InvalidRequest, RequestError, ServerError
-from pointrend.serving.torchserve import read_settings
+from pointrend.serving.server_config import METRICS, ServerConfig
+from pointrend.serving.torchserve import UNIX
 
-INFERENCE, MANAGEMENT, METRICS = "inference", "management", "metrics"
-UNIX = "unix:"
 CONNECT_SECONDS = 5.0
 ERROR_BYTES = 2**20  # of an answer that is no success; the model's own are far shorter
 # What belongs to one connection, or is said anew by the gateway (RFC 9110, 7.6.1).
 _HOP_BY_HOP = ("connection", "keep-alive", "transfer-encoding", "date", "server")
 
 
-@dataclass(frozen=True, slots=True)
-class TorchServeConfig:
-    """What a ``config.properties`` says of a TorchServe.
-
-    Attributes:
-        folder: its working directory: the key file, logs and temporary files.
-        addresses: ``unix:PATH`` or ``http://HOST:PORT``, by :data:`INFERENCE`, :data:`MANAGEMENT` and :data:`METRICS`.
-        models: the names under which it serves.
-        request_bytes: the largest request.
-        asks_token: whether it wants its key file's tokens.
-    """
-
-    folder: Path
-    addresses: Mapping[str, str]
-    models: Sequence[str]
-    request_bytes: int
-    asks_token: bool
-
-    @classmethod
-    def read(cls, path: Path) -> TorchServeConfig:
-        """Read the file that TorchServe was started with, in its working directory.
-
-        Raises:
-            OSError: it cannot be read.
-            KeyError: it lacks an address.
-        """
-        settings = read_settings(path)
-        return cls(
-            folder=path.resolve().parent,
-            addresses={kind: settings[f"{kind}_address"] for kind in (INFERENCE, MANAGEMENT, METRICS)},
-            models=[name.strip().removesuffix(".mar") for name in settings["load_models"].split(",")],
-            request_bytes=int(settings["max_request_size"]),
-            asks_token=settings.get("disable_token_authorization") != "true",
-        )
-
-
 class Upstream:
     """A TorchServe that is asked over HTTP.
 
+    Attributes:
+        folder: its working directory: the key file, logs and temporary files.
+        models: the names under which it serves.
+        max_request_bytes: the largest request.
+
     Args:
-        config: where it is.
+        config_file: the ``config.properties`` that it was started with, in its working directory.
         answer_seconds: how long an answer may take.
+
+    Raises:
+        ConfigError: the file cannot be read.
     """
 
-    def __init__(self, config: TorchServeConfig, answer_seconds: float) -> None:
-        self.models = tuple(config.models)
-        self._config = config
+    def __init__(self, config_file: Path, answer_seconds: float) -> None:
+        config = ServerConfig.read(config_file)
+        self.folder = config_file.resolve().parent
+        self.models = config.models
+        self.max_request_bytes = config.max_request_bytes
+        self._asks_token = config.asks_token
         # TorchServe gives up first, and says so.
         self._seconds = answer_seconds + 10
         self._clients = {kind: _client(address, self._seconds) for kind, address in config.addresses.items()}
@@ -112,7 +85,7 @@ class Upstream:
         answer = await self._send(kind, request, pieces)
         try:
             if answer.status_code >= 400:
-                raise failure(answer.status_code, await _beginning(answer), self._config.request_bytes)
+                raise failure(answer.status_code, await _beginning(answer), self.max_request_bytes)
             yield answer
         finally:
             await answer.aclose()
@@ -137,10 +110,10 @@ class Upstream:
 
     def _token(self, kind: str) -> dict[str, str]:
         """The token of a TorchServe that asks for one; read anew each time, since it may be renewed."""
-        if not self._config.asks_token or kind == METRICS:
+        if not self._asks_token or kind == METRICS:
             return {}
         try:
-            keys = json.loads((self._config.folder / "key_file.json").read_text())
+            keys = json.loads((self.folder / "key_file.json").read_text())
             return {"authorization": f"Bearer {keys[kind]['key']}"}
         except (OSError, ValueError, KeyError, TypeError):
             return {}  # it is starting, or writes the file at this moment

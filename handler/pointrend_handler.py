@@ -1,4 +1,7 @@
-"""What TorchServe's worker runs: one class, which answers each request of a batch on its own."""
+"""What TorchServe's worker runs: one class, which answers each request of a batch on its own.
+
+TorchServe imports this module by its bare name from the unpacked archive; ``handler`` and ``pointrend`` lie beside it.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,29 @@ import dataclasses
 import json
 import logging
 import os
-import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-# In the archive the library lies beside this file, and TorchServe puts PYTHONPATH before it: the archive's own copy,
-# which its weights were tested with, must win over another that happens to be installed.
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+if not __package__:
+    # In the archive, that is. TorchServe puts PYTHONPATH before it: the archive's own copies, which its weights were
+    # tested with, must win over others that happen to be installed.
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import numpy as np
 
 import pointrend
-from pointrend.engines import EAGER, VARIABLE
+from handler import inputs
+from handler.config import HandlerConfig
+from handler.metrics import Metrics
+from pointrend.engines import VARIABLE
 from pointrend.errors import RequestError, ServerError
-from pointrend.images.decode import ImageLimits, decode
-from pointrend.service import inputs, outputs
+from pointrend.images.decode import decode
+from pointrend.service import outputs
 from pointrend.service.description import describe
-from pointrend.service.metrics import Metrics
+from pointrend.service.inputs import DESCRIBE, HEALTH, Request
 from pointrend.structures.options import Options
 from pointrend.system.memory import MemoryLimit
 
@@ -33,7 +39,6 @@ logger = logging.getLogger(__name__)
 
 MODEL_FOLDER = "model"  # where the archive keeps weights, configuration and model.json
 CLIENT_ID_HEADER = "X-Client-Request-Id"
-_CLIENT_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _HEALTH_PHOTO = np.full((64, 64, 3), 128, dtype=np.uint8)
 
 
@@ -44,22 +49,17 @@ class PointRendHandler:
         """Load the model of the archive.
 
         Args:
-            context: TorchServe's; ``model_yaml_config["handler"]`` (all of it optional) may set ``engine`` and
-                ``threads`` (as for :func:`pointrend.load`), ``max_image_bytes``, ``max_image_pixels``,
-                ``max_image_side`` and ``max_response_bytes``. The environment's ``POINTREND_ENGINE`` comes before
-                the archive's ``engine``.
+            context: TorchServe's; ``model_yaml_config["handler"]`` has the settings of
+                :class:`handler.config.HandlerConfig`. The variable ``POINTREND_ENGINE`` comes before its ``engine``.
+
+        Raises:
+            ConfigError: one of them is not allowed, or the engine does not run here.
         """
-        settings = (context.model_yaml_config or {}).get("handler") or {}
-        defaults = ImageLimits()
-        self._limits = ImageLimits(
-            max_bytes=settings.get("max_image_bytes", defaults.max_bytes),
-            max_pixels=settings.get("max_image_pixels", defaults.max_pixels),
-            max_side=settings.get("max_image_side", defaults.max_side),
-        )
-        self._max_response_bytes = int(settings.get("max_response_bytes", 6_000_000))
+        config = HandlerConfig.read((context.model_yaml_config or {}).get("handler"))
+        self._limits, self._max_response_bytes = config.image_limits, config.max_response_bytes
         folder = Path(context.system_properties["model_dir"]) / MODEL_FOLDER
-        engine = os.environ.get(VARIABLE) or settings.get("engine", EAGER)
-        self._segmenter = pointrend.load(folder, threads=settings.get("threads"), engine=engine)
+        engine = os.environ.get(VARIABLE) or config.engine
+        self._segmenter = pointrend.load(folder, threads=config.threads, engine=engine)
         self._memory = MemoryLimit()
         self._metrics = Metrics(context.metrics, context.model_name)
 
@@ -77,12 +77,12 @@ class PointRendHandler:
         context.set_response_content_type(index, reply.content_type)
         for name, value in reply.headers.items():
             context.set_response_header(index, name, value)
-        transport = "management" if _describes(headers) else "grpc" if inputs.is_grpc(headers) else "rest"
+        transport = "management" if inputs.asks_description(headers) else "grpc" if inputs.is_grpc(headers) else "rest"
         if transport == "grpc":
             # The last of a stream of one. Without it, TorchServe 0.12 fails on StreamPredictions and ends the worker;
             # Predictions ignores it; over REST it would leave the answer open.
             context.set_response_header(index, "ts_stream_next", "false")
-        client_id = _client_id(headers)
+        client_id = inputs.client_id(headers)
         if client_id is not None:  # TorchServe puts its own id into X-Request-Id, whatever a handler says
             context.set_response_header(index, CLIENT_ID_HEADER, client_id)
         _log(
@@ -114,11 +114,11 @@ class PointRendHandler:
 
     def _perform(self, item: Mapping[str, Any], headers: Mapping[str, Any]) -> tuple[outputs.Reply, dict[str, Any]]:
         started = time.perf_counter()
-        request = inputs.Request(inputs.DESCRIBE) if _describes(headers) else self._read(item, headers)
-        if request.action == inputs.DESCRIBE:
+        request = Request(DESCRIBE) if inputs.asks_description(headers) else self._read(item, headers)
+        if request.action == DESCRIBE:
             tree = describe(self._segmenter, self._limits, self._max_response_bytes)
             return outputs.Reply.json(tree), {"action": request.action}
-        if request.action == inputs.HEALTH:
+        if request.action == HEALTH:
             return self._health(), {"action": request.action}
         return self._segment(request, started)
 
@@ -127,10 +127,10 @@ class PointRendHandler:
         self._metrics.refused(error.code)
         return reply, {"code": error.code, "field": error.field}
 
-    def _read(self, item: Mapping[str, Any], headers: Mapping[str, Any]) -> inputs.Request:
+    def _read(self, item: Mapping[str, Any], headers: Mapping[str, Any]) -> Request:
         return inputs.read(item, headers, self._limits)
 
-    def _segment(self, request: inputs.Request, started: float) -> tuple[outputs.Reply, dict[str, Any]]:
+    def _segment(self, request: Request, started: float) -> tuple[outputs.Reply, dict[str, Any]]:
         options = request.options
         image = decode(request.image, self._limits)
         decoded = time.perf_counter()
@@ -165,17 +165,6 @@ class PointRendHandler:
         return outputs.Reply.json(
             {"health": "ok", "model": prediction.model, "inference_ms": round(prediction.timing_ms["inference"], 1)}
         )
-
-
-def _describes(headers: Mapping[str, Any]) -> bool:
-    """Whether TorchServe's management asks for a description (``GET /models/pointrend?customized=true``)."""
-    return bool(headers.get("describe") == "True")
-
-
-def _client_id(headers: Mapping[str, Any]) -> str | None:
-    """The request id that the sender chose, where it is safe to repeat in a header and a log."""
-    given = next((value for name, value in headers.items() if name.lower() == "x-request-id"), None)
-    return given if isinstance(given, str) and _CLIENT_ID.fullmatch(given) else None
 
 
 def _log(**facts: Any) -> None:

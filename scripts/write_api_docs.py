@@ -15,8 +15,8 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 from openapi import document  # noqa: E402
 
+from handler.metrics import DESCRIPTIONS  # noqa: E402
 from pointrend.error_codes import ERROR_CODES  # noqa: E402
-from pointrend.service.metrics import DESCRIPTIONS  # noqa: E402
 from pointrend.structures.options import FORMATS, table  # noqa: E402
 
 MARKDOWN = ROOT / "docs" / "api.md"

@@ -20,7 +20,7 @@ from pointrend.client.answers import server_down, timed_out, unreadable
 from pointrend.client.bodies import read_json
 from pointrend.client.limits import ResponseLimits
 from pointrend.client.messages import Answer, Call, Renew
-from pointrend.client.tokens import is_loopback
+from pointrend.client.urls import leads_to_loopback
 from pointrend.errors import ServerError
 from pointrend.plain_text import plain
 from pointrend.structures.options import OPTIONS_HEADER
@@ -117,7 +117,7 @@ class _Endpoint:
             # No bound of the client's own: how many requests run at once is the caller's to say.
             "limits": httpx.Limits(max_connections=None),
             # A proxy that the environment names cannot reach this machine's loopback.
-            "mounts": dict.fromkeys(("all://", "http://", "https://")) if is_loopback(self._url) else None,
+            "mounts": dict.fromkeys(("all://", "http://", "https://")) if leads_to_loopback(self._url) else None,
             "headers": {"Accept-Encoding": "identity"},
             "cookies": CookieJar(DefaultCookiePolicy(allowed_domains=())),
             "follow_redirects": False,

@@ -26,15 +26,15 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from pointrend.client.messages import Answer, Flow, Renew
-from pointrend.client.urls import checked_url, is_rpc
+from pointrend.client.urls import checked_url, is_rpc, leads_to_loopback
 from pointrend.errors import InvalidRequest
+from pointrend.system import properties
 
 KEY_FILE_VARIABLE = "POINTREND_KEY_FILE"
 KEY_FILE = "key_file.json"
 RENEW_SECONDS_BEFORE = 30.0
 MAX_FILE_BYTES = 2**20
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # How far the management port is from the one that predictions are asked at, in TorchServe's own defaults.
 _MANAGEMENT_DISTANCE = {"http": 8081 - 8080, "https": 8081 - 8080, "grpc": 8081 - 7070, "grpcs": 8081 - 7070}
 _DEFAULT_PORTS = {"http": 80, "https": 443, "grpc": 7070, "grpcs": 7070}
@@ -161,12 +161,7 @@ def tokens_for(url: str, token: str | None, key_file: str | Path | None, managem
         return FixedToken(token)
     if named:
         return KeyFile(Path(named), url, management_url)
-    return KeyFile(None, url, management_url) if is_loopback(url) else FixedToken(None)
-
-
-def is_loopback(url: str) -> bool:
-    """Whether a URL leads to this machine and to no other."""
-    return urlsplit(url).hostname in _LOOPBACK
+    return KeyFile(None, url, management_url) if leads_to_loopback(url) else FixedToken(None)
 
 
 def management_beside(url: str) -> str:
@@ -197,11 +192,9 @@ def find_key_file(url: str) -> Path | None:
 
 def _settings(path: Path) -> dict[str, str]:
     try:
-        lines = _text(path).splitlines()
+        return properties.parse(_text(path))
     except (OSError, ValueError):
         return {}
-    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-    return {key.strip(): value.strip() for key, value in pairs}
 
 
 def _read(path: Path) -> _Keys | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from pointrend.system.loopback import is_loopback
+
 _REST = ("http", "https")
 _RPC = ("grpc", "grpcs")
 
@@ -24,3 +26,8 @@ def checked_url(url: str) -> str:
 def is_rpc(url: str) -> bool:
     """Whether gRPC is spoken there."""
     return urlsplit(url).scheme in _RPC
+
+
+def leads_to_loopback(url: str) -> bool:
+    """Whether a URL leads to this machine and to no other."""
+    return is_loopback(urlsplit(url).hostname or "")

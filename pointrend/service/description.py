@@ -1,4 +1,4 @@
-"""What the served model says of itself: to whoever asks for ``{"describe": true}``, and to TorchServe's management."""
+"""What the served model says of itself: to whoever asks for ``{"describe": true}``, and to the server's management."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What TorchServe hands over for one request, read as an image and its options.
+"""One request, read as an image and its options.
 
 Three forms are equal: the image as the raw body; a form with the part ``image``; JSON with ``image`` in base64.
-Options are form fields, JSON keys, or, beside any of them, the header ``X-PointRend-Options``. gRPC's input map is
-handed over as a form is. Without an image, ``describe`` or ``health`` may be asked for.
+Options are form fields, JSON keys, or, beside any of them, the header ``X-PointRend-Options``. Without an image,
+``describe`` or ``health`` may be asked for.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pointrend.structures.option_kinds import Boolean
 from pointrend.structures.options import OPTIONS_HEADER, Options
 
 IMAGE_PARTS = ("image", "data")
-BODY = "body"  # TorchServe's name for a body that is no form
+BODY = "body"  # what a body that is no form is called among the parts
 SEGMENT, DESCRIBE, HEALTH = "segment", "describe", "health"
 
 
@@ -40,12 +40,29 @@ class Request:
     options: Options = field(default_factory=Options)
 
 
-def read(data: Mapping[str, Any], headers: Mapping[str, Any], limits: ImageLimits) -> Request:
-    """Read one request.
+def read_form(fields: Mapping[str, Any], headers: Mapping[str, str]) -> Request:
+    """Read a request that is a form, or an image as the raw body: a form with the one part :data:`BODY`.
 
     Args:
-        data: TorchServe's parameters: ``{"body": bytes or parsed JSON}``, or one entry a form field.
-        headers: its header names and values in the client's spelling; entries that are no text describe form fields.
+        fields: bytes by the names of their parts; a part that was declared as text or JSON may be decoded already.
+        headers: of HTTP, their names in any spelling.
+
+    Raises:
+        InvalidRequest: the request cannot be understood or carries no image.
+        InvalidOption: an option is unknown or out of range.
+    """
+    texts = _readable(headers)
+    _check_text(fields)
+    action = _action(fields)
+    return Request(action) if action != SEGMENT else _request(*_from_form(fields), texts)
+
+
+def read_json(body: object, headers: Mapping[str, str], limits: ImageLimits) -> Request:
+    """Read a request whose body is JSON.
+
+    Args:
+        body: its bytes, or the value that they stand for, where the server has parsed them.
+        headers: of HTTP, their names in any spelling.
         limits: bounds the size of base64 before it is decoded.
 
     Raises:
@@ -53,7 +70,16 @@ def read(data: Mapping[str, Any], headers: Mapping[str, Any], limits: ImageLimit
         ImageTooLarge: base64 that stands for more bytes than allowed.
         InvalidOption: an option is unknown or out of range.
     """
-    texts = {name.lower(): value for name, value in headers.items() if isinstance(value, str)}
+    texts = _readable(headers)
+    tree = _parsed(body)
+    _check_text(tree)
+    action = _action(tree)
+    return Request(action) if action != SEGMENT else _request(*_from_json(tree, limits), texts)
+
+
+def _readable(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers by their names in lower case, of a request that is not compressed."""
+    texts = {name.lower(): value for name, value in headers.items()}
     if texts.get("content-encoding", "identity").lower() != "identity":
         raise InvalidRequest(
             f"Content-Encoding {texts['content-encoding']!r} is not read; send the body uncompressed.",
@@ -62,13 +88,11 @@ def read(data: Mapping[str, Any], headers: Mapping[str, Any], limits: ImageLimit
             code="unsupported_encoding",
             status=415,
         )
-    is_json = BODY in data and len(data) == 1 and _is_json(headers)
-    fields = _parsed(data[BODY]) if is_json else data
-    _check_text(fields)
-    action = _action(fields)
-    if action != SEGMENT:
-        return Request(action)
-    image, options = _from_json(fields, limits) if is_json else _from_form(fields)
+    return texts
+
+
+def _request(image: bytes | bytearray, options: dict[str, Any], texts: Mapping[str, str]) -> Request:
+    """Add the options that stand in headers."""
     for name, value in _header_options(texts.get(OPTIONS_HEADER.lower(), "")).items():
         if name in options:
             raise InvalidRequest(
@@ -80,11 +104,6 @@ def read(data: Mapping[str, Any], headers: Mapping[str, Any], limits: ImageLimit
     if "format" not in options and _first_media_type(texts.get("accept", "")) == "image/png":
         options["format"] = "png"
     return Request(SEGMENT, image, Options.parse(options))
-
-
-def is_grpc(headers: Mapping[str, Any]) -> bool:
-    """Whether a request came by gRPC: over REST, TorchServe itself adds the header ``url_path``, always."""
-    return not isinstance(headers.get("url_path"), str)
 
 
 def _action(fields: Mapping[str, Any]) -> str:
@@ -100,20 +119,14 @@ def _action(fields: Mapping[str, Any]) -> str:
 def _from_form(fields: Mapping[str, Any]) -> tuple[bytes | bytearray, dict[str, Any]]:
     image, options = _split(fields, (*IMAGE_PARTS, BODY))
     if isinstance(image, str):
-        image = image.encode()  # declared as text/...: TorchServe has decoded it
+        image = image.encode()  # declared as text/...: decoded by the server
     if not isinstance(image, bytes | bytearray):
         raise InvalidRequest("The part 'image' must be a file, not JSON.", field="image")
     return image, {name: _text(name, value) for name, value in options.items()}
 
 
-def _is_json(headers: Mapping[str, Any]) -> bool:
-    """Whether the body was declared as JSON; TorchServe keeps a parameter's type under the parameter's name."""
-    declared = headers.get(BODY)
-    return isinstance(declared, Mapping) and str(declared.get("content-type")).startswith("application/json")
-
-
 def _parsed(body: Any) -> Mapping[str, Any]:
-    """The JSON object of a body; bytes where TorchServe, which parses one type name only, left or could not read it."""
+    """The JSON object of a body; bytes where the server left or could not read it."""
     if isinstance(body, bytes | bytearray):
         if not body:
             body = b"{}"
@@ -183,7 +196,7 @@ def _split(fields: Mapping[str, Any], image_names: tuple[str, ...]) -> tuple[Any
 
 
 def _text(name: str, value: Any) -> Any:
-    """A form field as text; a part that was declared as JSON or text has been decoded by TorchServe."""
+    """A form field as text; a part that was declared as JSON or text may have been decoded by the server."""
     if not isinstance(value, bytes | bytearray):
         return value
     try:

@@ -1,4 +1,4 @@
-"""A prediction or an error as what TorchServe sends: a body, its type, its status and its headers."""
+"""A prediction or an error as an HTTP response: a body, its type, its status and its headers."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def reply(prediction: Prediction, image: NDArray[np.uint8], options: Options, ma
         prediction: what was found, with masks as run lengths unless ``format=json`` or ``task=detection``.
         image: the HWC uint8 RGB photo that it was found in.
         options: ``format`` chooses.
-        max_bytes: the largest body that TorchServe sends; a larger one would make it restart the worker.
+        max_bytes: the largest body that the server sends.
 
     Raises:
         ResponseTooLarge: the answer would be larger than that; the message says what makes it smaller.

@@ -3,6 +3,7 @@
 What lies in it::
 
     MAR-INF/MANIFEST.json  model-config.yaml  pointrend_handler.py
+    handler/     what else of the handler there is
     pointrend/   the library, without any model
     model/       model.safetensors config.yaml model.json MODEL_CARD.md
                  openvino-int8/ or openvino/, the exported parts, where the archive is for that engine
@@ -22,6 +23,8 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import yaml
+
 import pointrend
 from pointrend.engines import AUTO, EAGER, EXPORTED, OPENVINO_INT8, int8_is_here
 from pointrend.errors import ConfigError, PointRendError
@@ -32,10 +35,10 @@ ARCHIVE_NAME = "pointrend"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", re.ASCII)
 # By what they are rather than by what they are not: a pickle, which is a program, never comes in.
 MODEL_SUFFIXES = (".safetensors", ".yaml", ".json", ".md")
-HANDLER_FILES = (
-    "pointrend_handler.py",
-    "model-config.yaml",
-)  # packed, not imported
+# Of the package ``handler``, which is packed and not imported: TorchServe loads the first by its bare name, from the
+# archive's root, and reads the second there. The other modules stay a package, for their names are anybody's.
+HANDLER = "pointrend_handler.py"
+MODEL_CONFIG = "model-config.yaml"
 ROOM_FACTOR = 3  # the staged files, the archiver's own copy of them, and the archive
 
 
@@ -155,11 +158,15 @@ def _stage(model_files: Mapping[Path, Path], staged: Path, engine: str) -> Path:
         shutil.copyfile(path, content / "model" / place)
     shutil.copytree(Path(pointrend.__path__[0]), content / "pointrend", ignore=_skip)
     source = handler_folder()
-    for name in HANDLER_FILES:
-        shutil.copyfile(source / name, staged / name)
+    shutil.copyfile(source / HANDLER, staged / HANDLER)
+    (content / "handler").mkdir()
+    for path in source.glob("*.py"):
+        if path.name != HANDLER:
+            shutil.copyfile(path, content / "handler" / path.name)
+    config = yaml.safe_load((source / MODEL_CONFIG).read_text(encoding="utf-8"))
     if engine != EAGER:
-        with (staged / "model-config.yaml").open("a", encoding="utf-8") as config:
-            config.write(f"  engine: {engine}\n")  # the file ends with the handler's settings
+        config["handler"] = {**(config["handler"] or {}), "engine": engine}
+    (staged / MODEL_CONFIG).write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
     return staged
 
 
@@ -183,8 +190,8 @@ def _skip(folder: str, names: list[str]) -> set[str]:
 def _run_archiver(staged: Path, scratch: Path, name: str, version: str) -> Path:
     """Run torch-model-archiver with relative paths: it takes commas and brackets in a path for its own syntax."""
     command = [sys.executable, "-m", "model_archiver.model_packaging"]
-    command += ["--model-name", name, "--version", version, "--handler", "pointrend_handler.py"]
-    command += ["--config-file", "model-config.yaml", "--extra-files", "content", "--export-path", str(scratch)]
+    command += ["--model-name", name, "--version", version, "--handler", HANDLER]
+    command += ["--config-file", MODEL_CONFIG, "--extra-files", "content", "--export-path", str(scratch)]
     command += ["--archive-format", "zip-store"]  # weights do not shrink
     environment = child_environment(TMPDIR=str(scratch))
     done = subprocess.run(command, cwd=staged, env=environment, capture_output=True, text=True, check=False)

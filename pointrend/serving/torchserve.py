@@ -15,12 +15,12 @@ import httpx
 
 from pointrend.client import Client
 from pointrend.engines import VARIABLE
+from pointrend.serving.server_config import KINDS, PACKAGED
+from pointrend.system import properties
 from pointrend.system.processes import Service, child_environment, free_ports
 
-SETTINGS = Path(__file__).resolve().with_name("config.properties")
 START_SECONDS = 180.0
 UNIX = "unix:"
-ADDRESSES = ("inference", "management", "metrics")
 LONGEST_SOCKET_PATH = 100  # the system's limit is 107 bytes, or 103
 
 
@@ -60,27 +60,6 @@ class Ports:
         return f"http://127.0.0.1:{self.page}"
 
 
-def render_settings(template: str, overrides: Mapping[str, str]) -> str:
-    """Set keys of a ``config.properties`` text; keys that it lacks are appended, comments stay."""
-    left = dict(overrides)
-    lines = []
-    for line in template.splitlines():
-        key = line.split("=", 1)[0].strip()
-        lines.append(f"{key}={left.pop(key)}" if key in left else line)
-    return "\n".join([*lines, *(f"{key}={value}" for key, value in left.items())]) + "\n"
-
-
-def read_settings(path: Path) -> dict[str, str]:
-    """The keys and values of a ``config.properties``.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    lines = (line.strip() for line in path.read_text().splitlines())
-    pairs = (line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-    return {key.strip(): value.strip() for key, value in pairs}
-
-
 def server_settings(ports: Ports, model_store: Path) -> dict[str, str]:
     """What of ``config.properties`` depends on this run."""
     return {
@@ -102,10 +81,8 @@ def private_settings(folder: Path) -> dict[str, str]:
     """
     brought = platform.machine() in ("x86_64", "aarch64") and platform.libc_ver()[0] == "glibc"
     if sys.platform == "linux" and brought and len(os.fsencode(folder / "management.sock")) <= LONGEST_SOCKET_PATH:
-        return {f"{kind}_address": f"{UNIX}{folder / kind}.sock" for kind in ADDRESSES}
-    addresses = {
-        f"{kind}_address": f"http://127.0.0.1:{port}" for kind, port in zip(ADDRESSES, free_ports(3), strict=True)
-    }
+        return {f"{kind}_address": f"{UNIX}{folder / kind}.sock" for kind in KINDS}
+    addresses = {f"{kind}_address": f"http://127.0.0.1:{port}" for kind, port in zip(KINDS, free_ports(3), strict=True)}
     return {**addresses, "disable_token_authorization": "false", "token_expiration_min": "525600"}
 
 
@@ -152,7 +129,7 @@ class TorchServe(Service):
         self.url = overrides["inference_address"]
         self.management_url = overrides["management_address"]
         self.metrics_url = f"{overrides['metrics_address']}/metrics"
-        self.config.write_text(render_settings(SETTINGS.read_text(), overrides))
+        self.config.write_text(properties.fill(PACKAGED.read_text(), overrides))
         command = [sys.executable, "-m", "pointrend.serving.torchserve_starter", "--start", "--foreground", "--ncs"]
         command += ["--ts-config", str(self.config)]
         super().__init__("TorchServe", command, folder, _environment(folder, engine), relay=relay)

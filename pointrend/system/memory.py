@@ -27,7 +27,7 @@ _ALWAYS_MAPPED = 2**30  # bytes of one piece from which on it is fetched and giv
 
 
 class MemoryLimit:
-    """Keeps what this process frees, from when it is made: after the model is loaded.
+    """Keeps what this process frees, up to a limit, from when it is made: after the model is loaded.
 
     For processes that do nothing but predict, since it is for all that they hold, and for good.
 

@@ -18,7 +18,9 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from pointrend.serving.torchserve import SETTINGS, TorchServe, read_settings
+from pointrend.serving.server_config import PACKAGED
+from pointrend.serving.torchserve import TorchServe
+from pointrend.system import properties
 from scripts.sbom.bundled import UNVERSIONED
 from scripts.sbom.java import Jar, Library, UnknownLibraryError
 from scripts.sbom.vex import TEST, statements
@@ -207,7 +209,7 @@ def test_the_temporary_folder_is_private(served: TorchServe) -> None:
 
 
 def test_torchserve_listens_on_loopback_without_tls() -> None:
-    settings = read_settings(SETTINGS)
+    settings = properties.parse(PACKAGED.read_text())
     for name in ("inference_address", "management_address", "metrics_address"):
         assert settings[name].startswith("http://127.0.0.1:")
     for name in ("grpc_inference_address", "grpc_management_address"):

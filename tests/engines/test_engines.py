@@ -11,6 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 import pointrend
+from handler.config import HandlerConfig
 from handler.pointrend_handler import PointRendHandler
 from pointrend.cli.main import app
 from pointrend.config.files import config_from_dict, read_config
@@ -130,8 +131,7 @@ def test_an_archive_says_its_engine(engine: str, tmp_path: Path) -> None:
     with zipfile.ZipFile(archive) as content:
         settings = yaml.safe_load(content.read("model-config.yaml"))
         model = yaml.safe_load(content.read("model/config.yaml"))
-    assert settings["handler"].get("engine", "eager") == engine
-    assert settings["handler"]["max_image_bytes"] > 0
+    assert HandlerConfig.read(settings["handler"]).engine == engine
     assert config_from_dict(model) == ModelFolder.open("demo").network
 
 

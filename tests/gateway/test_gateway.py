@@ -18,7 +18,6 @@ import pytest
 from gateway.access import AccessPolicy
 from gateway.app import build, server
 from gateway.limits import ClientLimits
-from gateway.upstream import TorchServeConfig
 from pointrend.system.processes import free_ports
 
 LARGE = bytes(20 * 2**20)
@@ -96,7 +95,7 @@ def start(torchserve: StandIn) -> Iterator[Start]:
 
         def begin(access: AccessPolicy | None = None, *, proxied: bool = False, **limits: float) -> int:
             bounds = ClientLimits(**limits)  # type: ignore[arg-type]
-            app = build(TorchServeConfig.read(torchserve.config), access or AccessPolicy(), bounds)
+            app = build(torchserve.config, access or AccessPolicy(), bounds)
             port = free_ports(1)[0]
             running = server(app, bounds, port=port, proxied=proxied)
             thread = threading.Thread(target=running.run)
@@ -412,7 +411,7 @@ def test_readiness_includes_the_page(tmp_path: Path, torchserve: StandIn) -> Non
         lines = torchserve.config.read_text()
         address = lines.split("=")[1].split("\n")[0] if page else f"http://127.0.0.1:{free_ports(1)[0]}"
         bounds = ClientLimits()
-        app = build(TorchServeConfig.read(torchserve.config), AccessPolicy(), bounds, page=f"{address}/")
+        app = build(torchserve.config, AccessPolicy(), bounds, page=f"{address}/")
         port = free_ports(1)[0]
         running = server(app, bounds, port=port)
         thread = threading.Thread(target=running.run)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from pointrend.service.metrics import DESCRIPTIONS
+from handler.metrics import DESCRIPTIONS
 
 pytestmark = pytest.mark.server
 

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
+from handler.config import ModelConfig
 from pointrend.serving.archive import ArchiveError, build
+from pointrend.serving.server_config import ServerConfig
 from pointrend.weights.checkpoint import read_checkpoint
 from pointrend.weights.folder import ModelFolder
 
@@ -49,6 +50,8 @@ def test_what_lies_in_an_archive(model_folder, tmp_path):
     assert names >= {
         "pointrend_handler.py",
         "model-config.yaml",
+        "handler/__init__.py",
+        "handler/inputs.py",
         "pointrend/service/inputs.py",
         "pointrend/modeling/rcnn.py",
     }
@@ -75,12 +78,13 @@ def test_an_older_archive_is_replaced_and_survives_a_failure(model_folder, tmp_p
 def test_the_archives_own_packages_win(model_folder, tmp_path):
     """TorchServe puts PYTHONPATH before the archive; another copy there must not be the one that runs."""
     other = tmp_path / "other"
-    (other / "pointrend").mkdir(parents=True)
-    (other / "pointrend" / "__init__.py").write_text("raise ImportError('the wrong copy')\n")
+    for package in ("pointrend", "handler"):
+        (other / package).mkdir(parents=True)
+        (other / package / "__init__.py").write_text("raise ImportError('the wrong copy')\n")
     unpacked = tmp_path / "unpacked"
     shutil.unpack_archive(build(model_folder, tmp_path), unpacked, "zip")
 
-    program = "import pointrend_handler, pointrend; print(pointrend.__file__); print(pointrend_handler.inputs.__file__)"
+    program = "import pointrend_handler as p; print(p.pointrend.__file__, p.outputs.__file__, p.inputs.__file__)"
     done = subprocess.run(
         [sys.executable, "-c", program],
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(other), str(unpacked)])},
@@ -90,8 +94,8 @@ def test_the_archives_own_packages_win(model_folder, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    library = unpacked / "pointrend"
-    assert list(map(Path, done.stdout.split())) == [library / "__init__.py", library / "service" / "inputs.py"]
+    files = ("pointrend/__init__.py", "pointrend/service/outputs.py", "handler/inputs.py")
+    assert list(map(Path, done.stdout.split())) == [unpacked / file for file in files]
 
 
 @pytest.mark.parametrize("name", ["model_final.PTH", "last.ckpt", "MODEL.SAFETENSORS", "pytorch_model.bin", "m.pkl"])
@@ -146,11 +150,7 @@ def test_a_missing_archiver_is_said_with_how_to_get_it(model_folder, tmp_path, m
 
 
 def test_the_handler_refuses_before_torchserve_would_restart_its_worker():
-    root = Path(__file__).parents[2]
-    properties = dict(
-        line.split("=", 1) for line in (root / "config.properties").read_text().splitlines() if "=" in line
-    )
-    settings = yaml.safe_load((root / "handler" / "model-config.yaml").read_text())["handler"]
-    assert settings["max_response_bytes"] < int(properties["max_response_size"])
+    server, handler = ServerConfig.read(), ModelConfig.read().handler
+    assert handler.max_response_bytes < server.max_response_bytes
     # An image at its limit still fits into a request in base64, the largest of the three forms.
-    assert settings["max_image_bytes"] * 4 / 3 < int(properties["max_request_size"]) - 2**20
+    assert handler.max_image_bytes * 4 / 3 < server.max_request_bytes - 2**20

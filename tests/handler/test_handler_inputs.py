@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handler.inputs import is_grpc, read
 from pointrend.errors import ImageTooLarge, InvalidOption, InvalidRequest, RequestError
 from pointrend.images.decode import ImageLimits
-from pointrend.service.inputs import Request, is_grpc, read
+from pointrend.service.inputs import Request
 from pointrend.service.outputs import refusal
 from pointrend.structures.options import Options
 

@@ -1,4 +1,4 @@
-"""The model's own metrics, beside those of TorchServe's: on its metrics port, in Prometheus' format.
+"""The model's own metrics, among TorchServe's: on its metrics port, in Prometheus' format.
 
 Each has TorchServe's dimensions ModelName and Level, and a Hostname that it adds by itself.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+from ts.metrics.metric_type_enum import MetricTypes
 
 from pointrend.structures.options import Options
 
@@ -36,9 +38,6 @@ class Metrics:
     """
 
     def __init__(self, cache: Any, model: str) -> None:
-        # TorchServe's own enumeration, which exists inside its workers only.
-        from ts.metrics.metric_type_enum import MetricTypes
-
         self._common = [model, "Model"]
 
         def add(name: str, unit: str, kind: Any, *dimensions: str) -> Any:

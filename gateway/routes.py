@@ -1,0 +1,115 @@
+"""What the gateway answers at each path."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Send
+
+from gateway.limits import ClientLimits
+from gateway.predictions import check_headers, cleaned
+from gateway.readiness import Readiness
+from gateway.refusals import not_found
+from gateway.responses import Streamed
+from gateway.uploads import Uploads
+from gateway.upstream import Upstream
+from gateway.upstream import headers_of as answer_headers
+from pointrend.errors import ServerError
+from pointrend.serving.server_config import INFERENCE, MANAGEMENT, METRICS
+
+_VERSION = re.compile(r"[0-9.]+", re.ASCII)
+
+
+class Gateway:
+    """Answers requests with TorchServe's help.
+
+    Args:
+        upstream: TorchServe.
+        limits: what callers may take.
+        page: the page's URL, where readiness includes it.
+    """
+
+    def __init__(self, upstream: Upstream, limits: ClientLimits, page: str | None) -> None:
+        self._upstream = upstream
+        self._uploads = Uploads(limits, upstream.max_request_bytes)
+        self._readiness = Readiness(upstream, [upstream.folder, Path(tempfile.gettempdir())], page)
+
+    def routes(self) -> list[Route]:
+        """The paths that are answered."""
+        get = ["GET"]
+        return [
+            Route("/predictions/{model}", self._predict, methods=["POST"]),
+            Route("/predictions/{model}/{version}", self._predict, methods=["POST"]),
+            Route("/models", self._models, methods=get),
+            Route("/models/{model}", self._models, methods=get),
+            Route("/metrics", self._metrics, methods=get),
+            Route("/ping", self._ping, methods=get),
+            Route("/healthz", self._healthz, methods=get),
+            Route("/readyz", self._readyz, methods=get),
+        ]
+
+    async def _predict(self, request: Request) -> Response:
+        model, version = request.path_params["model"], request.path_params.get("version")
+        if version is not None and not _VERSION.fullmatch(version):
+            raise not_found()
+        path = f"/predictions/{model}" + (f"/{version}" if version else "")
+        length = check_headers(request.headers)
+        address = request.client.host if request.client else ""
+
+        async def answer(send: Send) -> None:
+            async with self._uploads.body(request.receive, address, length) as body:
+                asked = cleaned(request.headers, body)
+                del body
+                await self._pass_on(send, INFERENCE, "POST", path, asked.headers, asked.pieces)
+
+        return Streamed(answer)
+
+    async def _models(self, request: Request) -> Response:
+        model = request.path_params.get("model")
+        path = f"/models/{model}" if model else "/models"
+        if request.url.query == "customized=true":
+            path += "?customized=true"  # TorchServe asks the model then
+        return self._simple(MANAGEMENT, path)
+
+    async def _metrics(self, request: Request) -> Response:
+        return self._simple(METRICS, "/metrics")
+
+    async def _ping(self, request: Request) -> Response:
+        return self._simple(INFERENCE, "/ping")
+
+    async def _healthz(self, request: Request) -> Response:
+        return Response(status_code=204)
+
+    async def _readyz(self, request: Request) -> Response:
+        await self._readiness.check()
+        return Response(status_code=204)
+
+    def _simple(self, kind: str, path: str) -> Response:
+        return Streamed(lambda send: self._pass_on(send, kind, "GET", path))
+
+    async def _pass_on(
+        self,
+        send: Send,
+        kind: str,
+        method: str,
+        path: str,
+        headers: dict[str, str] | None = None,
+        pieces: Sequence[bytes | bytearray] = (),
+    ) -> None:
+        """Send TorchServe's answer to the caller as it comes."""
+        try:
+            async with self._upstream.ask(kind, method, path, headers, pieces) as answer:
+                start = {"type": "http.response.start", "status": answer.status_code, "headers": answer_headers(answer)}
+                await send(start)
+                async for piece in answer.aiter_raw():
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except ServerError:
+            await self._readiness.check_disk()  # what fails on a full disk should say so
+            raise
