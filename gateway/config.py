@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pointrend.engines import AUTO, EAGER, OPENVINO_INT8, VARIABLE
 from pointrend.errors import PointRendError
+from pointrend.system.environment import Variable
 from pointrend.system.loopback import is_loopback
 
 ALL, SERVER, PAGE = "all", "server", "page"
@@ -20,21 +21,6 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+", re.ASCII)  # what RFC 6750 lets a be
 
 class VariableError(PointRendError):
     """A variable that keeps the container from starting; one sentence names it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """One environment variable.
-
-    Attributes:
-        name: as it is set.
-        default: what holds where it is unset or empty; empty for none.
-        help: one sentence.
-    """
-
-    name: str
-    default: str
-    help: str
 
 
 ENGINES = (AUTO, EAGER, OPENVINO_INT8)
@@ -111,7 +97,7 @@ class ContainerConfig:
         Raises:
             VariableError: one is out of range, a file cannot be read, or the role lacks something.
         """
-        values = {each.name: environment.get(each.name, "").strip() or each.default for each in VARIABLES}
+        values = {each.name: each.read(environment) for each in VARIABLES}
         role = values["POINTREND_ROLE"]
         if role not in ROLES:
             raise VariableError(f"POINTREND_ROLE is {role!r}; it may be {', '.join(ROLES)}.")

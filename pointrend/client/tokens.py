@@ -28,9 +28,8 @@ from urllib.parse import urlsplit
 from pointrend.client.messages import Answer, Flow, Renew
 from pointrend.client.urls import checked_url, is_rpc, leads_to_loopback
 from pointrend.errors import InvalidRequest
-from pointrend.system import properties
+from pointrend.system import environment, properties
 
-KEY_FILE_VARIABLE = "POINTREND_KEY_FILE"
 KEY_FILE = "key_file.json"
 RENEW_SECONDS_BEFORE = 30.0
 MAX_FILE_BYTES = 2**20
@@ -156,7 +155,7 @@ def tokens_for(url: str, token: str | None, key_file: str | Path | None, managem
         key_file: TorchServe's key file; None takes the environment's POINTREND_KEY_FILE.
         management_url: where tokens are renewed.
     """
-    named = key_file or os.environ.get(KEY_FILE_VARIABLE)
+    named = key_file or environment.KEY_FILE.read()
     if token is not None:
         return FixedToken(token)
     if named:

@@ -14,7 +14,6 @@ from types import FrameType, TracebackType
 import requests
 from rich.console import Console
 
-from pointrend.client.tokens import KEY_FILE_VARIABLE
 from pointrend.engines import AUTO, EAGER, require, resolve
 from pointrend.errors import Unreachable
 from pointrend.serving.archive import ARCHIVE_NAME
@@ -22,6 +21,7 @@ from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.served_model import ServedModel, pack, suggestion
 from pointrend.serving.torchserve import Ports, TorchServe
 from pointrend.system.channel import Channel
+from pointrend.system.environment import KEY_FILE
 from pointrend.system.home import home
 from pointrend.system.processes import LaunchError, Service, child_environment, require_free_port
 from pointrend.weights.folder import ModelFolder
@@ -62,7 +62,7 @@ class Page(Service):
         command = [sys.executable, "-m", "gradio_app", "--server", server_url, "--port", str(port)]
         env = child_environment(TMPDIR=str(folder), GRADIO_TEMP_DIR=str(folder / "uploads"))
         if key_file is not None:
-            env[KEY_FILE_VARIABLE] = str(key_file)
+            env[KEY_FILE.name] = str(key_file)
         env |= dict(channel or {})
         super().__init__("The page", [*command, "--mcp"] if mcp else command, folder, env, relay=relay)
 

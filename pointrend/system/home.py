@@ -6,10 +6,12 @@ import os
 import sys
 from pathlib import Path
 
+from pointrend.system.environment import HOME
+
 
 def home() -> Path:
     """The cache folder, which need not exist."""
-    chosen = os.environ.get("POINTREND_HOME")
+    chosen = HOME.read()
     if chosen:
         return Path(chosen).expanduser().absolute()
     if sys.platform == "win32":

@@ -1,18 +1,10 @@
-"""Where pulled models are kept, and the settings of pulling, all of them environment variables. Needs no torch.
-
-| variable | meaning |
-|---|---|
-| ``POINTREND_HOME`` | the cache folder; without it the platform's own |
-| ``POINTREND_OFFLINE`` | ``1``: never touch the network |
-| ``POINTREND_MIRROR`` | an address that holds the zoo's files under the same paths |
-"""
+"""Where pulled models are kept, by the variables of :mod:`pointrend.system.environment`. Needs no torch."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -20,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pointrend.errors import CheckpointError
+from pointrend.system.environment import MIRROR, OFFLINE
 from pointrend.system.home import home
 
 MANIFEST = "manifest.json"
@@ -29,12 +22,12 @@ _CHUNK = 2**20
 
 def offline() -> bool:
     """Whether the network is not to be touched."""
-    return os.environ.get("POINTREND_OFFLINE", "").strip().lower() in ("1", "true", "yes", "on")
+    return OFFLINE.is_on()
 
 
 def mirror() -> str | None:
     """The address that replaces the zoo's."""
-    return os.environ.get("POINTREND_MIRROR") or None
+    return MIRROR.read() or None
 
 
 def model_path(name: str) -> Path:

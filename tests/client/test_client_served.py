@@ -15,6 +15,7 @@ from PIL import Image
 
 from pointrend.client import AsyncClient, Client, Retries, tokens
 from pointrend.errors import ImageTooLarge, InvalidOption, InvalidRequest, RequestError, ServerError, UnsupportedImage
+from pointrend.system.environment import KEY_FILE
 
 pytestmark = pytest.mark.server
 
@@ -135,7 +136,7 @@ def test_the_key_file_may_be_named(guarded, transport, monkeypatch, tmp_path):
     assert Client(url, key_file=key_file).segment(PHOTO).width == 512
     token = json.loads(key_file.read_text())["inference"]["key"]
     assert Client(url, token=token).segment(PHOTO).width == 512
-    monkeypatch.setenv(tokens.KEY_FILE_VARIABLE, str(key_file))
+    monkeypatch.setenv(KEY_FILE.name, str(key_file))
     assert Client(url).segment(PHOTO).width == 512
 
 

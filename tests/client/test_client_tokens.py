@@ -14,7 +14,6 @@ from pointrend.client import AsyncClient, Client, Retries
 from pointrend.client.messages import Answer, Renew, Send
 from pointrend.client.request_flow import RequestFlow
 from pointrend.client.tokens import (
-    KEY_FILE_VARIABLE,
     MAX_FILE_BYTES,
     FixedToken,
     KeyFile,
@@ -23,6 +22,7 @@ from pointrend.client.tokens import (
     tokens_for,
 )
 from pointrend.errors import InvalidRequest
+from pointrend.system.environment import KEY_FILE
 
 PHOTO = Path(__file__).parent.parent / "demo" / "astronaut.png"
 REFUSED = Answer(400, said="Token Authorization failed.")
@@ -105,13 +105,13 @@ def test_a_file_that_was_named_must_be_one(tmp_path, content):
 
 
 def test_where_the_token_comes_from(key_file, monkeypatch):
-    monkeypatch.delenv(KEY_FILE_VARIABLE, raising=False)
+    monkeypatch.delenv(KEY_FILE.name, raising=False)
     here, elsewhere = "http://localhost:8080", "https://example.org"
     assert isinstance(tokens_for(here, None, None, None), KeyFile)
     assert isinstance(tokens_for(elsewhere, None, None, None), FixedToken)
     assert isinstance(tokens_for(elsewhere, None, key_file, None), KeyFile)
     assert isinstance(tokens_for(here, "given", key_file, None), FixedToken)
-    monkeypatch.setenv(KEY_FILE_VARIABLE, str(key_file))
+    monkeypatch.setenv(KEY_FILE.name, str(key_file))
     assert next(flow_of(tokens_for(elsewhere, None, None, None))).token == "first"
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from openapi_spec_validator import validate
 
+from gateway import config
 from pointrend.error_codes import CLIENT, ERROR_CODES, GATEWAY, MODEL, SERVER
 from pointrend.errors import RequestError
+from pointrend.system import channel, environment
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -17,13 +19,14 @@ import write_api_docs  # noqa: E402
 
 
 def test_the_committed_files_are_current():
-    assert write_api_docs.MARKDOWN.read_text() == write_api_docs.markdown(write_api_docs.MARKDOWN.read_text())
+    for page, markers in write_api_docs.PAGES.items():
+        assert page.read_text() == write_api_docs.markdown(page.read_text(), markers)
     assert write_api_docs.OPENAPI.read_text() == write_api_docs.openapi()
 
 
 def test_a_missing_marker_is_told():
     with pytest.raises(ValueError, match="no markers <!-- options -->"):
-        write_api_docs.markdown("# nothing")
+        write_api_docs.markdown("# nothing", ["options"])
 
 
 def test_the_openapi_file_is_one():
@@ -59,3 +62,10 @@ def test_statuses_of_classes_and_table_agree():
     assert len(table) == len(ERROR_CODES)
     for kind in RequestError.__subclasses__():
         assert table[kind.code] == kind.status
+
+
+def test_every_variable_that_the_library_reads_is_in_a_table():
+    paths = sorted((ROOT / "pointrend").rglob("*.py"))
+    mentioned = set(re.findall(r"\bPOINTREND_[A-Z_]+", "\n".join(path.read_text() for path in paths)))
+    own = {variable.name for variable in (*environment.VARIABLES, *config.VARIABLES)}
+    assert mentioned - own == {channel.ADDRESS, channel.SECRET}  # from the launcher to the page, for nobody else
