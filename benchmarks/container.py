@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated
 
 import httpx
+import psutil
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -113,8 +114,6 @@ def _answers(url: str) -> bool:
 
 def _memory(pid: int) -> int:
     """Bytes that a process and all below it hold, what they share divided among them."""
-    import psutil
-
     process = psutil.Process(pid)
     return sum(each.memory_full_info().pss for each in [process, *process.children(recursive=True)])
 

@@ -114,6 +114,7 @@ def torchvision_way(size: tuple[int, int], device: str) -> Run:
         ImportError: torchvision is not installed.
         RuntimeError: it is for another PyTorch.
     """
+    # optional: only to compare with, and broken beside another PyTorch than its own
     from torchvision.models.detection import maskrcnn_resnet50_fpn
     from torchvision.models.detection.image_list import ImageList
 

@@ -11,7 +11,7 @@ PANELS = (("rss_mib", "resident memory, MiB"), ("descriptors", "descriptors"), (
 
 def plot(watch: Watch, file: Path) -> None:
     """Draw memory, descriptors and threads by process, and the temporary files by part."""
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # optional
 
     figure = Figure(figsize=(12, 8), layout="constrained")
     axes = figure.subplots(2, 2, sharex=True).flat

@@ -70,7 +70,7 @@ class Trend:
     @classmethod
     def of(cls, seconds: NDArray[np.float64], values: NDArray[np.float64]) -> Trend:
         """Fit at least three points."""
-        from scipy.stats import t
+        from scipy.stats import t  # optional: it comes with scikit-image
 
         hours = seconds / 3600
         (slope, _), (residual, *_), *_ = np.polyfit(hours, values, 1, full=True)

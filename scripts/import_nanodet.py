@@ -63,7 +63,7 @@ def main(
 
 def ncnn_outputs(param: Path, binary: Path, image: NDArray[np.float32]) -> NDArray[np.float32]:
     """What ncnn makes of a normalised image (3, H, W), in float32 throughout: (A, K + 4B)."""
-    import ncnn
+    import ncnn  # only needed to compare
 
     net: Any = ncnn.Net()
     net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False

@@ -37,7 +37,7 @@ def find_images(folder: Path | None) -> list[Path]:
     """
     if folder is None:
         try:
-            import skimage.data
+            import skimage.data  # optional
         except ImportError as error:
             raise ConfigError(
                 "calibrate: the photos to calibrate with by default come with scikit-image, which is not installed. "

@@ -116,7 +116,7 @@ def _main(model: str, destination: str, engine: str, threads: str, photos: str |
     chosen = find_images(None if photos is None else Path(photos)) if engine == OPENVINO_INT8 else []
     seen = record(network, own, chosen) if chosen else {part.name: [example(part)] for part in own}
 
-    import openvino
+    import openvino  # optional, and here after its telemetry was turned off
 
     into.mkdir(parents=True, exist_ok=True)
     for part in own:
@@ -143,7 +143,7 @@ def converted(part: Part, inputs: tuple[Tensor, ...]) -> Any:
         part: in plain PyTorch.
         inputs: of one call.
     """
-    import openvino
+    import openvino  # optional
 
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # tracing warns of shapes that it takes for constants; ours are left open

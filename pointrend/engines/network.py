@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from pointrend.engines import BF16, CUDA, EAGER, EXPORTED, OPENVINO_INT8, require, require_fit
+from pointrend.engines import BF16, CUDA, EAGER, EXPORTED, OPENVINO_INT8, half, openvino, require, require_fit
 from pointrend.engines.export import prepare
 from pointrend.engines.parts import parts
 from pointrend.errors import ConfigError
@@ -37,12 +37,8 @@ def open_network(folder: ModelFolder, engine: str = EAGER) -> InstanceNetwork | 
     if not isinstance(network, InstanceNetwork):
         return network  # which only eager has: it runs as it is
     if files is not None:
-        from pointrend.engines import openvino
-
         openvino.install(network, parts(network), files)
     elif engine in (BF16, CUDA):
-        from pointrend.engines import half
-
         network.to(device_of(engine))
         half.install(network, parts(network), torch.float16 if engine == CUDA else torch.bfloat16)
     return network

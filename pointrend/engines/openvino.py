@@ -28,7 +28,7 @@ def _core() -> Any:
     back the one before when it goes. Two that go in the order in which they came leave a stack that was unmapped, and
     the next signal that Python handles ends the process.
     """
-    import openvino
+    import openvino  # optional
 
     return openvino.Core()
 
@@ -45,7 +45,7 @@ class Compiled:
     """
 
     def __init__(self, path: Path, part: Part) -> None:
-        import openvino
+        import openvino  # optional
 
         settings = {
             "PERFORMANCE_HINT": "LATENCY",

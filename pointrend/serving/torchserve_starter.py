@@ -11,6 +11,8 @@ import subprocess
 import sys
 from typing import Any
 
+from ts import model_server
+
 
 class _Remembered(subprocess.Popen[Any]):
     """A process whose end can be asked for after the starter, which holds it in a local variable, has returned."""
@@ -24,8 +26,6 @@ class _Remembered(subprocess.Popen[Any]):
 
 def main() -> None:
     """Start TorchServe, wait for it, and exit with its status or by its signal."""
-    from ts import model_server
-
     model_server.subprocess.Popen = _Remembered
     model_server.start()
     status = _Remembered.last.wait() if _Remembered.last else 1

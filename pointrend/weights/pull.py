@@ -18,6 +18,7 @@ from pointrend.weights.folder import CARD, ModelFolder
 from pointrend.weights.hub import store
 from pointrend.weights.hub.address import HubAddress, is_address
 from pointrend.weights.hub.api import shown
+from pointrend.weights.hub.pull import pull as pull_from_hub
 
 # Beside its tensors a checkpoint holds their names and, if old, a few constants.
 MOST_FACTOR, MOST_EXTRA = 1.05, 2**20
@@ -61,8 +62,6 @@ def pull(
     if sha256 is not None:
         sha256 = _checked_sha256(name, sha256)
     if is_address(name):
-        from pointrend.weights.hub.pull import pull as pull_from_hub
-
         return pull_from_hub(HubAddress.parse(name), progress=progress, force=force)
     model = zoo.find(name)
     folder = cache.model_path(name)
@@ -104,8 +103,7 @@ def _checked_sha256(name: str, sha256: str) -> str:
 
 
 def _install(model: zoo.ZooModel, folder: Path, progress: Progress, sha256: str | None) -> None:
-    # Imports torch, which who only lists models need not wait for.
-    from pointrend.weights.convert import convert
+    from pointrend.weights.convert import convert  # with torch, which listing models need not wait for
 
     checkpoint = home() / "downloads" / Path(model.path).name
     most = int(model.weight_bytes * MOST_FACTOR) + MOST_EXTRA

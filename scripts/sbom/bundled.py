@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution
 from pathlib import Path
 
+from PIL import features
+
 # libwebp-51b0b3f7.so.7.2.0, as auditwheel names it, and libtbb.so.12
 _SHARED = re.compile(r"^lib(?P<name>.+?)(?:-[0-9a-f]{8})*\.so(?:\.(?P<version>[0-9.]+))?$")
 _FOLDERS = re.compile(r"(?:^|/)(?:[\w.-]+\.libs|lib|libs)$")
@@ -61,8 +63,6 @@ def bundled(package: Distribution) -> Iterator[Bundled]:
 
 def _pillow_releases() -> dict[str, str]:
     """The releases of the codecs that Pillow knows the version of, by the names of their files."""
-    from PIL import features
-
     known = {
         "jpeg": ("libjpeg_turbo", "jpg"),
         "webp": ("webp",),

@@ -2,6 +2,8 @@
 
 The library finds the endpoint (``HF_ENDPOINT``) and the token (``HF_TOKEN``, or ``hf auth login``) by itself. Its
 telemetry is off: with it, it would fetch a list of agents, and tell the installed torch.
+
+The library is optional, so that it is imported where it is used.
 """
 
 from __future__ import annotations

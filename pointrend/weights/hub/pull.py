@@ -3,6 +3,8 @@
 The Hub's library resolves the revision and tells each file's size and hash before it is fetched; the bytes come by
 the downloader of all published models, which resumes, bounds and hashes them. Nothing else of the repository is
 fetched, no pickle is read, and nothing of it is run.
+
+The library is optional, so that it is imported where it is used.
 """
 
 from __future__ import annotations
@@ -152,8 +154,7 @@ def _instead(info: ModelInfo) -> str:
 
 def _fetch(address: HubAddress, endpoint: str, commit: str, files: Sequence[_RemoteFile], progress: Progress) -> None:
     """Download the files, check that they are a model, and put its folder in its place."""
-    # Imports torch, which who only uses a kept model without it need not wait for.
-    from pointrend.weights.check import check_weights, require_safetensors
+    from pointrend.weights.check import check_weights, require_safetensors  # with torch, only needed here
 
     token = api.token()
     total, before = sum(file.size or 0 for file in files) or None, 0

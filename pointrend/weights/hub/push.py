@@ -1,4 +1,7 @@
-"""Publishing a model folder on the Hugging Face Hub: checked whole, then one commit of three files and the card."""
+"""Publishing a model folder on the Hugging Face Hub: checked whole, then one commit of three files and the card.
+
+``huggingface_hub`` is optional, so that it is imported where it is used.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from pointrend.errors import ConfigError, UploadError
 from pointrend.weights.folder import CARD, CONFIG, INFO, WEIGHTS, ModelFolder
-from pointrend.weights.hub import api
+from pointrend.weights.hub import api, card
 from pointrend.weights.hub.address import HubAddress, is_commit
 
 if TYPE_CHECKING:
@@ -56,8 +59,7 @@ def push(model: str | Path, address: HubAddress, *, private: bool = False, messa
         UploadError: the Hub refuses, fails, falls silent or cannot be reached; the repository is as it was, or was
             made, empty.
     """
-    # Imports torch, which the other commands need not wait for.
-    from pointrend.weights.check import check_weights
+    from pointrend.weights.check import check_weights  # with torch, which other commands need not wait for
 
     if is_commit(address.revision):
         raise ConfigError(f"{address} names a commit, and a push makes a new one: name a branch, or none.")
@@ -69,7 +71,7 @@ def push(model: str | Path, address: HubAddress, *, private: bool = False, messa
         raise UploadError(f"{address}: {variable} forbids the network.")
     message = message or f"{folder.info.name} {folder.info.version}"
     with _quiet(), api.impatient(), api.explained(address, UploadError), ExitStack() as files:
-        readme = _readme(folder)
+        readme = card.readme(folder)
         before = _prepare(hub, address, private)
         operations = _operations(folder, readme, files)
         if hub.file_exists(address.repository, CARD, revision=before.sha):
@@ -77,12 +79,6 @@ def push(model: str | Path, address: HubAddress, *, private: bool = False, messa
         branch = address.revision or DEFAULT_BRANCH
         done = hub.create_commit(address.repository, operations, commit_message=message, revision=branch)
     return Pushed(address.at(done.oid), done.commit_url, done.oid != before.sha, bool(before.private))
-
-
-def _readme(folder: ModelFolder) -> str:
-    from pointrend.weights.hub.card import readme
-
-    return readme(folder)
 
 
 def _prepare(hub: HfApi, address: HubAddress, private: bool) -> ModelInfo:
