@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from starlette.datastructures import Headers
 
-from gateway.forms import BINARY, FORM, JSON, Header, clean, parse, write
+from gateway.form_parser import parse
+from gateway.forms import BINARY, FORM, JSON, clean, write
+from gateway.header_values import Header
 from pointrend.errors import InvalidRequest, RequestError
 from pointrend.structures.options import OPTIONS_HEADER
 

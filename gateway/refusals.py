@@ -20,6 +20,13 @@ def bad_request(why: str = "The request is not HTTP/1.1 as it should be.", statu
     return InvalidRequest(why, code=_CODES[status], status=status)
 
 
+def invalid_form(
+    message: str, field: str, *, limit: object = None, value: object = None, code: str = "invalid_form"
+) -> RequestError:
+    """400: a form, or a header that describes one, cannot be understood."""
+    return InvalidRequest(message, field=field, limit=limit, value=value, code=code)
+
+
 def not_found() -> RequestError:
     """404: no such path."""
     return RequestError(

@@ -22,7 +22,9 @@ VENV = ROOT / ".venv"
 LOG = VENV / "install.log"
 STAMP = VENV / "installed"
 OLDEST_PYTHON = (3, 11)
-TORCH = "torch>=2.6,<2.14"
+# No upper bound: whatever the first of the sources below has stays, since it fits the project's own requirement, which
+# alone would let pip take the registry's newest build.
+TORCH = "torch>=2.6"
 TORCH_INDEX = os.environ.get("TORCH_INDEX", "https://download.pytorch.org/whl/cpu")
 FREE_GIB_NEEDED = 4
 

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.forms import BINARY, FORM, JSON, Field, Header, clean, parse, write
+from gateway.form_parser import parse
+from gateway.forms import BINARY, FORM, JSON, Field, clean, write
+from gateway.header_values import Header
 from pointrend.errors import InvalidOption, InvalidRequest, RequestError
 
 BOUNDARY = Header(FORM, {"boundary": "XX"})
