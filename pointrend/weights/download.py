@@ -1,16 +1,13 @@
 """Fetching one large file over HTTP: resumed where it broke off, retried, and checked before it counts.
 
-What was received lies beside the destination as ``NAME.part``, with ``NAME.part.json`` telling which version of the
-file it is a part of, so that parts of two versions are never joined.
+What was received waits beside the destination, see :mod:`pointrend.weights.partial_file`.
 """
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +15,10 @@ import requests
 from requests.auth import AuthBase
 
 from pointrend.errors import DownloadError, Unreachable
-from pointrend.weights.cache import GIT_BLOB, digests
+from pointrend.weights.cache import digests
+from pointrend.weights.expected_file import ExpectedFile
+from pointrend.weights.partial_file import PartialFile
 
-HASHES = ("md5", "sha256")  # what the digits in a zoo file's name may be of
-HASH_NAMES = {"md5": "MD5", "sha256": "SHA-256", GIT_BLOB: "git hash"}
 ATTEMPTS = 4  # in a row without receiving anything
 FIRST_PAUSE = 1.0  # seconds; doubled with every attempt in vain
 LONGEST_PAUSE = 30.0
@@ -35,30 +32,6 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 
 Progress = Callable[[int, int | None], None]
 """Told the bytes that are here, and how many there will be, where the server says so."""
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """What is known of a file before it is fetched.
-
-    Attributes:
-        least_bytes: it has at least so many; a page that says "not found" politely has fewer.
-        most_bytes: it has at most so many.
-        hash_prefix: the first digits of its hash.
-        hashes: the kinds of hash that the digits may be of, as :func:`pointrend.weights.cache.digests` knows them.
-        sha256: its whole SHA-256, where that is known; it counts besides the prefix.
-    """
-
-    least_bytes: int
-    most_bytes: int
-    hash_prefix: str
-    hashes: Sequence[str] = HASHES
-    sha256: str | None = None
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Every kind of hash that is looked at."""
-        return tuple(dict.fromkeys([*self.hashes, *(["sha256"] if self.sha256 else [])]))
 
 
 class Bearer(AuthBase):
@@ -84,7 +57,7 @@ class _Transient(Exception):
 def download(
     url: str,
     destination: Path,
-    expected: Expected,
+    expected: ExpectedFile,
     *,
     progress: Progress = lambda _here, _total: None,
     sleep: Callable[[float], None] = time.sleep,
@@ -112,21 +85,21 @@ def download(
         DownloadError: the server refuses, goes on failing, or delivers something else; the message says what.
     """
     source = _Source(url, expected, stall_seconds, auth, advice)
-    if destination.is_file() and _fits(here := digests(destination, expected.kinds), expected):
+    if destination.is_file() and expected.fits(here := digests(destination, expected.kinds)):
         return here  # fetched before, by a process that came no further
     destination.parent.mkdir(parents=True, exist_ok=True)
-    part = _Part(destination)
+    part = PartialFile(destination)
     resumed = part.size > 0
     _fetch(source, part, progress, sleep)
     found = digests(part.path, expected.kinds)
-    if resumed and not _fits(found, expected):
+    if resumed and not expected.fits(found):
         # The earlier part may have been damaged while it waited: once more, from nothing.
         part.discard()
         _fetch(source, part, progress, sleep)
         found = digests(part.path, expected.kinds)
-    if not _fits(found, expected):
+    if not expected.fits(found):
         part.discard()
-        raise _another_file(url, expected, found)
+        raise DownloadError(expected.mismatch(url, found))
     part.finish(destination)
     return found
 
@@ -136,63 +109,13 @@ class _Source:
     """Where a file comes from, and what is known of it."""
 
     url: str
-    expected: Expected
+    expected: ExpectedFile
     stall_seconds: float
     auth: AuthBase | None
     advice: str
 
 
-def _fits(found: dict[str, str], expected: Expected) -> bool:
-    if not any(found[kind].startswith(expected.hash_prefix) for kind in expected.hashes):
-        return False
-    return expected.sha256 is None or found["sha256"] == expected.sha256
-
-
-def _another_file(url: str, expected: Expected, found: dict[str, str]) -> DownloadError:
-    hashes = ", ".join(f"its {HASH_NAMES[kind]} is {digest}" for kind, digest in found.items())
-    whole = f" and its SHA-256 be {expected.sha256}" if expected.sha256 else ""
-    asked = "asked for" if expected.sha256 else "published"
-    return DownloadError(
-        f"{url} delivered another file than was {asked}: its hash should begin with {expected.hash_prefix}{whole}, "
-        f"but {hashes}. It was thrown away."
-    )
-
-
-class _Part:
-    """What has been received so far, and of which version of the file."""
-
-    def __init__(self, destination: Path) -> None:
-        self.path = destination.with_name(destination.name + ".part")
-        self._note = destination.with_name(destination.name + ".part.json")
-
-    @property
-    def size(self) -> int:
-        return self.path.stat().st_size if self.path.is_file() else 0
-
-    @property
-    def version(self) -> str | None:
-        """The ETag or date of the file that this is a part of; None where the server gave none."""
-        try:
-            version = json.loads(self._note.read_text(encoding="utf-8"))["version"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return version if isinstance(version, str) else None
-
-    def begin(self, version: str | None) -> None:
-        self.discard()
-        if version is not None:
-            self._note.write_text(json.dumps({"version": version}), encoding="utf-8")
-
-    def discard(self) -> None:
-        self.path.unlink(missing_ok=True)
-        self._note.unlink(missing_ok=True)
-
-    def finish(self, destination: Path) -> None:
-        self.path.replace(destination)
-        self._note.unlink(missing_ok=True)
-
-
-def _fetch(source: _Source, part: _Part, progress: Progress, sleep: Callable[[float], None]) -> None:
+def _fetch(source: _Source, part: PartialFile, progress: Progress, sleep: Callable[[float], None]) -> None:
     """Receive until the part is whole; attempts in vain are counted anew after each that brought something."""
     in_vain = 0
     while True:
@@ -210,14 +133,14 @@ def _fetch(source: _Source, part: _Part, progress: Progress, sleep: Callable[[fl
             raise DownloadError(f"{source.url} cannot be fetched: {_reason(error)}.") from error
 
 
-def _gave_up(source: _Source, part: _Part, attempts: int, error: Exception) -> DownloadError:
+def _gave_up(source: _Source, part: PartialFile, attempts: int, error: Exception) -> DownloadError:
     kept = f"{part.size / 2**20:.1f} MiB are here and kept: run it again to go on." if part.size else NETWORK_ADVICE
     kind = DownloadError if isinstance(error, _Transient) else Unreachable
     tried = f", not in {attempts} attempts" if attempts > 1 else ""
     return kind(f"{source.url} cannot be fetched{tried}: {_reason(error)}. {kept} {source.advice}")
 
 
-def _receive(source: _Source, part: _Part, progress: Progress) -> None:
+def _receive(source: _Source, part: PartialFile, progress: Progress) -> None:
     """One request, and its body appended to the part.
 
     Raises:
@@ -246,7 +169,7 @@ def _receive(source: _Source, part: _Part, progress: Progress) -> None:
         if response.status_code == 200:
             part.begin(_version(response))
         _check_length(source, total)
-        _check_room(part, total)
+        part.require_room(total)
         _append(source, response, part, total, progress)
 
 
@@ -259,7 +182,9 @@ def _unready(response: requests.Response) -> _Transient:
     return _Transient(f"{says}, and asks to wait {wait} seconds", float(wait))
 
 
-def _append(source: _Source, response: requests.Response, part: _Part, total: int | None, progress: Progress) -> None:
+def _append(
+    source: _Source, response: requests.Response, part: PartialFile, total: int | None, progress: Progress
+) -> None:
     here = part.size
     most = source.expected.most_bytes if total is None else total
     progress(here, total)
@@ -305,16 +230,6 @@ def _check_length(source: _Source, length: int | None) -> None:
         raise DownloadError(
             f"{source.url} has {length} bytes; the published file has {expected.least_bytes} to {expected.most_bytes}. "
             "It is another file."
-        )
-
-
-def _check_room(part: _Part, total: int | None) -> None:
-    free = shutil.disk_usage(part.path.parent).free
-    missing = (total or 0) - part.size
-    if missing > free:
-        raise DownloadError(
-            f"{part.path.parent} has {free / 2**20:.0f} MiB free, and {missing / 2**20:.0f} MiB are still to come. "
-            "Free some space, or set POINTREND_HOME to a folder with more."
         )
 
 

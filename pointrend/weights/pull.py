@@ -13,7 +13,8 @@ from pathlib import Path
 from pointrend.errors import CheckpointError, ConfigError, DownloadError, Unreachable
 from pointrend.system.home import home
 from pointrend.weights import cache, zoo
-from pointrend.weights.download import Expected, Progress, download
+from pointrend.weights.download import Progress, download
+from pointrend.weights.expected_file import ExpectedFile
 from pointrend.weights.folder import CARD, ModelFolder
 from pointrend.weights.hub import store
 from pointrend.weights.hub.address import HubAddress, is_address
@@ -107,7 +108,7 @@ def _install(model: zoo.ZooModel, folder: Path, progress: Progress, sha256: str 
 
     checkpoint = home() / "downloads" / Path(model.path).name
     most = int(model.weight_bytes * MOST_FACTOR) + MOST_EXTRA
-    expected = Expected(model.weight_bytes, most, model.hash_prefix, sha256=sha256)
+    expected = ExpectedFile(model.weight_bytes, most, model.hash_prefix, sha256=sha256)
     url = model.url(cache.mirror())
     try:
         digests = download(url, checkpoint, expected, progress=progress)

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from pointrend.errors import CheckpointError
-from pointrend.weights.pickle_machine import Global, Key, PickleMachine, shown
+from pointrend.weights.pickle_machine import PickleMachine
+from pointrend.weights.pickle_values import Global, Key, shown
 from pointrend.weights.unpickle import array_globals, check_shape
 
 MOST_RECORDS = 100_000

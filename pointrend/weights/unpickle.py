@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointrend.errors import CheckpointError
-from pointrend.weights.pickle_machine import MOST_STEPS, Built, Global, Key, Mapped, PickleMachine, checked_key, shown
+from pointrend.weights.pickle_machine import MOST_STEPS, PickleMachine
+from pointrend.weights.pickle_values import Built, Global, Key, Mapped, checked_key, shown
 
 NUMBER_TYPES = frozenset({"b1", "i1", "i2", "i4", "i8", "u1", "f2", "f4", "f8"})  # what torch has too
 MOST_DIMENSIONS = 8

@@ -13,12 +13,13 @@ from flaky_server import Behaviour, FlakyServer
 
 from pointrend.errors import DownloadError, Unreachable
 from pointrend.system.processes import free_ports
-from pointrend.weights.download import ATTEMPTS, Expected, download
+from pointrend.weights.download import ATTEMPTS, download
+from pointrend.weights.expected_file import ExpectedFile
 
 BODY = random.Random(1).randbytes(1_000_003)
 PIECE = 2**16
 CUT = 4 * PIECE  # 262144
-EXPECTED = Expected(900_000, 1_100_000, hashlib.md5(BODY).hexdigest()[:6])
+EXPECTED = ExpectedFile(900_000, 1_100_000, hashlib.md5(BODY).hexdigest()[:6])
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ class Pauses(list[float]):
         self.append(seconds)
 
 
-def fetch(server: FlakyServer, path: Path, *behaviours: Behaviour, expected: Expected = EXPECTED) -> Pauses:
+def fetch(server: FlakyServer, path: Path, *behaviours: Behaviour, expected: ExpectedFile = EXPECTED) -> Pauses:
     server.behaviours = list(behaviours) or [Behaviour()]
     pauses = Pauses()
     download(f"{server.url}/file.pkl", path, expected, sleep=pauses, stall_seconds=0.5)
@@ -72,7 +73,7 @@ def test_what_is_here_already_is_not_fetched_again_unless_it_is_damaged(server: 
 
 def test_a_sha256_prefix_does_too(server: FlakyServer, tmp_path: Path) -> None:
     prefix = hashlib.sha256(BODY).hexdigest()[:8]
-    fetch(server, tmp_path / "file", expected=Expected(1, len(BODY), prefix))
+    fetch(server, tmp_path / "file", expected=ExpectedFile(1, len(BODY), prefix))
     assert (tmp_path / "file").read_bytes() == BODY
 
 
@@ -189,7 +190,7 @@ def test_an_address_that_is_none(tmp_path: Path) -> None:
 
 def test_no_room(server: FlakyServer, tmp_path: Path) -> None:
     """A server may announce any length; nothing is written of what cannot be held."""
-    huge = Expected(1, 10**18, "00")
+    huge = ExpectedFile(1, 10**18, "00")
 
     class Huge(bytes):
         def __len__(self) -> int:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from pointrend.errors import CheckpointError, ConfigError, DownloadError, Unreachable
 from pointrend.system.home import home
 from pointrend.weights import cache
-from pointrend.weights.download import Bearer, Expected, Progress, download
+from pointrend.weights.download import Bearer, Progress, download
+from pointrend.weights.expected_file import ExpectedFile
 from pointrend.weights.folder import CARD, CONFIG, INFO, WEIGHTS, ModelFolder
 from pointrend.weights.hub import api, store
 from pointrend.weights.hub.address import HubAddress, is_commit
@@ -51,9 +52,9 @@ class _RemoteFile:
     digest: str
 
     @property
-    def expected(self) -> Expected:
+    def expected(self) -> ExpectedFile:
         least, most = (0, MOST_BYTES[self.name]) if self.size is None else (self.size, self.size)
-        return Expected(least, most, self.digest, (cache.GIT_BLOB,) if is_commit(self.digest) else ("sha256",))
+        return ExpectedFile(least, most, self.digest, (cache.GIT_BLOB,) if is_commit(self.digest) else ("sha256",))
 
 
 def pull(address: HubAddress, *, progress: Progress = lambda _here, _total: None, force: bool = False) -> ModelFolder:
