@@ -52,7 +52,7 @@ class Result:
     watch: Watch
 
 
-async def overload(running: Stack, requests: int, times: float, probe: float, settle: float, every: float) -> Result:
+async def overload(running: Stack, *, requests: int, times: float, probe: float, settle: float, every: float) -> Result:
     """Measure the capacity for ``probe`` seconds, press the stack, and let it rest for ``settle`` seconds."""
     async with new_client(running) as client:
         examiner = Examiner(running, client, mixed_cases())
@@ -113,7 +113,7 @@ def main(
 ) -> None:
     """Measure and tell."""
     with stack(model, engine) as running:
-        result = asyncio.run(overload(running, requests, times, probe, settle, every))
+        result = asyncio.run(overload(running, requests=requests, times=times, probe=probe, settle=settle, every=every))
     tally = result.tally
     console = Console(width=None if Console().is_terminal else 160)
     console.print(

@@ -38,7 +38,7 @@ class Result:
     trends: dict[str, dict[str, Trend]]
 
 
-async def soak(running: Stack, seconds: float, clients: int, sizes: int, warm_up: float, every: float) -> Result:
+async def soak(running: Stack, *, seconds: float, clients: int, sizes: int, warm_up: float, every: float) -> Result:
     """Ask for ``seconds`` seconds; the first ``warm_up`` of them do not count for the trends."""
     async with new_client(running) as client:
         examiner = Examiner(running, client, sized_cases(sizes))
@@ -76,7 +76,7 @@ def main(
     """Measure and tell."""
     skipped = seconds / 4 if warm_up is None else warm_up
     with stack(model, engine) as running:
-        result = asyncio.run(soak(running, seconds, clients, sizes, skipped, every))
+        result = asyncio.run(soak(running, seconds=seconds, clients=clients, sizes=sizes, warm_up=skipped, every=every))
     tally = result.tally
     console = Console(width=None if Console().is_terminal else 160)
     console.print(

@@ -101,8 +101,8 @@ class Readiness:
                 INFERENCE,
                 "POST",
                 f"/predictions/{model}",
-                {"content-type": "application/json"},
-                [b'{"health": true}'],
+                headers={"content-type": "application/json"},
+                pieces=[b'{"health": true}'],
                 seconds=ASK_SECONDS,
             )
             async with asked as answer:

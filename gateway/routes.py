@@ -66,7 +66,7 @@ class Gateway:
             async with self._uploads.body(request.receive, address, length) as body:
                 asked = cleaned(request.headers, body)
                 del body
-                await self._pass_on(send, INFERENCE, "POST", path, asked.headers, asked.pieces)
+                await self._pass_on(send, INFERENCE, "POST", path, headers=asked.headers, pieces=asked.pieces)
 
         return Streamed(answer)
 
@@ -99,12 +99,13 @@ class Gateway:
         kind: str,
         method: str,
         path: str,
+        *,
         headers: dict[str, str] | None = None,
         pieces: Sequence[bytes | bytearray] = (),
     ) -> None:
         """Send TorchServe's answer to the caller as it comes."""
         try:
-            async with self._upstream.ask(kind, method, path, headers, pieces) as answer:
+            async with self._upstream.ask(kind, method, path, headers=headers, pieces=pieces) as answer:
                 start = {"type": "http.response.start", "status": answer.status_code, "headers": answer_headers(answer)}
                 await send(start)
                 async for piece in answer.aiter_raw():

@@ -57,6 +57,7 @@ class Upstream:
         kind: str,
         method: str,
         path: str,
+        *,
         headers: Mapping[str, str] | None = None,
         pieces: Sequence[bytes | bytearray] = (),
         seconds: float | None = None,

@@ -152,7 +152,14 @@ class Jar:
             if match is None:
                 raise UnknownLibraryError(f"{where['file']} does not say which {row['name']} it is.")
             version, source = match[1], where["file"]
-        return Library(row["name"], version, row["licence"], source, "file" in where, tuple(row["folders"]))
+        return Library(
+            name=row["name"],
+            version=version,
+            licence=row["licence"],
+            source=source,
+            is_read="file" in where,
+            folders=tuple(row["folders"]),
+        )
 
 
 def constants(code: bytes) -> Iterator[bytes]:

@@ -21,7 +21,7 @@ NGINX = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
 PHOTO = Path(__file__).parents[1] / "demo" / "chelsea.png"
 pytestmark = [
     pytest.mark.server,
-    pytest.mark.door,
+    pytest.mark.nginx,
     pytest.mark.skipif(NGINX is None, reason="needs nginx; on Debian and Ubuntu: apt-get install nginx-light"),
 ]
 CONFIGURATION = """

@@ -180,7 +180,7 @@ def test_sigterm_lets_a_request_finish_and_a_restart_serves_again(container: Con
     caller.putheader("Content-Type", "image/png")
     caller.putheader("Content-Length", str(len(body)))
     caller.endheaders(body[:-1])
-    httpx.get(f"{container.url}/healthz")  # answered after the door has taken the connection that came before
+    httpx.get(f"{container.url}/healthz")  # answered after nginx has taken the connection that came before
     with subprocess.Popen([*PODMAN, "stop", "--time", "60", container.name], stdout=subprocess.DEVNULL) as stopping:
         while container.listens():
             time.sleep(0.05)

@@ -34,7 +34,7 @@ from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.torchserve import TorchServe
 
 pytestmark = [
-    pytest.mark.door,
+    pytest.mark.nginx,
     pytest.mark.server,
     pytest.mark.skipif(shutil.which("nginx", path="/usr/sbin:/usr/bin") is None, reason="needs Debian's nginx-light"),
 ]

@@ -30,7 +30,7 @@ from pointrend.serving.torchserve import TorchServe
 from pointrend.system.processes import free_ports
 
 pytestmark = [
-    pytest.mark.door,
+    pytest.mark.nginx,
     pytest.mark.skipif(shutil.which("nginx", path="/usr/sbin:/usr/bin") is None, reason="needs Debian's nginx-light"),
 ]
 BEARER = {"Authorization": f"Bearer {SECRET}"}
@@ -360,7 +360,7 @@ def test_closing_waits_for_a_body_that_is_on_its_way(slow: int, make_nginx: Make
     for name, value in {**BEARER, "Content-Length": "2"}.items():
         caller.putheader(name, value)
     caller.endheaders(b"x")
-    httpx.get(f"{nginx.url}/healthz")  # answered after the door has taken the connection that came before
+    httpx.get(f"{nginx.url}/healthz")  # answered after nginx has taken the connection that came before
     closing = threading.Thread(target=nginx.stop)
     closing.start()
     while True:

@@ -27,7 +27,7 @@ def test_the_gateway(gateway: Gateway) -> None:
     assert oddities.faults(port) == []
 
 
-@pytest.mark.door
+@pytest.mark.nginx
 @pytest.mark.skipif(shutil.which("nginx", path="/usr/sbin:/usr/bin") is None, reason="needs Debian's nginx-light")
 def test_nginx_before_the_gateway(gateway: Gateway, private_server: TorchServe, make_nginx: MakeNginx) -> None:
     nginx = make_nginx(upstreams_of(gateway, private_server), POINTREND_RATE="100000")

@@ -22,7 +22,7 @@ from pointrend.serving.torchserve import TorchServe
 from pointrend.system.processes import free_ports
 
 pytestmark = [
-    pytest.mark.door,
+    pytest.mark.nginx,
     pytest.mark.skipif(shutil.which("nginx", path="/usr/sbin:/usr/bin") is None, reason="needs Debian's nginx-light"),
 ]
 BEARER = {"Authorization": f"Bearer {SECRET}"}
