@@ -9,6 +9,7 @@ PointRendError
 │   ├── InvalidOption     422  an option is unknown or out of range
 │   └── ServerError       5xx  the server failed, is overloaded or is not there
 ├── ConfigError           a model configuration that we cannot build
+│   └── InaccurateExport  a model that an engine would compute wrongly
 ├── InvalidPrediction     a prediction, as JSON has it, that is none; also a ValueError
 ├── DataError             labelled images that we cannot read
 ├── TrainingError         a training that cannot go on
@@ -35,6 +36,10 @@ class PointRendError(Exception):
 
 class ConfigError(PointRendError):
     """A model configuration that cannot be read or built."""
+
+
+class InaccurateExport(ConfigError):
+    """A model whose parts, converted for an engine, answer something else than in plain PyTorch."""
 
 
 class InvalidPrediction(PointRendError, ValueError):

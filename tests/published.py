@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pickle
+import tempfile
 from itertools import count
 from math import prod
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from pointrend.bench.subjects import open_model
 from pointrend.weights import zoo
+from pointrend.weights.checkpoint import read_checkpoint
 
 KEYS = Path(__file__).parent / "golden" / "keys"
 PUBLISHED = {
@@ -53,7 +56,8 @@ def random_weights(name: str) -> dict[str, np.ndarray[Any, Any]]:
 def write_checkpoint(name: str, site: Path) -> str:
     """Write a checkpoint where a mirror has it, with a hash that begins as its published name says.
 
-    A comment inside is counted up until it does: about 2 ** 24 times, for six digits.
+    A comment inside is counted up until it does: about 2 ** 24 times, for six digits. The weights are those of
+    ``pointrend bench --model random:NAME``, whose values are as large as a trained network's: they can be quantised.
 
     Args:
         name: a published model's.
@@ -63,7 +67,10 @@ def write_checkpoint(name: str, site: Path) -> str:
         its SHA-256.
     """
     model = zoo.find(name)
-    tree = {"model": random_weights(name), "__author__": _SERIAL % 0}
+    with tempfile.TemporaryDirectory() as folder:
+        state = read_checkpoint(open_model(f"random:{name}", Path(folder)).weights)
+    assert {key: tuple(value.shape) for key, value in state.items()} == shapes(name)
+    tree = {"model": {key: value.numpy() for key, value in state.items()}, "__author__": _SERIAL % 0}
     content = pickle.dumps(tree, protocol=4)
     place = content.rindex((_SERIAL % 0).encode())
     end = place + len(_SERIAL % 0)

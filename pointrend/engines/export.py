@@ -26,7 +26,7 @@ from pointrend.engines.calibration import find_images, record
 from pointrend.engines.openvino import Compiled
 from pointrend.engines.parts import Part, Run, parts
 from pointrend.engines.quantise import quantised
-from pointrend.errors import ConfigError, PointRendError
+from pointrend.errors import ConfigError, InaccurateExport, PointRendError
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.system.processes import child_environment
 from pointrend.weights.checkpoint import load_network, read_checkpoint
@@ -35,6 +35,7 @@ from pointrend.weights.folder import ModelFolder
 logger = logging.getLogger(__name__)
 
 # Of an output's own size, by their norms. Rounding to int8 comes to 0.02 to 0.15, another order of sums to 1e-5.
+INACCURATE = 3  # the exit status that tells so of the process of its own
 MOST_OFF = {OPENVINO: 0.001, OPENVINO_INT8: 0.5}
 EXAMPLE_SIZE = 64  # of what differs from image to image: the image's sides, the number of regions or points
 
@@ -77,6 +78,7 @@ def export(folder: ModelFolder, destination: Path, engine: str, photos: Path | N
             scikit-image.
 
     Raises:
+        InaccurateExport: a converted part answers too differently.
         ConfigError: a package is missing, the model has no such parts, or a photo cannot be read, or there is none.
     """
     require(engine)
@@ -103,7 +105,8 @@ def export(folder: ModelFolder, destination: Path, engine: str, photos: Path | N
     if done.returncode != 0:
         last = (done.stderr.strip() or f"it ended with status {done.returncode}").splitlines()[-1]
         verb = "quantised" if engine == OPENVINO_INT8 else "converted"
-        raise ConfigError(f"engine: {folder.info.name} could not be {verb}: {last}")
+        kind = InaccurateExport if done.returncode == INACCURATE else ConfigError
+        raise kind(f"engine: {folder.info.name} could not be {verb}: {last}")
 
 
 def _main(model: str, destination: str, engine: str, threads: str, photos: str | None = None) -> None:
@@ -164,13 +167,13 @@ def check(part: Part, run: Run, inputs: tuple[Tensor, ...], most: float) -> None
         most: how far an output may be off, relative to its own size, by their norms.
 
     Raises:
-        ConfigError: an output is further off.
+        InaccurateExport: an output is further off.
     """
     with torch.inference_mode():
         for index, (expected, answered) in enumerate(zip(part(*inputs), run(*inputs), strict=True)):
             off = float((answered - expected).norm() / expected.norm().clamp(min=torch.finfo().tiny))
             if not off <= most:  # what is no number is not either
-                raise ConfigError(
+                raise InaccurateExport(
                     f"output {index} of its part {part.name} would be {off:.2%} off, and {most:.1%} is the limit. "
                     f"Choose the engine {EAGER}."
                 )
@@ -181,4 +184,5 @@ if __name__ == "__main__":
     try:
         _main(*sys.argv[1:])
     except PointRendError as error:
-        raise SystemExit(str(error)) from error
+        print(error, file=sys.stderr)
+        sys.exit(INACCURATE if isinstance(error, InaccurateExport) else 1)

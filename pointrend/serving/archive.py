@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import importlib.util
+import logging
 import os
 import re
 import shutil
@@ -27,10 +28,11 @@ import yaml
 
 import pointrend
 from pointrend.engines import AUTO, EAGER, EXPORTED, OPENVINO_INT8, int8_is_here
-from pointrend.errors import ConfigError, PointRendError
+from pointrend.errors import ConfigError, InaccurateExport, PointRendError
 from pointrend.system.processes import child_environment
 from pointrend.weights.folder import INFO, WEIGHTS, ModelFolder
 
+logger = logging.getLogger(__name__)
 ARCHIVE_NAME = "pointrend"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", re.ASCII)
 # By what they are rather than by what they are not: a pickle, which is a program, never comes in.
@@ -63,7 +65,7 @@ def build(
         engine: what computes the network there: one of :data:`pointrend.engines.NAMES`. What openvino and
             openvino-int8 need is made, where it is not in the cache yet, and goes into the archive. So it is with
             ``auto`` where it can be made here; a server on which ``auto`` stands for eager then runs the same archive
-            with that.
+            with that. A model that cannot be quantised without going wrong is packed for eager then, which is logged.
         calibrate: a folder of photos that openvino-int8 is calibrated with, rather than those that come with
             scikit-image.
 
@@ -94,7 +96,13 @@ def build(
             if engine == AUTO and not int8_is_here(folder.network):
                 engine = EAGER
             brings = OPENVINO_INT8 if engine == AUTO else engine
-            files |= _engine_files(folder, brings, calibrate, Path(scratch) / "exported")
+            try:
+                files |= _engine_files(folder, brings, calibrate, Path(scratch) / "exported")
+            except InaccurateExport as error:
+                if engine != AUTO:
+                    raise
+                logger.warning("%s It is packed without int8.", error)
+                engine = EAGER
             _check_room(files.values(), destination)
             staged = _stage(files, Path(scratch) / "staged", engine)
             archive = _run_archiver(staged, Path(scratch), name, folder.info.version)

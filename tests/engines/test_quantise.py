@@ -20,12 +20,16 @@ from handler.pointrend_handler import PointRendHandler
 from pointrend.cli.main import app
 from pointrend.engines import OPENVINO_INT8, calibration, export, network, store
 from pointrend.engines.parts import Part, Run
-from pointrend.errors import ConfigError
+from pointrend.errors import ConfigError, InaccurateExport
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.serving.archive import build
+from pointrend.structures.model_info import Category, ModelInfo
 from pointrend.structures.options import Options
+from pointrend.weights.checkpoint import read_checkpoint, save_safetensors
+from pointrend.weights.convert import convert
 from pointrend.weights.folder import WEIGHTS, ModelFolder
 
+GOLDEN = Path(__file__).parents[1] / "golden" / "pointrend_coco80_landscape"
 DEMO_PHOTOS = Path(__file__).parents[1] / "demo"
 
 
@@ -130,6 +134,30 @@ def test_an_archive_brings_the_files_and_the_handler_uses_them(quantised: Path, 
     cat = np.asarray(Image.open(DEMO_PHOTOS / "chelsea.png").convert("RGB"))
     assert handler._segmenter.engine == OPENVINO_INT8
     assert [each.category for each in handler._segmenter(cat, Options()).instances] == ["cat"]
+
+
+def lost_in_int8(folder: Path) -> Path:
+    """A model whose pyramid sees small differences of large values only, which int8 rounds away."""
+    info = ModelInfo("shifted", "1", tuple(Category(number, f"thing {number}") for number in range(1, 81)))
+    model = convert(GOLDEN / "model_final.pkl", GOLDEN / "config.yaml", folder, info)
+    state = read_checkpoint(model.weights)
+    last = max(key for key in state if key.startswith("backbone.bottom_up.res5.") and key.endswith("conv3.norm.bias"))
+    state[last] = state[last] + 1e5
+    lateral = state["backbone.fpn_lateral5.weight"]
+    state["backbone.fpn_lateral5.weight"] = lateral - lateral.mean(1, keepdim=True)
+    save_safetensors(state, model.weights)
+    return folder
+
+
+def test_auto_packs_a_model_that_int8_would_spoil_without_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = lost_in_int8(tmp_path / "shifted")
+    with pytest.raises(InaccurateExport, match=r"shifted could not be quantised: output \d of its part trunk would be"):
+        build(folder, tmp_path / "store", engine=OPENVINO_INT8)
+    archive = build(folder, tmp_path / "store", engine="auto")
+    assert "50.0% is the limit. Choose the engine eager. It is packed without int8." in caplog.text
+    with zipfile.ZipFile(archive) as file:
+        assert not [name for name in file.namelist() if OPENVINO_INT8 in name]
+        assert b"engine:" not in file.read("model-config.yaml")
 
 
 def test_a_folder_of_photos_is_calibrated_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,5 +265,7 @@ class Double(Part):
 def test_what_comes_out_wrong_is_not_kept(factor: float, off: str) -> None:
     inputs = (torch.rand(4, 5, generator=torch.Generator().manual_seed(0)),)
     export.check(Double(), lambda each: (1.05 * each, 1.9 * each), inputs, 0.5)
-    with pytest.raises(ConfigError, match=f"output 1 of its part double would be {off} off, and 50.0% is the limit"):
+    with pytest.raises(
+        InaccurateExport, match=f"output 1 of its part double would be {off} off, and 50.0% is the limit"
+    ):
         export.check(Double(), lambda each: (each, factor * each), inputs, 0.5)
