@@ -151,9 +151,8 @@ def lost_in_int8(folder: Path) -> Path:
 
 def test_auto_packs_a_model_that_int8_would_spoil_without_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = lost_in_int8(tmp_path / "shifted")
-    with pytest.raises(InaccurateExport, match=r"shifted could not be quantised: output \d of its part trunk would be"):
-        build(folder, tmp_path / "store", engine=OPENVINO_INT8)
     archive = build(folder, tmp_path / "store", engine="auto")
+    assert "engine: shifted could not be quantised: output " in caplog.text
     assert "50.0% is the limit. Choose the engine eager. It is packed without int8." in caplog.text
     with zipfile.ZipFile(archive) as file:
         assert not [name for name in file.namelist() if OPENVINO_INT8 in name]
