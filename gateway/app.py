@@ -76,15 +76,14 @@ def main(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8080,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     allow_host: Annotated[
-        list[str] | None, typer.Option(help="A name that is answered besides loopback's; may be repeated.")
+        list[str] | None, typer.Option(help="Another host name to accept besides loopback names; may be repeated.")
     ] = None,
     allow_origin: Annotated[
-        list[str] | None, typer.Option(help="A site whose pages may ask, such as https://example.org; may be repeated.")
+        list[str] | None,
+        typer.Option(help="An origin whose pages may send requests, such as https://example.org; may be repeated."),
     ] = None,
-    proxied: Annotated[
-        bool, typer.Option(help="A proxy on this machine stands before it, and names the caller in X-Forwarded-For.")
-    ] = False,
-    any_host: Annotated[bool, typer.Option(help="Look at no names: what stands before it asks for a secret.")] = False,
+    proxied: Annotated[bool, typer.Option(help="Trust X-Forwarded-For of a proxy on this machine.")] = False,
+    any_host: Annotated[bool, typer.Option(help="Accept any Host: a proxy in front checks a secret.")] = False,
     page: Annotated[str | None, typer.Option(help="The page's URL, for /readyz.")] = None,
 ) -> None:
     """Serve before a TorchServe until SIGTERM."""

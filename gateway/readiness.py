@@ -37,7 +37,7 @@ def check_disk(folders: Sequence[Path]) -> None:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise ServerError(
                     f"The server's disk is full: {folder} has no room for {PROBE_BYTES} bytes. Free some space; the "
-                    "server goes on by itself.",
+                    "server recovers by itself.",
                     field="disk",
                     limit=PROBE_BYTES,
                     code="disk_full",

@@ -49,7 +49,7 @@ def model_not_found() -> RequestError:
 def method_not_allowed(allowed: str) -> RequestError:
     """405: the path is answered, with other methods."""
     return RequestError(
-        f"Only {allowed} is answered here.", field="method", limit=allowed, code="method_not_allowed", status=405
+        f"Only {allowed} is allowed here.", field="method", limit=allowed, code="method_not_allowed", status=405
     )
 
 

@@ -24,9 +24,9 @@ def main(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
     upload_mib: Annotated[
-        int, typer.Option(min=32, help="Disk that uploads may take together, in MiB; results take as much again or so.")
+        int, typer.Option(min=32, help="Disk space for uploads in MiB; results take about as much again.")
     ] = 128,
-    mcp: Annotated[bool, typer.Option(help="Serve the API as MCP tools too; needs the extra mcp.")] = False,
+    mcp: Annotated[bool, typer.Option(help="Also serve the API as MCP tools; needs the extra mcp.")] = False,
 ) -> None:
     """Serve the page."""
     try:

@@ -15,7 +15,7 @@ from gradio_app.servers import Servers
 from pointrend.errors import RequestError
 
 PICTURE_HEIGHT = 460
-START = "Choose a photo; every object that is found in it can then be looked at step by step."
+START = "Choose an image, then look at each object's mask step by step."
 TEXT = """
 A mask does not need the same care everywhere. Inside an object and far outside of it neighbours agree; only along the
 outline a pixel's answer is open. PointRend treats a mask as a picture to be *rendered*: it starts with a rough guess of
@@ -23,8 +23,8 @@ outline a pixel's answer is open. PointRend treats a mask as a picture to be *re
 is nearest to a coin toss. A small network answers for each point, from the fine features of the photo at that place and
 from the coarse guess. So a mask of 224 x 224 cells costs some 3,000 answers rather than 50,000.
 """
-COMPARISON = "Drag the handle: on the left a constant 28 x 28 mask, as in Mask R-CNN; on the right PointRend's."
-NO_CONSTANT = "This model carries no constant 28 x 28 head, so there is nothing to compare PointRend's mask with here."
+COMPARISON = "Drag the handle. Left: a constant 28 x 28 mask as in Mask R-CNN. Right: PointRend's."
+NO_CONSTANT = "This model has no 28 x 28 head to compare with."
 
 Updates = dict[Any, Any]
 
@@ -72,7 +72,7 @@ class HowTab:
                     info="The mask's grid: " + ", ".join(f"{side} x {side}" for side in SIDES) + ".",
                     elem_id="how-step",
                 )
-                self.points = gr.Checkbox(True, label="Show the points that this step recomputed", elem_id="how-points")
+                self.points = gr.Checkbox(True, label="Show the points that this step predicted", elem_id="how-points")
                 self.picture = gr.Image(
                     label="The mask after this step",
                     interactive=False,
@@ -135,14 +135,12 @@ class HowTab:
             trace = RefinementTrace.ask(
                 self._servers[label].client,
                 self._page.uploads.read(upload),
-                on_step=lambda number, count: progress(
-                    (number, count), desc="The server draws each step", unit="steps"
-                ),
+                on_step=lambda number, count: progress((number, count), desc="Refining", unit="steps"),
             )
         except RequestError as error:
             return self._complain(error)
         if not trace.labels:
-            return {**self._nothing("Nothing was found in this photo; try another."), self.kept: None}
+            return {**self._nothing("No objects found in this image; try another."), self.kept: None}
         objects = [(name, index) for index, name in enumerate(trace.labels)]
         return {
             **self._object(trace, 0, 0, points=True),

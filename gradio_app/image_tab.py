@@ -85,7 +85,7 @@ class ImageTab:
             interactive=False,
             height=PICTURE_HEIGHT,
             buttons=["fullscreen"],
-            alt_text="The photo with what was found drawn on it",
+            alt_text="The image with the detected objects",
             elem_id="result",
         )
         self.gallery = gr.Gallery(
@@ -106,7 +106,7 @@ class ImageTab:
             value=Options().score_threshold,
             step=0.05,
             label="Score threshold",
-            info="Show objects that the model is at least this sure of.",
+            info="Show objects with at least this score.",
             elem_id="threshold",
         )
         self.opacity = gr.Slider(0, 1, value=0.5, step=0.05, label="Opacity of the masks", elem_id="opacity")
@@ -116,7 +116,7 @@ class ImageTab:
         self.table = gr.Dataframe(
             headers=list(view.COLUMNS),
             interactive=False,
-            label="Select a row, or an object in the picture, to single it out",
+            label="Select a row, or click an object in the picture",
             max_height=260,
             elem_id="found",
         )
@@ -190,7 +190,7 @@ class ImageTab:
             return {**self._updates(None, ViewSelection()), self.kept: None, self.categories: hidden}
         try:
             watch = self._servers[label]
-            progress(0.2, desc="The server looks at the photo")
+            progress(0.2, desc="Segmenting")
             data = self._page.uploads.read(upload)
             prediction = watch.client.segment(
                 data, task=watch.task, score_threshold=LOWEST_SCORE, categories=ALL_CATEGORIES
@@ -283,7 +283,7 @@ class ImageTab:
             chosen: int | None,
         ) -> str:
             if result is None:
-                raise gr.Error("There is nothing to save yet. Choose a photo first.", print_exception=False)
+                raise gr.Error("Nothing to save yet. Choose an image first.", print_exception=False)
             choice = ViewSelection(shown, threshold, tuple(names), opacity, chosen)
             try:
                 return write(export, result, choice, self._servers[label].state().about.get("categories", []))

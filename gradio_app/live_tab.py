@@ -100,7 +100,7 @@ class LiveTab:
             picture = Image.fromarray(decode(self._page.uploads.read(upload)))
             drawn, prediction = segment_frame(watch.live_client, picture, threshold, task=watch.task)
         except RequestError as error:
-            return gr.skip(), f"⚠️ {error.message} The live view goes on as soon as it answers.", meter
+            return gr.skip(), f"⚠️ {error.message} The live view resumes once it responds.", meter
         rate = meter.frame()
         took = sum(prediction.timing_ms.values())
         found = len(prediction.instances) + len(prediction.segments)

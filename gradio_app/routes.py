@@ -77,15 +77,15 @@ class FileRoutes:
         is_api, path = path.startswith(f"{API_PREFIX}/"), path.removeprefix(API_PREFIX)
         if request.method == "POST":
             if not is_api or not POSTED.fullmatch(path):
-                return _error(RequestError("There is nothing to post to here.", code="not_found", status=404))
+                return _error(RequestError("Not found.", code="not_found", status=404))
             if path.rstrip("/") == "/upload":
                 return await self._upload(request, caller)
             if int(request.headers.get("content-length") or 0) > self._body_bytes:
                 return _error(upload_errors.too_large(self._body_bytes))
         elif is_api and CLOSED.fullmatch(path):
-            return _error(RequestError("There is nothing here.", code="not_found", status=404))
+            return _error(RequestError("Not found.", code="not_found", status=404))
         elif is_api and (named := FILE.fullmatch(path)) and not self._uploads.may_fetch(named["path"], caller):
-            return _error(RequestError("There is no such file for you here.", code="not_found", status=404))
+            return _error(RequestError("No such file.", code="not_found", status=404))
         return None
 
     async def _upload(self, request: Request, caller: Caller) -> Response:
@@ -127,7 +127,7 @@ class FileRoutes:
                 raise upload_errors.too_large(self._uploads.limits.file_bytes) from error
             raise InvalidRequest(f"The upload cannot be read: {error.message}", field="files") from error
         except (KeyError, ValueError, AssertionError) as error:  # what the parser does not foresee
-            raise InvalidRequest("The upload is no multipart/form-data with a boundary.", field="files") from error
+            raise InvalidRequest("The upload is not multipart/form-data with a boundary.", field="files") from error
         files: dict[str, Path] = {}
         for field, part in parts:
             if field != "files" or not isinstance(part, GradioUploadFile):
@@ -213,9 +213,9 @@ def _naming(send: Send, cookie: str) -> Send:
 
 # What Starlette says where nothing is routed.
 _UNROUTED = {
-    b'{"detail":"Not Found"}': RequestError("There is nothing here.", code="not_found", status=404),
+    b'{"detail":"Not Found"}': RequestError("Not found.", code="not_found", status=404),
     b'{"detail":"Method Not Allowed"}': RequestError(
-        "This address is not asked by this method.", field="method", code="method_not_allowed", status=405
+        "Method not allowed.", field="method", code="method_not_allowed", status=405
     ),
 }
 

@@ -23,7 +23,7 @@ def read_regular(path: str, limit: int) -> bytes:
 
     Raises:
         ImageTooLarge: it has more, or says so.
-        InvalidRequest: it is no regular file.
+        InvalidRequest: it is not a regular file.
         OSError: it cannot be opened or read.
     """
     if os.path.realpath(path) != path:
@@ -38,7 +38,7 @@ def read_regular(path: str, limit: int) -> bytes:
 
 
 def check_regular(info: os.stat_result, limit: int) -> None:
-    """Refuse what is no regular file, or larger than ``limit`` bytes.
+    """Refuse what is not a regular file, or larger than ``limit`` bytes.
 
     Raises:
         ImageTooLarge: it is larger.

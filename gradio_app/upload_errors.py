@@ -44,9 +44,7 @@ def too_many(message: str, *, wait: int | None = None) -> RequestError:
 
 def full() -> RequestError:
     """No file can be stored."""
-    return ServerError(
-        "The page has no room for files at the moment; try again in a few minutes.", code="storage_full", status=507
-    )
+    return ServerError("The server's disk is full; try again in a few minutes.", code="storage_full", status=507)
 
 
 @contextmanager

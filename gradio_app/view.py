@@ -14,13 +14,13 @@ from pointrend.visualize.palettes import colour
 
 COLUMNS = ("Object", "Score", "Size (px)", "Share")
 MOST_LISTED = 20  # categories that are named; the published models know 80
-INVITATION = "Choose a photo, take one with the camera, or try an example."
-GONE = "The photo is no longer kept here. Choose it again."
+INVITATION = "Choose an image, use the camera, or try an example."
+GONE = "The image has been deleted. Choose it again."
 _STATES = {
     READY: "Server ready",
-    LOADING: "Server loading: it answers in a moment",
-    OVERLOADED: "Server overloaded: answers take longer",
-    DOWN: "Server down: the page goes on by itself when it is back",
+    LOADING: "Server loading, ready in a moment",
+    OVERLOADED: "Server overloaded, responses take longer",
+    DOWN: "Server down, the page reconnects automatically",
 }
 
 
@@ -63,7 +63,7 @@ def summary(result: Result, choice: ViewSelection) -> str:
         return f"**{name}**: {sure}{size} pixels, {share} of the photo. Select it again to show all."
     hidden = len(prediction.instances) - len(visible)
     if not visible:
-        reason = "Lower the threshold or tick more categories" if hidden else "The model is sure of nothing here"
+        reason = "Lower the threshold or tick more categories" if hidden else "The model found no objects"
         return f"Nothing to show. {reason} ({hidden} less certain or hidden, {took})."
     if result.is_map:
         named = _listed([result.labels[index] for index in visible])

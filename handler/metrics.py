@@ -18,13 +18,13 @@ ERRORS = "pointrend_errors_total"
 STAGES = ("decode", "inference", "encode", "reply")
 
 DESCRIPTIONS = {
-    IMAGES: "photos that were answered, by `task` and `format`",
-    INSTANCES: "instances, or segments, in those answers",
-    ERRORS: "requests that were refused or failed, by `code`",
-    "pointrend_decode_seconds": "histogram: reading the request and decoding the photo",
-    "pointrend_inference_seconds": "histogram: resizing, network, mask logits",
-    "pointrend_encode_seconds": "histogram: drawing masks and encoding them",
-    "pointrend_reply_seconds": "histogram: writing the JSON, picture or zip",
+    IMAGES: "images segmented, by `task` and `format`",
+    INSTANCES: "instances or segments in those responses",
+    ERRORS: "requests that failed, by error `code`",
+    "pointrend_decode_seconds": "histogram: reading the request and decoding the image",
+    "pointrend_inference_seconds": "histogram: resizing, network and mask logits",
+    "pointrend_encode_seconds": "histogram: pasting and encoding masks",
+    "pointrend_reply_seconds": "histogram: writing the JSON, PNG or zip",
 }
 """What is counted, for people."""
 

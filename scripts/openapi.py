@@ -12,9 +12,8 @@ from pointrend.structures.options import schema
 Tree = dict[str, Any]
 
 _SUMMARY = (
-    "PointRend instance segmentation, served by TorchServe behind a gateway. Options go into the form or "
-    "the JSON beside the image, or, "
-    "beside a raw body, into the header X-PointRend-Options: TorchServe drops query parameters."
+    "PointRend instance segmentation, served by TorchServe behind a gateway. Send options as form fields or JSON keys, "
+    "or, with a raw image body, in the header X-PointRend-Options: TorchServe drops query parameters."
 )
 
 
@@ -42,7 +41,7 @@ def document() -> Tree:
 def _predict() -> Tree:
     return {
         "operationId": "predict",
-        "summary": "Segment a photo; or, as JSON or a form without an image, ask for `describe` or `health`.",
+        "summary": "Segment an image; or, as JSON or a form without an image, request `describe` or `health`.",
         "parameters": [
             {
                 "name": "X-PointRend-Options",
@@ -53,7 +52,7 @@ def _predict() -> Tree:
             {
                 "name": "X-Request-Id",
                 "in": "header",
-                "description": "An id of the sender's; letters, digits and _.:- come back as X-Client-Request-Id.",
+                "description": "Up to 128 letters, digits and _.:-; returned as X-Client-Request-Id.",
                 "schema": {"type": "string"},
             },
         ],
@@ -71,13 +70,13 @@ def _predict() -> Tree:
 
 def _success() -> Tree:
     return {
-        "description": "What was found, in the form that `format` asks for; or a description; or health.",
+        "description": "The result in the requested `format`, or the description, or the health.",
         "headers": {
-            "X-Request-Id": {"description": "TorchServe's id of the request.", "schema": {"type": "string"}},
-            "X-Client-Request-Id": {"description": "The sender's own.", "schema": {"type": "string"}},
+            "X-Request-Id": {"description": "The id that TorchServe gave the request.", "schema": {"type": "string"}},
+            "X-Client-Request-Id": {"description": "The request's X-Request-Id.", "schema": {"type": "string"}},
             "Server-Timing": {"description": "Milliseconds by stage.", "schema": {"type": "string"}},
             "X-PointRend-Legend": {
-                "description": "With format=label_map: what the values stand for, as a JSON object.",
+                "description": "With format=label_map: the meaning of each pixel value, as a JSON object.",
                 "schema": {"type": "string"},
             },
         },
@@ -129,7 +128,7 @@ def _schemas() -> Tree:
             "items": {"type": "number"},
             "minItems": 4,
             "maxItems": 4,
-            "description": "x, y, width, height in pixels of the upright photo.",
+            "description": "x, y, width, height in pixels of the upright image.",
         },
         "Detection": _object(_found(), required=tuple(_found())),
         "Instance": _object(
@@ -186,10 +185,10 @@ def _error() -> Tree:
     properties = {
         "code": {"type": "string", "enum": sorted(entry.code for entry in ERROR_CODES if entry.origin != CLIENT)},
         "status": {"type": "integer"},
-        "message": {"type": "string", "description": "A sentence that names the field, the limit and the value."},
+        "message": {"type": "string", "description": "Names the field, the limit and the value."},
         "field": {"type": "string"},
         "limit": {"description": "What is allowed."},
-        "value": {"description": "What came."},
+        "value": {"description": "What was sent."},
     }
     return _object(properties, required=("code", "status", "message"))
 
@@ -206,14 +205,14 @@ def _points() -> Tree:
     return {
         "type": "array",
         "items": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
-        "description": "With points=true: x, y of what the mask's last refinement step predicted anew.",
+        "description": "With points=true: x, y of the points that the last refinement step predicted.",
     }
 
 
 def _asked() -> Tree:
     return {
-        "describe": {"type": "boolean", "description": "Stands alone: what the model says of itself."},
-        "health": {"type": "boolean", "description": "Stands alone: whether the model answers."},
+        "describe": {"type": "boolean", "description": "Without an image: describe the model."},
+        "health": {"type": "boolean", "description": "Without an image: check that the model can predict."},
     }
 
 

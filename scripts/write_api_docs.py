@@ -1,6 +1,6 @@
-"""Writes docs/openapi.json, and the tables of docs/api.md and docs/settings.md between their markers.
+"""Write docs/openapi.json and the generated tables in docs: ``python scripts/write_api_docs.py``.
 
-Run it as ``python scripts/write_api_docs.py``.
+A table stands between the markers ``<!-- NAME -->`` and ``<!-- /NAME -->`` of its page.
 """
 
 from __future__ import annotations
@@ -22,16 +22,19 @@ from pointrend.error_codes import ERROR_CODES  # noqa: E402
 from pointrend.structures.options import FORMATS, table  # noqa: E402
 from pointrend.system.environment import VARIABLES  # noqa: E402
 
+SERVING = ROOT / "docs" / "serving"
 PAGES = {
-    ROOT / "docs" / "api.md": ("options", "formats", "errors", "metrics"),
+    SERVING / "rest.md": ("options", "formats"),
+    SERVING / "errors.md": ("errors",),
+    SERVING / "operations.md": ("metrics",),
     ROOT / "docs" / "settings.md": ("variables", "handler"),
 }
-"""The markers of each page."""
+"""The pages with generated tables, and the names of their tables."""
 OPENAPI = ROOT / "docs" / "openapi.json"
 
 
 def tables() -> dict[str, str]:
-    """The generated parts of the pages, by the name of their marker."""
+    """Every generated table, by the name of its marker."""
     kinds = tuple(dict.fromkeys(kind for formats in FORMATS.values() for kind in formats))
     return {
         "options": _markdown(
@@ -43,15 +46,13 @@ def tables() -> dict[str, str]:
             ((f"`{task}`", *(formats.get(kind, "422") for kind in kinds)) for task, formats in FORMATS.items()),
         ),
         "errors": _markdown(
-            ("status", "code", "found by", "meaning"),
+            ("status", "code", "from", "meaning"),
             (
                 (str(each.status), f"`{each.code}`", each.origin, each.meaning + ".")
                 for each in sorted(ERROR_CODES, key=lambda each: each.status)
             ),
         ),
-        "metrics": _markdown(
-            ("metric", "what it counts"), ((f"`{name}`", f"{said}.") for name, said in DESCRIPTIONS.items())
-        ),
+        "metrics": _markdown(("metric", "meaning"), ((f"`{name}`", f"{said}.") for name, said in DESCRIPTIONS.items())),
         "variables": _markdown(
             ("variable", "meaning"), ((f"`{variable.name}`", variable.help) for variable in VARIABLES)
         ),
@@ -62,20 +63,25 @@ def tables() -> dict[str, str]:
     }
 
 
-def markdown(text: str, markers: Iterable[str]) -> str:
-    """A page with its tables made anew.
+def markdown(page: Path, text: str) -> str:
+    """The page's text with its tables replaced by current ones.
+
+    Args:
+        page: one of :data:`PAGES`.
+        text: what it holds now.
 
     Raises:
         ValueError: a marker is missing.
     """
-    made = tables()
-    for name in markers:
+    current = tables()
+    for name in PAGES[page]:
+        rows = current[name]
         start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         before, opened, rest = text.partition(start)
         _, closed, after = rest.partition(end)
         if not (opened and closed):
-            raise ValueError(f"The page has no markers <!-- {name} --> and <!-- /{name} -->.")
-        text = f"{before}{start}{made[name]}\n{end}{after}"
+            raise ValueError(f"{page.name} has no markers <!-- {name} --> and <!-- /{name} -->.")
+        text = f"{before}{start}{rows}\n{end}{after}"
     return text
 
 
@@ -96,9 +102,9 @@ def _default(value: object) -> str:
 
 
 def main() -> None:
-    """Write the pages and the OpenAPI file."""
-    for page, markers in PAGES.items():
-        page.write_text(markdown(page.read_text(encoding="utf-8"), markers), encoding="utf-8")
+    """Write all of them."""
+    for page in PAGES:
+        page.write_text(markdown(page, page.read_text(encoding="utf-8")), encoding="utf-8")
     OPENAPI.write_text(openapi(), encoding="utf-8")
 
 

@@ -19,12 +19,12 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def archive(
     model: Model = "demo",
-    destination: Annotated[Path, typer.Option(help="The folder that receives NAME.mar.")] = Path("model_store"),
-    name: Annotated[str, typer.Option(help="Under which it is served.")] = "pointrend",
+    destination: Annotated[Path, typer.Option(help="Where to write NAME.mar.")] = Path("model_store"),
+    name: Annotated[str, typer.Option(help="The name to serve it under.")] = "pointrend",
     engine: Engine = "auto",
     calibrate: Annotated[
         Path | None,
-        typer.Option(help="A folder of images that openvino-int8 is calibrated with. \\[default: examples]"),
+        typer.Option(help="A folder of images to calibrate openvino-int8 with. \\[default: examples]"),
     ] = None,
 ) -> None:
     """Build a self-contained TorchServe archive of a model."""

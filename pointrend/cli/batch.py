@@ -17,24 +17,30 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def batch(
-    source: Annotated[
-        str, typer.Argument(metavar="INPUT", help="A folder of images, or its URL (s3://..., gs://...).")
-    ],
-    output: Annotated[str, typer.Argument(help="The folder of the results, or its URL; a run that was cut goes on.")],
+    source: Annotated[str, typer.Argument(metavar="INPUT", help="Input folder or URL (s3://..., gs://...).")],
+    output: Annotated[str, typer.Argument(help="Output folder or URL; an interrupted run resumes in it.")],
     model: Model = "demo",
-    form: Annotated[str, typer.Option(help="parquet, or jsonl: COCO's fields, one image a line.")] = "parquet",
-    workers: Annotated[int, typer.Option(min=1, help="Processes with a model each, over all machines.")] = 1,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads of each.")] = 1,
+    form: Annotated[
+        str, typer.Option(help="parquet or jsonl: one row per image, with COCO's field names.")
+    ] = "parquet",
+    workers: Annotated[
+        int, typer.Option(min=1, help="Number of processes with a model each, on all machines together.")
+    ] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads per worker.")] = 1,
     engine: Engine = "auto",
-    shard_size: Annotated[int, typer.Option(min=1, help="Images in a part: what is done again after a failure.")] = 256,
-    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; without it, this machine alone.")] = None,
+    shard_size: Annotated[
+        int, typer.Option(min=1, help="Images per shard, the unit that is repeated after a failure.")
+    ] = 256,
+    address: Annotated[
+        str | None, typer.Option(help="Address of a Ray cluster; by default Ray starts on this machine.")
+    ] = None,
     task: Task = DEFAULTS.task,
     score_threshold: ScoreThreshold = DEFAULTS.score_threshold,
     categories: Categories = None,
 ) -> None:
     """Segment millions of images on Ray: sharded, and resumed after a crash.
 
-    Images that fail are listed in a file beside the results."""
+    Images that fail are listed in a file next to the results."""
     if form not in FORMS:
         raise typer.BadParameter(f"{form!r} is not {' or '.join(FORMS)}.", param_hint="--form")
     obtain(model, Console(stderr=True))

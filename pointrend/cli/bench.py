@@ -27,18 +27,22 @@ def bench(
         ),
     ] = None,
     engine: Annotated[
-        list[str] | None, typer.Option(help="Repeat it for several; without it, all that run here.")
+        list[str] | None, typer.Option(help="An engine; may be repeated. By default all that are available.")
     ] = None,
-    side: Annotated[list[int] | None, typer.Option(min=32, max=4096, help="Shorter edge of the images.")] = None,
-    instances: Annotated[list[int] | None, typer.Option(min=1, max=1000, help="Masks that are drawn.")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Of each.")] = 5,
+    side: Annotated[
+        list[int] | None, typer.Option(min=32, max=4096, help="Shorter side of the images in pixels; may be repeated.")
+    ] = None,
+    instances: Annotated[
+        list[int] | None, typer.Option(min=1, max=1000, help="Number of masks; may be repeated.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds per measurement.")] = 5,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Of each engine. \\[default: this machine's cores]")
+        int | None, typer.Option(min=1, help="CPU threads per engine. \\[default: the number of cores]")
     ] = None,
     markdown: Annotated[
-        Path | None, typer.Option(help="A file that receives the tables, and beside it a .png.")
+        Path | None, typer.Option(help="Write the tables to this file, and a plot to a .png next to it.")
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="A file that receives every single figure.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write all single measurements to this file.")] = None,
 ) -> None:
     """Measure what an image costs: stages, engines, sizes and instances, side by side."""
 

@@ -17,7 +17,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command("eval")
 def evaluate(
-    data: Annotated[Path, typer.Option(help="Labelled images: instances_SPLIT.json in COCO's format, and images/.")],
+    data: Annotated[Path, typer.Option(help="Folder with instances_SPLIT.json (COCO) and images/.")],
     model: Annotated[
         list[str] | None,
         typer.Option(
@@ -26,15 +26,15 @@ def evaluate(
             "learn from. \\[default: demo]"
         ),
     ] = None,
-    split: Annotated[str, typer.Option(help="Which part of the data.")] = "val",
-    limit: Annotated[int | None, typer.Option(help="So many images only, taken evenly from all.")] = None,
-    heads: Annotated[str | None, typer.Option(help="Of refined, coarse, conv; all that the model has.")] = None,
-    out: Annotated[Path | None, typer.Option(help="A folder for the report and the contact sheet.")] = None,
-    bootstrap: Annotated[int, typer.Option(help="Resamples that the intervals come from.")] = 1000,
+    split: Annotated[str, typer.Option(help="Which annotations: instances_SPLIT.json.")] = "val",
+    limit: Annotated[int | None, typer.Option(help="Use only n images, evenly spaced.")] = None,
+    heads: Annotated[
+        str | None, typer.Option(help="Comma-separated: refined, coarse, conv. By default all that the model has.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the report and the contact sheet.")] = None,
+    bootstrap: Annotated[int, typer.Option(help="Bootstrap resamples for the intervals.")] = 1000,
     sheet: Annotated[int, typer.Option(help="Images on the contact sheet.")] = 20,
-    engine: Annotated[
-        str, typer.Option(help="What computes the network: eager, openvino, openvino-int8, bf16 or cuda.")
-    ] = "eager",
+    engine: Annotated[str, typer.Option(help="The engine: eager, openvino, openvino-int8, bf16 or cuda.")] = "eager",
 ) -> None:
     """Measure a model on labelled images: box, mask and boundary AP."""
     for each in model or []:

@@ -17,11 +17,11 @@ from pointrend.errors import PointRendError
 DISTRIBUTION = "pointrend-serve"
 COMMANDS = {
     "up": ("up", "Serve a model with TorchServe and open the page, until Ctrl-C."),
-    "predict": ("predict", "Predict many images and save the results, each format in a folder of its own."),
+    "predict": ("predict", "Segment images and save the results, one folder per format."),
     "batch": ("batch", "Segment millions of images on Ray: sharded, and resumed after a crash."),
     "archive": ("archive", "Build a self-contained TorchServe archive of a model."),
     "weights": ("weights", "List, pull, convert and publish models."),
-    "train": ("train", "Train or fine-tune a PointRend."),
+    "train": ("train", "Train or fine-tune a model."),
     "eval": ("evaluate", "Measure a model on labelled images: box, mask and boundary AP."),
     "bench": ("bench", "Measure what an image costs: stages, engines, sizes and instances, side by side."),
 }

@@ -11,23 +11,23 @@ from pointrend.structures.options import Options
 Engine = Annotated[
     str,
     typer.Option(
-        help="What computes the network: eager (plain PyTorch), openvino, openvino-int8, bf16, cuda or detectron2; "
-        "auto takes openvino-int8 where it is installed and the processor has VNNI, and otherwise eager."
+        help="The engine: eager (plain PyTorch), openvino, openvino-int8, bf16, cuda or detectron2; "
+        "auto is openvino-int8 if it is installed and the CPU has VNNI, otherwise eager."
     ),
 ]
 Model = Annotated[
     str,
     typer.Option(
-        help="demo, a published model ('pointrend weights list'), hf://OWNER/NAME\\[@REVISION], or a model's folder. "
-        "What is not here yet is pulled."
+        help="demo, a published model ('pointrend weights list'), hf://OWNER/NAME\\[@REVISION], or a model folder. "
+        "Downloaded if necessary."
     ),
 ]
 DEFAULTS = Options()
 """What a request gets that names no options; commands have the same defaults."""
 
 Task = Annotated[str, typer.Option(help="instances, detection or semantic.")]
-ScoreThreshold = Annotated[float, typer.Option(help="What is kept, from this score up.")]
-Categories = Annotated[str | None, typer.Option(help="Names or ids to keep, separated by commas.")]
+ScoreThreshold = Annotated[float, typer.Option(help="Minimum score, 0 to 1.")]
+Categories = Annotated[str | None, typer.Option(help="Categories to keep: comma-separated names or ids.")]
 Port = typer.Option(min=1024, max=65000)
 
 

@@ -20,26 +20,31 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def predict(
     images: Annotated[list[str], typer.Argument(help="Images, folders and globs.")],
-    out: Annotated[Path, typer.Option(help="The folder that receives the results; a run that was cut goes on in it.")],
-    save: Annotated[str, typer.Option(help="Of coco, labelme, yolo, png, overlay, cutouts.")] = "coco",
+    out: Annotated[Path, typer.Option(help="Output folder; an interrupted run resumes in it.")],
+    save: Annotated[str, typer.Option(help="Comma-separated: coco, labelme, yolo, png, overlay, cutouts.")] = "coco",
     model: Model = "demo",
     server: Annotated[
-        str | None, typer.Option(help="Ask the server at this URL (http, https, grpc, grpcs); no model is loaded here.")
+        str | None,
+        typer.Option(help="Use the server at this URL (http, https, grpc, grpcs) instead of loading a model."),
     ] = None,
-    token: Annotated[str | None, typer.Option(help="For a server that asks for one; found for one of here.")] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Requests to a server at a time.")] = 4,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of a model that is loaded here.")] = None,
+    token: Annotated[
+        str | None, typer.Option(help="The server's token; found automatically for a server on this machine.")
+    ] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Concurrent requests to the server.")] = 4,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of the model.")] = None,
     engine: Engine = "auto",
     task: Task = DEFAULTS.task,
     score_threshold: ScoreThreshold = DEFAULTS.score_threshold,
-    max_detections: Annotated[int, typer.Option(help="The n best detections of an image.")] = DEFAULTS.max_detections,
+    max_detections: Annotated[
+        int, typer.Option(help="Keep the n best detections per image.")
+    ] = DEFAULTS.max_detections,
     categories: Categories = None,
     refinement: Annotated[
         int, typer.Option(help=f"Steps of point refinement, 0 to {FULL_REFINEMENT}.")
     ] = DEFAULTS.refinement,
-    exact: Annotated[bool, typer.Option(help="Refine small objects as far as large ones.")] = DEFAULTS.exact,
+    exact: Annotated[bool, typer.Option(help="Refine small objects as much as large ones.")] = DEFAULTS.exact,
 ) -> None:
-    """Predict many images and save the results, each format in a folder of its own.
+    """Segment images and save the results, one folder per format.
 
     Images that are done are not done again. One that fails is reported at the end, and the exit status is then 1.
     """

@@ -17,12 +17,12 @@ app = typer.Typer(add_completion=False)
 def up(
     model: Model = "demo",
     also: Annotated[
-        list[str] | None, typer.Option(help="Another model to serve beside it, under its own name; may be repeated.")
+        list[str] | None, typer.Option(help="Another model to serve under its own name; may be repeated.")
     ] = None,
     port: Annotated[int, Port] = 7860,
     server_port: Annotated[int, Port] = 8080,
-    page: Annotated[bool, typer.Option(help="Open the page too, beside the server.")] = True,
-    mcp: Annotated[bool, typer.Option(help="Let language models use the page's functions (extra mcp).")] = False,
+    page: Annotated[bool, typer.Option(help="Also start the web page.")] = True,
+    mcp: Annotated[bool, typer.Option(help="Offer the page's functions over MCP (extra mcp).")] = False,
     engine: Engine = "auto",
 ) -> None:
     """Serve a model with TorchServe and open the page, until Ctrl-C.

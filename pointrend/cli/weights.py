@@ -27,7 +27,7 @@ Name = Annotated[
 
 @app.command("list")
 def list_models() -> None:
-    """Show the published models, and those of the Hugging Face Hub that are kept here."""
+    """List published models and downloaded models of the Hugging Face Hub."""
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "backbone", "as published", "download", "here"):
         table.add_column(heading, no_wrap=True)
@@ -54,7 +54,7 @@ def list_models() -> None:
 
 @app.command()
 def info(name: Name) -> None:
-    """Show everything that is known of a published model, or of one of the Hugging Face Hub that is kept here."""
+    """Show details of a published or downloaded model."""
     if is_address(name):
         _show(_hub_rows(HubAddress.parse(name)))
         return
@@ -85,25 +85,25 @@ def pull(
     ] = False,
     sha256: Annotated[
         str | None,
-        typer.Option(help="Of the published file, whole: no other is taken. \\[default: its name's 6 digits]"),
+        typer.Option(help="Required SHA-256 of the published file. \\[default: check the 6 digits in its name]"),
     ] = None,
 ) -> None:
-    """Download a published model, check it and keep it as a model folder."""
+    """Download a model, verify it and store it as a model folder."""
     folder = pull_showing_progress(name, Console(), force=force, sha256=sha256)
     typer.echo(f"{folder.path}: {folder.info.name}, {len(folder.info.categories)} categories")
 
 
 @app.command()
 def push(
-    model: Annotated[str, typer.Argument(metavar="FOLDER", help="A model's folder, or a model's name.")],
-    to: Annotated[str, typer.Argument(metavar="ADDRESS", help="hf://OWNER/NAME, made where it is missing.")],
-    private: Annotated[bool, typer.Option("--private", help="Make it a private repository.")] = False,
-    revision: Annotated[str | None, typer.Option(help="A branch, made where it is missing. \\[default: main]")] = None,
+    model: Annotated[str, typer.Argument(metavar="FOLDER", help="A model folder or a model's name.")],
+    to: Annotated[str, typer.Argument(metavar="ADDRESS", help="hf://OWNER/NAME; created if missing.")],
+    private: Annotated[bool, typer.Option("--private", help="Create a private repository.")] = False,
+    revision: Annotated[str | None, typer.Option(help="A branch; created if missing. \\[default: main]")] = None,
     message: Annotated[
-        str | None, typer.Option(help="Of the commit. \\[default: the model's name and version]")
+        str | None, typer.Option(help="Commit message. \\[default: the model's name and version]")
     ] = None,
 ) -> None:
-    """Publish a model folder on the Hugging Face Hub, as one commit: three files, and the card as README.md."""
+    """Publish a model folder on the Hugging Face Hub, in one commit."""
     # Deferred: it imports torch, which the other commands need not wait for.
     from pointrend.weights.hub.push import push as push_model
 
@@ -123,7 +123,7 @@ def push(
 def remove(
     address: Annotated[str, typer.Argument(help="hf://OWNER/NAME\\[@REVISION], as 'pointrend weights list' shows it.")],
 ) -> None:
-    """Remove a model of the Hugging Face Hub from the cache: the commit that the address stands for."""
+    """Delete a downloaded model of the Hugging Face Hub."""
     parsed = HubAddress.parse(address)
     typer.echo(f"Removed {parsed.at(store.remove(parsed))} from the cache.")
 
@@ -131,20 +131,20 @@ def remove(
 @app.command()
 def convert(
     checkpoint: Annotated[
-        Path, typer.Argument(help="Weights of detectron2: .pkl, .pth, .pt, .ckpt, .bin or .safetensors.")
+        Path, typer.Argument(help="A detectron2 checkpoint: .pkl, .pth, .pt, .ckpt, .bin or .safetensors.")
     ],
     config: Annotated[Path, typer.Argument(help="Its configuration, a YAML file.")],
     info: Annotated[Path, typer.Argument(help="A model.json: name, version and categories.")],
     destination: Annotated[Path, typer.Argument(help="The model folder to write.")],
     half: Annotated[bool, typer.Option(help="Store the weights in half precision.")] = False,
     part: Annotated[
-        str | None, typer.Option(help="Which part of the checkpoint to take, such as model_ema, where it has several.")
+        str | None, typer.Option(help="Which weights of the checkpoint to use if it has several, such as model_ema.")
     ] = None,
     config_root: Annotated[
-        Path | None, typer.Option(help="A folder that holds all files of _BASE_; without it the configuration's own.")
+        Path | None, typer.Option(help="Folder that _BASE_ may refer to. \\[default: the configuration's own]")
     ] = None,
 ) -> None:
-    """Make a model folder of a detectron2 checkpoint, for 'pointrend up --model FOLDER'."""
+    """Convert a detectron2 checkpoint to a model folder."""
     from pointrend.weights.convert import convert as convert_checkpoint
 
     folder = convert_checkpoint(

@@ -107,7 +107,7 @@ class KeyFile:
         if keys is None:
             if self._given is None:
                 return None
-            raise InvalidRequest(f"{path} is no key file of TorchServe's.", field="token", code="bad_key_file")
+            raise InvalidRequest(f"{path} is not a TorchServe key file.", field="token", code="bad_key_file")
         if keys.expires - time.time() > RENEW_SECONDS_BEFORE:
             return keys.inference
         management = self._management(path)
@@ -212,11 +212,11 @@ def _text(path: Path) -> str:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no regular file, is larger than :data:`MAX_FILE_BYTES`, or no UTF-8.
+        ValueError: it is not a regular file, is larger than :data:`MAX_FILE_BYTES`, or no UTF-8.
     """
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise ValueError(f"{path} is no regular file.")
+            raise ValueError(f"{path} is not a regular file.")
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise ValueError(f"{path} has more than {MAX_FILE_BYTES} bytes.")

@@ -66,7 +66,7 @@ def read_values(path: Path, most_bytes: int = MAX_BYTES) -> tuple[Any, int]:
         ConfigError: it cannot be read, is malformed, has a key twice, or goes beyond a limit of this module.
     """
     parse = _parse_json if path.suffix.lower() == ".json" else _parse_yaml
-    return _read(path, most_bytes, parse, "It is no readable configuration")
+    return _read(path, most_bytes, parse, "It is not a readable configuration")
 
 
 def read_json(path: Path) -> tuple[Any, int]:
@@ -151,7 +151,7 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ConfigError(f"{name} is no number; JSON has none such.")
+    raise ConfigError(f"{name} is not a JSON number.")
 
 
 def _parse_yaml(text: str) -> Any:

@@ -136,7 +136,7 @@ def up(
     for each in also:
         folder = _obtain(each, console)
         if folder.info.name in folders:
-            raise LaunchError(f"{folder.info.name} is to be served twice; models are served under names of their own.")
+            raise LaunchError(f"{folder.info.name} is given twice; each model needs a name of its own.")
         folders[folder.info.name] = folder
     engines = {name: resolve(engine, folder.network) for name, folder in folders.items()}
     started = time.monotonic()

@@ -146,13 +146,13 @@ class NamesOrIds:
         items = value.split(",") if isinstance(value, str) else value
         if not isinstance(items, list | tuple) or not all(_is_name_or_id(item) for item in items):
             raise InvalidOption(
-                f"{name} must be names or ids, as a list or separated by commas, not {_quoted(value)}.",
+                f"{name} must be names or ids, as a list or comma-separated, not {_quoted(value)}.",
                 field=name,
                 value=shown(value),
             )
         kept = tuple(text for item in items if (text := str(item).strip()))
         if not kept:
-            raise InvalidOption(f"{name} names no category; leave it out to keep all.", field=name, value=shown(value))
+            raise InvalidOption(f"{name} names no category; omit it to keep all.", field=name, value=shown(value))
         return kept
 
     def schema(self) -> Schema:
@@ -166,7 +166,7 @@ class NamesOrIds:
 
     def values(self) -> str:
         """See :class:`Kind`."""
-        return "names or ids, a list or separated by commas"
+        return "names or ids, as a list or comma-separated"
 
 
 def shown(value: Any) -> Any:

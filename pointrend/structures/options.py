@@ -31,48 +31,48 @@ class Options:
     task: str = _option(
         Choice(("instances", "detection", "semantic")),
         "instances",
-        "single objects with masks; boxes only; or one mask a category, in which the best score wins a pixel",
+        "objects with masks, boxes only, or one mask per category (the highest score wins a pixel)",
     )
     score_threshold: float = _option(
-        Number(0.0, 1.0), 0.5, "what is kept, from this score up; the model itself reports nothing below its own, 0.05"
+        Number(0.0, 1.0), 0.5, "minimum score of a detection; the model itself reports none below 0.05"
     )
-    max_detections: int = _option(Integer(1, 100), 100, "the best so many, after `categories`")
+    max_detections: int = _option(Integer(1, 100), 100, "keep the n best detections, after `categories` is applied")
     categories: tuple[str, ...] | None = _option(
         NamesOrIds(),
         None,
-        "names or ids to keep, or `all`; where left out, what the model finds reliably (its description says)",
+        "categories to keep, by name or id, or `all`; by default those that the model's description lists as reliable",
     )
     masks: str = _option(
         Choice(("rle", "polygon", "none")),
         "rle",
-        "COCO's compressed run lengths, or its polygons, or none; `area` is the mask's even then",
+        "COCO compressed RLE, COCO polygons, or none; `area` is always computed from the mask",
     )
     refinement: int = _option(
         Integer(0, FULL_REFINEMENT),
         FULL_REFINEMENT,
-        "where the mask's grid stops: 7x7 (coarse only), 28, 56, 112 or 224; only for heads that refine points",
+        "where the mask grid ends: 7x7 (coarse only), 28, 56, 112 or 224; for heads that refine points",
     )
     exact: bool = _option(
         Boolean(),
         False,
-        "refine every object as far as `refinement` says; else a small one stops where a cell of its grid is at most "
-        "half a pixel of the photo",
+        "refine every object to the full `refinement`; otherwise a small one stops once a cell of its grid is at most "
+        "half a pixel of the image",
     )
     mask_head: str = _option(
         Choice(("point", "conv")),
         "point",
-        "the model's own masks, or those of a constant 28x28 head as in Mask R-CNN, for models that carry one beside",
+        "PointRend's masks, or those of a constant 28x28 head as in Mask R-CNN, for models that have both",
     )
     points: bool = _option(
         Boolean(),
         False,
-        "tell with each instance the points that its mask's last refinement step predicted anew; for "
-        "`task=instances`, `format=json`",
+        "add to each instance the points that the last refinement step predicted; only with `task=instances` and "
+        "`format=json`",
     )
     format: str = _option(
         Choice(("json", "png", "cutouts", "label_map")),
         "json",
-        "what is answered; see the table below. It wins over the header `Accept`, where `image/png` means `png`",
+        "response format, see below; takes precedence over the header `Accept`, where `image/png` means `png`",
     )
 
     def __post_init__(self) -> None:
@@ -141,18 +141,18 @@ class Entry:
 FORMATS: dict[str, dict[str, str]] = {
     "instances": {
         "json": "`instances`: category, score, bbox, area, segmentation",
-        "png": "the photo with masks, outlines and labels drawn on it",
-        "cutouts": "a zip of transparent PNGs named `person-2.png`, each the window of one mask, and a manifest",
-        "label_map": "a 16-bit PNG: 0 is background, 1 the best instance, 2 the next, ...; the best is on top",
+        "png": "the image with masks, outlines and labels drawn on it",
+        "cutouts": "a zip of transparent PNGs cropped to one mask each, such as `person-2.png`, and `manifest.json`",
+        "label_map": "a 16-bit PNG: 0 is background, 1 the best instance, 2 the second best; better ones are on top",
     },
     "detection": {
         "json": "`instances` without segmentation and area",
-        "png": "the photo with boxes and labels drawn on it",
+        "png": "the image with boxes and labels drawn on it",
     },
     "semantic": {
-        "json": "`segments`, one a category: category, area, segmentation",
-        "png": "the photo with the categories drawn on it",
-        "label_map": "an 8-bit PNG with a palette: 0 is background, else the category's id",
+        "json": "`segments`, one per category: category, area, segmentation",
+        "png": "the image with the categories drawn on it",
+        "label_map": "an 8-bit palette PNG: 0 is background, other values are category ids",
     },
 }
 """What a task is answered with, by ``format``; the two do not go together where nothing stands."""

@@ -21,7 +21,7 @@ def open_regular(path: Path) -> BinaryIO:
     """Open a regular file, or a link to one, for reading bytes.
 
     Raises:
-        OSError: it cannot be opened, or is no regular file; ``strerror`` says which.
+        OSError: it cannot be opened, or is not a regular file; ``strerror`` says which.
     """
     if "\0" in str(path):
         raise OSError(errno.EINVAL, "its name has a NUL byte")

@@ -107,7 +107,7 @@ def _layer_names(published: Mapping[str, Tensor]) -> list[tuple[str, str]]:
 
 def _published(published: Mapping[str, Tensor], name: str) -> Tensor:
     if name not in published:
-        raise CheckpointError(f"These are no weights of an EfficientNet-Lite: {name} is missing.")
+        raise CheckpointError(f"These are not weights of an EfficientNet-Lite: {name} is missing.")
     return published[name].float().clone()
 
 

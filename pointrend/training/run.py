@@ -217,7 +217,7 @@ def _initialise(model: InstanceNetwork, init: str, categories: tuple[Category, .
         raise ConfigError(f"init: {init!r} is no model's name, no model folder, no checkpoint and no PACKAGE:FILE.")
     console.print(
         f"From {init}: {len(loaded.whole)} tensors as they are, {len(loaded.by_category)} by category"
-        + (f", {len(loaded.remade)} made anew: {', '.join(loaded.remade)}" if loaded.remade else "")
+        + (f", {len(loaded.remade)} initialised: {', '.join(loaded.remade)}" if loaded.remade else "")
     )
 
 

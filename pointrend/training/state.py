@@ -105,7 +105,7 @@ def read_resume(path: Path, model: nn.Module, average: MovingAverage) -> Progres
             state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
         step, seconds, averaged = int(figures["step"]), float(figures["seconds"]), int(figures["average_steps"])
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise CheckpointError(f"{path} is no file to resume a training from, or is damaged: {error}.") from error
+        raise CheckpointError(f"{path} is not a training state, or is damaged: {error}.") from error
     check_fit(model, state)
     model.load_state_dict(state)
     for name, tensor in average.state.items():

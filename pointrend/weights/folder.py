@@ -88,7 +88,7 @@ class ModelFolder:
         check_categories(info, config, path)
         folder = cls(path, info, config)
         if not folder.weights.is_file():
-            raise CheckpointError(f"{folder.weights} is no regular file.")
+            raise CheckpointError(f"{folder.weights} is not a regular file.")
         return folder
 
 
@@ -138,7 +138,7 @@ def read_info(path: Path) -> ModelInfo:
         ConfigError: it is missing, not JSON, or lacks something; the message names the file.
     """
     if not path.exists():
-        raise ConfigError(f"{path.parent} is no model folder: it lacks {path.name}.")
+        raise ConfigError(f"{path.parent} is not a model folder: it lacks {path.name}.")
     try:
         tree, _ = read_json(path)
         if not isinstance(tree, dict):

@@ -51,7 +51,7 @@ def read_convolutions(param: Path, binary: Path) -> list[NcnnConvolution]:
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{param} and {binary} cannot be read: {error}.") from error
     if not lines or lines[0].strip() != MAGIC:
-        raise CheckpointError(f"{param} is no ncnn graph: it does not begin with {MAGIC}.")
+        raise CheckpointError(f"{param} is not an ncnn graph: it does not begin with {MAGIC}.")
     found, offset = [], 0
     for line in lines[2:]:
         kind, name, *rest = line.split() or ("", "")

@@ -99,7 +99,7 @@ def test_a_renewal_that_fails_leaves_the_token_and_the_next_request_tries_again(
 def test_a_file_that_was_named_must_be_one(tmp_path, content):
     path = tmp_path / "key_file.json"
     path.write_text(content)
-    with pytest.raises(InvalidRequest, match="no key file") as raised:
+    with pytest.raises(InvalidRequest, match="not a TorchServe key file") as raised:
         next(flow_of(KeyFile(path, "http://127.0.0.1:8080")))
     assert raised.value.code == "bad_key_file"
 
@@ -186,7 +186,7 @@ KEYS = {
 def test_a_key_file_that_means_harm_is_refused(tmp_path, content):
     path = tmp_path / "key_file.json"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(InvalidRequest, match="no key file") as raised:
+    with pytest.raises(InvalidRequest, match="not a TorchServe key file") as raised:
         next(flow_of(KeyFile(path, "http://127.0.0.1:8080")))
     assert raised.value.code == "bad_key_file"
 
@@ -194,7 +194,7 @@ def test_a_key_file_that_means_harm_is_refused(tmp_path, content):
 def test_a_key_file_that_is_a_fifo_does_not_hold_up(tmp_path):
     os.mkfifo(tmp_path / "key_file.json")
     for path in (tmp_path / "key_file.json", tmp_path, Path("/dev/zero")):
-        with pytest.raises(InvalidRequest, match="no key file"):
+        with pytest.raises(InvalidRequest, match="not a TorchServe key file"):
             next(flow_of(KeyFile(path, "http://127.0.0.1:8080")))
 
 

@@ -174,8 +174,8 @@ def test_yaml_bombs_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("c.yaml", "MODEL: [", "no readable configuration"),
-        ("c.json", "{", "no readable configuration"),
+        ("c.yaml", "MODEL: [", "not a readable configuration"),
+        ("c.json", "{", "not a readable configuration"),
         ("c.yaml", "just text", "must hold keys and values, not str"),
         ("c.yaml", "", "must hold keys and values, not NoneType"),
         ("c.yaml", "MODEL.FPN: 1\nMODEL.FPN.NORM: BN\n", "FPN is a section in one place"),

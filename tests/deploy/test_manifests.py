@@ -26,6 +26,7 @@ from pointrend.weights import zoo
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
+PAGES = ROOT / "docs" / "deploy"
 KUBERNETES = "1.31"
 # The fields of a pod that a revision takes over, of those that are used or near to what is used.
 REVISION = {"containerConcurrency", "timeoutSeconds", "serviceAccountName", "containers", "volumes"}
@@ -207,22 +208,28 @@ def test_compose_and_heroku_name_what_exists() -> None:
 def test_images_are_tagged_with_their_model_which_the_page_says_how_to_build(name: str, container: Tree) -> None:
     tag = container["image"].partition(":")[2]
     assert tag in zoo.names()
-    page = (DEPLOY / name.split("/")[0] / "README.md").read_text()
+    page = (PAGES / f"{name.split('/')[0]}.md").read_text()
     assert f":{tag} --build-arg MODEL={tag} . " in page
     assert zoo.find(tag).licence.split(",")[0] in page
 
 
 def test_the_build_arguments_are_documented() -> None:
     (stage,) = re.findall(r"^FROM build AS model$.*?^FROM", (ROOT / "Dockerfile").read_text(), re.MULTILINE | re.DOTALL)
-    page = (DEPLOY / "README.md").read_text()
+    page = (PAGES / "index.md").read_text()
     arguments = re.findall(r"^ARG (\w+)(?:=(.*))?$", stage, re.MULTILINE)
     assert len(arguments) == 4
     for argument, default in arguments:
         assert f"| `{argument}` | {default or '-'} | " in page
 
 
-@pytest.mark.parametrize("target", ["heroku", "cloud-run", "kubernetes", "kserve"])
+TARGETS = {
+    **{path.name: PAGES / f"{path.name}.md" for path in DEPLOY.iterdir() if path.is_dir()},
+    "spaces": ROOT / "spaces" / "README.md",
+}
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_each_target_has_a_page(target: str) -> None:
-    page = (DEPLOY / target / "README.md").read_text()
-    for heading in ("## Deploy", "## Check", "## Costs", "## Undo", "## What was tried"):
+    page = TARGETS[target].read_text()
+    for heading in ("## Deploy", "## Check", "## Costs", "## Undo", "## What was tested"):
         assert heading in page

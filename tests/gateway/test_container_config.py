@@ -66,6 +66,6 @@ def test_what_is_refused(variables: dict[str, str], message: str) -> None:
 
 
 def test_every_variable_is_documented() -> None:
-    page = (Path(__file__).parents[2] / "deploy" / "README.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "deploy" / "index.md").read_text()
     for variable in VARIABLES:
         assert f"| `{variable.name}` | {variable.default or '-'} | {variable.help} |" in page

@@ -152,7 +152,7 @@ def test_the_downloads_hold_what_is_shown(page, tmp_path):
 
 def test_saving_before_anything_is_there_says_so(page):
     page.locator("#save-coco").click()
-    expect(page.get_by_text("There is nothing to save yet")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("Nothing to save yet")).to_be_visible(timeout=PATIENCE_MS)
 
 
 def test_an_upload_runs_by_itself_and_can_be_cleared(page, tmp_path):
@@ -162,7 +162,7 @@ def test_an_upload_runs_by_itself_and_can_be_cleared(page, tmp_path):
     wait_for(page, "#status", "Found .*300 x 300")
     assert picture_of(page, "#result").size == (300, 300)
     page.locator("#photo button[aria-label='Remove Image'], #photo button[aria-label='Clear']").first.click()
-    wait_for(page, "#status", "Choose a photo")
+    wait_for(page, "#status", "Choose an image")
     expect(page.locator("#found")).not_to_contain_text("person 1")
 
 

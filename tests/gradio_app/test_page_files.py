@@ -518,7 +518,7 @@ page.close()
     run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=150)
     assert run.returncode == 0, run.stderr
     assert "507" in run.stdout
-    assert run.stdout.count("The page has no room for files at the moment; try again in a few minutes.") == 2
+    assert run.stdout.count("The server's disk is full; try again in a few minutes.") == 2
     assert "True" in run.stdout
     assert not (tmp_path / "cache").exists() or not list((tmp_path / "cache").rglob("*.png"))
 

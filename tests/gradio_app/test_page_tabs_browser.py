@@ -116,7 +116,7 @@ def test_the_page_goes_on_when_the_server_was_killed_and_is_back(browser, tmp_pa
             start_camera(page)
             wait_for(page, "#live-status", r"[1-9]\d* found")
 
-        wait_for(page, "#live-status", "No server answers .* goes on as soon as it answers")
+        wait_for(page, "#live-status", "No server answers .* resumes once it responds")
         wait_for(page, "#server-state", "Server down")
         open_tab(page, "Image")
         set_number(page, "#threshold", 0.85)  # needs no server: the result is kept

@@ -53,7 +53,7 @@ def test_the_summary_tells_of_what_is_singled_out():
 
 def test_an_empty_result_says_what_to_do():
     assert "Lower the threshold" in view.summary(THREE, ViewSelection(threshold=0.99))
-    assert "sure of nothing" in view.summary(result(), ViewSelection())
+    assert "found no objects" in view.summary(result(), ViewSelection())
 
 
 def test_the_filter_starts_with_what_is_reliable():

@@ -85,10 +85,10 @@ def test_what_is_no_such_file_is_named(
     path = tmp_path / "r.safetensors"
     model = OneStage(one_stage_config)
     average = MovingAverage(model, 0.9)
-    with pytest.raises(CheckpointError, match="is no file to resume a training from"):
+    with pytest.raises(CheckpointError, match="is not a training state"):
         read_resume(path, model, average)
     save_file({"a": torch.zeros(1)}, path)
-    with pytest.raises(CheckpointError, match=r"is no file to resume a training from.*step"):
+    with pytest.raises(CheckpointError, match=r"is not a training state.*step"):
         read_resume(path, model, average)
     write_resume(path, MovingAverage(torch.nn.Linear(2, 2), 0.9), Progress())
     with pytest.raises(CheckpointError, match="does not fit the model's configuration"):

@@ -129,7 +129,7 @@ def test_an_unknown_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no model 'dmeo'.*\(demo\)"):
         ModelFolder.open("dmeo")
     for name in (tmp_path / "absent", "~nobody-of-this-name/model", "a\0b", "x" * 5000, ""):
-        with pytest.raises(ConfigError, match=r"neither a folder|no model folder"):
+        with pytest.raises(ConfigError, match=r"neither a folder|not a model folder"):
             ModelFolder.open(name)
 
 
@@ -172,7 +172,7 @@ def test_of_several_files_the_usual_one_is_taken_or_all_are_named(folder: Path) 
 def test_files_that_are_no_files_are_refused(folder: Path, name: str) -> None:
     (folder / name).unlink()
     os.mkfifo(folder / name)
-    with pytest.raises((ConfigError, CheckpointError), match=rf"{name}.*(a FIFO|no regular file)"):
+    with pytest.raises((ConfigError, CheckpointError), match=rf"{name}.*(a FIFO|not a regular file)"):
         ModelFolder.open(folder)
 
 
@@ -184,7 +184,7 @@ def test_info_of_any_size_and_depth_is_bounded(folder: Path) -> None:
         (json.dumps(tree | {"x": 0})[:-1].replace('"x": 0', '"x": ' + "[" * 40 + "]" * 40) + "}", "levels deep"),
         ("[" * 400_000, "is not JSON"),
         (json.dumps(tree)[:-1] + ', "name": "other"}', "'name' appears twice"),
-        (json.dumps(tree)[:-1] + ', "x": NaN}', "NaN is no number"),
+        (json.dumps(tree)[:-1] + ', "x": NaN}', "NaN is not a JSON number"),
         (json.dumps(tree | {"categories": [{"id": n, "name": str(n)} for n in range(20_000)]}), "10000 items"),
     ):
         path.write_text(text)

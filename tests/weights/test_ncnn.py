@@ -51,7 +51,7 @@ def test_a_graph_of_both_precisions_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("graph", "data", "message"),
     [
-        (GRAPH.replace("7767517", "7767518"), None, "no ncnn graph"),
+        (GRAPH.replace("7767517", "7767518"), None, "not an ncnn graph"),
         (GRAPH.replace("Pooling", "Softmax"), None, "the layer pool is a Softmax"),
         (GRAPH.replace("9=2", "9=1"), None, "first has the activation 1"),
         (GRAPH.replace("6=9", "6=10"), None, "first has 10 weights"),
