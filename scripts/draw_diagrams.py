@@ -39,7 +39,7 @@ class Step:
 
 
 STEPS = (
-    Step("Parse the request", "handler.inputs", "file bytes, options"),
+    Step("Parse the request", "pointrend.service.inputs", "file bytes, options"),
     Step("Decode", "pointrend.images.decode", "upright RGB, H x W x 3 uint8"),
     Step("Resize and normalise", "pointrend.modeling.preprocess", "1 x 3 x H x W float32"),
     Step("Backbone and pyramid", "pointrend.modeling.backbone", "feature maps at strides 4 to 64"),
