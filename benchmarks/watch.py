@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import threading
@@ -201,7 +200,7 @@ def unlinked_mib(pid: int | str) -> float:
     size = 0
     for link in Path(f"/proc/{pid}/fd").glob("*"):
         try:
-            target, status = os.readlink(link), link.stat()
+            target, status = str(link.readlink()), link.stat()
         except OSError:  # closed meanwhile, or another user's
             continue
         if target.startswith("/") and target.endswith(" (deleted)") and not target.startswith(("/dev/", "/memfd:")):

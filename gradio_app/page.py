@@ -59,9 +59,9 @@ class Page(gr.Blocks):
             caller = _caller(options)
             inputs = self._checked(event, self.uploads.admit(inputs, caller))
             if options.get("event_data") is not None:
-                self.uploads.admit(options["event_data"]._data, caller)
+                self.uploads.admit(options["event_data"]._data, caller)  # noqa: SLF001  # Gradio shows it nowhere else
         except RequestError as error:
-            complaint = self._complaints.get(event._id)
+            complaint = self._complaints.get(event._id)  # noqa: SLF001
             if complaint is None:
                 raise gr.Error(error.message, print_exception=False) from error
             event, inputs = _answering(event, partial(complaint, error)), []

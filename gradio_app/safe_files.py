@@ -29,7 +29,7 @@ def read_regular(path: str, limit: int) -> bytes:
     if os.path.realpath(path) != path:
         raise not_uploaded()
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
+    with os.fdopen(descriptor, "rb") as file:
         check_regular(os.fstat(descriptor), limit)
         data = file.read(limit + 1)  # it may have grown
     if len(data) > limit:

@@ -214,7 +214,7 @@ def _text(path: Path) -> str:
         OSError: it cannot be read.
         ValueError: it is not a regular file, is larger than :data:`MAX_FILE_BYTES`, or no UTF-8.
     """
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise ValueError(f"{path} is not a regular file.")
         data = file.read(MAX_FILE_BYTES + 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -47,7 +46,7 @@ def keep(source: Path, folder: ModelFolder, engine: str) -> Path:
     place = _cached(engine, cache.sha256(folder.weights))
     if place.is_dir():  # another version's, or another process was faster
         shutil.rmtree(place, ignore_errors=True)
-    os.replace(source, place)
+    source.replace(place)
     return place
 
 

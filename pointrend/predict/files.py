@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,7 +14,7 @@ def write_file(path: Path, content: bytes | str) -> None:
     # The folder's other writers, if any, are other images: the name says whose it is.
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(data)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def write_folder(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
@@ -26,7 +25,7 @@ def write_folder(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
     for name, content in files:
         (partial / name).write_bytes(content)
     shutil.rmtree(path, ignore_errors=True)
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def link_or_copy(path: Path, original: Path) -> None:

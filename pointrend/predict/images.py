@@ -76,7 +76,7 @@ def _named(argument: str) -> Iterator[tuple[Path, Path]]:
         yield path, path.parent
     elif glob.has_magic(argument):
         fixed = Path(*_before_magic(path))
-        for text in sorted(glob.glob(str(path), recursive=True)):
+        for text in sorted(glob.glob(str(path), recursive=True)):  # noqa: PTH207  # Path.glob takes no absolute pattern
             each = Path(text)
             if each.suffix.lower() in SUFFIXES and each.is_file():
                 yield each, fixed

@@ -225,4 +225,4 @@ def _header_options(header: str) -> dict[str, str]:
 
 
 def _first_media_type(accept: str) -> str:
-    return accept.split(",")[0].split(";")[0].strip().lower()
+    return accept.split(",", maxsplit=1)[0].split(";", maxsplit=1)[0].strip().lower()

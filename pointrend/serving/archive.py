@@ -107,7 +107,7 @@ def build(
             staged = _stage(files, Path(scratch) / "staged", engine)
             archive = _run_archiver(staged, Path(scratch), name, folder.info.version)
             final = destination / archive.name
-            os.replace(archive, final)
+            archive.replace(final)
     except OSError as error:
         raise ArchiveError(f"The archive could not be written to {destination}: {_reason(error)}.") from error
     return final

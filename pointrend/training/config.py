@@ -128,7 +128,8 @@ class TrainingConfig:
 
 def _read_network(folder: Path, name: str) -> AnyConfig:
     """Read a recipe's configuration file; where that is below the recipe, ``_BASE_`` may name all below the recipe."""
-    inside = Path(os.path.abspath(folder / name)).is_relative_to(os.path.abspath(folder))
+    here = os.path.abspath(folder)  # noqa: PTH100  # by their names: Path.resolve would follow links
+    inside = Path(os.path.abspath(folder / name)).is_relative_to(here)  # noqa: PTH100
     return read_config(folder / name, folder if inside else None)
 
 

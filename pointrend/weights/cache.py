@@ -80,9 +80,9 @@ def check_manifest(folder: Path, name: str) -> None:
     again = f"Pull the model again: pointrend weights pull {name} --force"
     try:
         wanted = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["sha256"]
-        for name, digest in wanted.items():
-            if sha256(folder / name) != digest:
-                raise CheckpointError(f"{folder / name} has changed since it was pulled. {again}")
+        for file, digest in wanted.items():
+            if sha256(folder / file) != digest:
+                raise CheckpointError(f"{folder / file} has changed since it was pulled. {again}")
     except OSError as error:
         raise CheckpointError(f"{error.filename} cannot be read: {error.strerror}. {again}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:

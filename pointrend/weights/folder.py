@@ -114,8 +114,9 @@ def _locate(name_or_path: str | Path) -> Path:
     name = str(name_or_path)
     if is_address(name):
         return store.locate(HubAddress.parse(name))
-    path = Path(os.path.expanduser(name_or_path))  # which leaves a user that there is not as it is
-    if os.path.isdir(path):  # which knows no name that is too long to ask for
+    # pathlib raises for a user that there is not, and for a name that is too long to ask for.
+    path = Path(os.path.expanduser(name_or_path))  # noqa: PTH111
+    if os.path.isdir(path):  # noqa: PTH112
         return path.resolve()
     if name not in zoo.names():
         raise ConfigError(

@@ -35,7 +35,8 @@ def is_missing(model: str | Path) -> bool:
     name = str(model)
     if is_address(name):
         return store.commit_of(HubAddress.parse(name)) is None
-    return name in zoo.names() and not os.path.isdir(name) and not cache.is_cached(name)
+    is_folder = os.path.isdir(name)  # noqa: PTH112  # pathlib raises for a name that is too long
+    return name in zoo.names() and not is_folder and not cache.is_cached(name)
 
 
 def pull(

@@ -208,7 +208,7 @@ def test_compose_and_heroku_name_what_exists() -> None:
 def test_images_are_tagged_with_their_model_which_the_page_says_how_to_build(name: str, container: Tree) -> None:
     tag = container["image"].partition(":")[2]
     assert tag in zoo.names()
-    page = (PAGES / f"{name.split('/')[0]}.md").read_text()
+    page = (PAGES / f"{name.split('/', maxsplit=1)[0]}.md").read_text()
     assert f":{tag} --build-arg MODEL={tag} . " in page
     assert zoo.find(tag).licence.split(",")[0] in page
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
 import stat
 import subprocess
 import sys
-import xml.etree.ElementTree as ElementTree
 from functools import cache
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from cyclonedx.schema import SchemaVersion
@@ -205,7 +204,7 @@ def _children(pid: int) -> list[tuple[int, str]]:
 
 @pytest.mark.server
 def test_the_temporary_folder_is_private(served: TorchServe) -> None:
-    assert stat.S_IMODE(os.stat(served.folder).st_mode) == 0o700
+    assert stat.S_IMODE(served.folder.stat().st_mode) == 0o700
 
 
 def test_torchserve_listens_on_loopback_without_tls() -> None:

@@ -125,6 +125,7 @@ def test_the_readme_stays_short_and_its_links_lead_to_files():
 
 
 def run(command, folder):
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=500)  # a model is quantised
+    # Within the time a model is quantised.
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=500, check=False)
     assert result.returncode == 0, result.stderr + result.stdout
     return result.stdout

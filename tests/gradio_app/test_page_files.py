@@ -64,7 +64,7 @@ def hostile(page: Page, folder: Path, tmp_path_factory: pytest.TempPathFactory) 
     (folder / "link.png").symlink_to(secret)
     (folder / "folder.png").mkdir()
     (folder / "planted.png").write_bytes(PHOTO.read_bytes())
-    with open(folder / "sparse.png", "wb") as sparse:
+    with (folder / "sparse.png").open("wb") as sparse:
         sparse.truncate(2**40)
     neighbour = RawCaller(page.url)
     of_neighbour = neighbour.upload(PHOTO.read_bytes())
@@ -515,7 +515,8 @@ page.close()
 """
     here = str(Path(__file__).parent)
     environment = os.environ | {"GRADIO_TEMP_DIR": str(tmp_path / "cache"), "PYTHONPATH": here}
-    run = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=150)
+    command = [sys.executable, "-c", script]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=150, check=False)
     assert run.returncode == 0, run.stderr
     assert "507" in run.stdout
     assert run.stdout.count("The server's disk is full; try again in a few minutes.") == 2

@@ -15,11 +15,11 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-import pointrend.modeling.semantic as semantic
 from pointrend.config.files import config_to_dict, read_config
 from pointrend.config.schema import FPNConfig, PointHeadConfig, ResNetConfig, SemanticConfig, SemanticHeadConfig
 from pointrend.config.semantic import from_tree
 from pointrend.errors import ConfigError
+from pointrend.modeling import semantic
 from pointrend.modeling.preprocess import resize, to_input
 from pointrend.modeling.semantic import DenseLogits, DoubledLogits, SemanticPointRend, resized_classes
 from pointrend.weights.checkpoint import load_into, read_checkpoint

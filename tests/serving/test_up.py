@@ -101,6 +101,7 @@ def test_a_port_in_use_is_said_clearly():
             capture_output=True,
             text=True,
             timeout=60,
+            check=False,
         )
     assert result.returncode == 1
     assert f"Port {port}, wanted for the page, cannot be used" in result.stderr
@@ -109,7 +110,8 @@ def test_a_port_in_use_is_said_clearly():
 
 def test_an_unknown_model_is_said_clearly():
     ports = ["--server-port", str(free_server_port()), "--port", str(free_ports(1)[0])]
-    result = subprocess.run([*COMMAND, *ports, "--model", "no-such-model"], capture_output=True, text=True, timeout=60)
+    command = [*COMMAND, *ports, "--model", "no-such-model"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert result.returncode == 1
     assert "no-such-model" in result.stderr
     assert "Traceback" not in result.stderr

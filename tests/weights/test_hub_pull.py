@@ -403,7 +403,7 @@ def test_a_hub_that_is_down(hub: StandInHub, published: Repository) -> None:
 def test_a_hub_that_closes_the_connection(hub: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{listening.getsockname()[1]}")
-        thread = threading.Thread(target=lambda: listening.accept()[0].close())
+        thread = threading.Thread(target=lambda: listening.accept()[0].close())  # noqa: PLW0108  # it waits in the thread
         thread.start()
         with pytest.raises(Unreachable, match="the connection breaks off"):
             pull(ADDRESS)
