@@ -24,6 +24,6 @@ __all__ = ["Instance", "Options", "PointRendError", "Prediction", "__version__",
 
 def load(model: str | Path = "demo", *, threads: int | None = None, engine: str = "eager") -> Segmenter[Any]:
     """Load a model by name or from its folder; see :func:`pointrend.inference.loading.load`."""
-    from pointrend.inference.loading import load as load_segmenter
+    from pointrend.inference.loading import load as load_segmenter  # with it comes PyTorch
 
     return load_segmenter(model, threads=threads, engine=engine)

@@ -11,6 +11,7 @@ from typing import Any
 from pointrend.batch.plan import BatchConfig, BatchError, Plan
 from pointrend.batch.worker import Worker
 from pointrend.engines import EXPORTED, resolve
+from pointrend.engines.export import prepare
 from pointrend.structures.options import Options
 from pointrend.weights.folder import ModelFolder
 from pointrend.weights.hub import store
@@ -78,7 +79,7 @@ def run(plan: Plan, workers: int, threads: int, address: str | None = None) -> O
         BatchError: Ray is not installed.
     """
     try:
-        import ray
+        import ray  # the extra batch
         from ray.data import ActorPoolStrategy, DataContext
     except ImportError as error:
         raise BatchError("A batch needs Ray: pip install 'pointrend-serve[batch]'") from error
@@ -88,11 +89,8 @@ def run(plan: Plan, workers: int, threads: int, address: str | None = None) -> O
     if not left:
         return Outcome(0, 0, kept, time.monotonic() - started)
     if plan.settings.engine in EXPORTED:
-        from pointrend.engines.export import prepare
-
-        prepare(
-            ModelFolder.open(plan.settings.model), plan.settings.engine
-        )  # once, here, and not by all workers of this machine at a time
+        # Once, here, and not by all workers of this machine at a time.
+        prepare(ModelFolder.open(plan.settings.model), plan.settings.engine)
     if not ray.is_initialized():
         ray.init(address=address, include_dashboard=False, log_to_driver=False)
     context = DataContext.get_current()

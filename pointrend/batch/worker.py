@@ -74,7 +74,7 @@ def _lines(rows: list[Row]) -> bytes:
 
 def _parquet(rows: list[Row]) -> bytes:
     """A Parquet file with one row a photo and the fields of COCO's results in its column ``instances``."""
-    import pyarrow as pa
+    import pyarrow as pa  # the extra batch; JSON lines need none
     import pyarrow.parquet as pq
 
     mask = pa.struct([("size", pa.list_(pa.int32())), ("counts", pa.string())])

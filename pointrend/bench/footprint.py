@@ -50,6 +50,7 @@ def footprint(model: Path, engine: str, side: int, threads: int) -> Footprint:
 def measure(model: str, engine: str, side: int, threads: int) -> Footprint:
     """Measure this process, which has done nothing yet."""
     started = time.perf_counter()
+    # What importing these costs is measured too.
     import torch
 
     from pointrend.bench.subjects import boxes, picture

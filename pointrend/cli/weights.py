@@ -104,8 +104,7 @@ def push(
     ] = None,
 ) -> None:
     """Publish a model folder on the Hugging Face Hub, in one commit."""
-    # Deferred: it imports torch, which the other commands need not wait for.
-    from pointrend.weights.hub.push import push as push_model
+    from pointrend.weights.hub.push import push as push_model  # huggingface_hub, of the extra hub
 
     address = HubAddress.parse(to)
     if revision is not None:
@@ -145,7 +144,7 @@ def convert(
     ] = None,
 ) -> None:
     """Convert a detectron2 checkpoint to a model folder."""
-    from pointrend.weights.convert import convert as convert_checkpoint
+    from pointrend.weights.convert import convert as convert_checkpoint  # PyTorch, which listing does without
 
     folder = convert_checkpoint(
         checkpoint,

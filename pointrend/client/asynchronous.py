@@ -160,6 +160,6 @@ class AsyncClient:
 
 
 async def _renew(step: Renew, timeout: float) -> Answer:
-    from pointrend.client.rest import renew_async
+    from pointrend.client.rest import renew_async  # httpx, of the extra client
 
     return await renew_async(step, timeout)

@@ -190,6 +190,6 @@ def _transport(url: str, model: str, timeout: float, limits: ResponseLimits) -> 
 
 
 def _renew(step: Renew, timeout: float) -> Answer:
-    from pointrend.client.rest import renew
+    from pointrend.client.rest import renew  # httpx, of the extra client
 
     return renew(step, timeout)

@@ -23,7 +23,7 @@ def to_supervision(prediction: Prediction) -> Any:
         ValueError: the prediction is semantic.
     """
     try:
-        import supervision
+        import supervision  # optional
     except ImportError as error:
         raise ImportError("to_supervision needs supervision: pip install supervision") from error
 

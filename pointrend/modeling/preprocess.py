@@ -5,16 +5,13 @@ Shapes: H, W height and width in pixels. Images are HWC uint8 RGB.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from pointrend.config.schema import NetworkConfig
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 SIZE_DIVISOR = 32  # the pyramid halves five times; every level must divide evenly
 
@@ -56,8 +53,6 @@ def to_input(resized: NDArray[np.uint8], config: NetworkConfig) -> tuple[Tensor,
         images (1, 3, H, W) float32, zero-padded at the bottom and right to multiples of 32, and the size (height,
         width) before padding.
     """
-    import torch
-
     height, width = resized.shape[:2]
     padded_height, padded_width = (-(-side // SIZE_DIVISOR) * SIZE_DIVISOR for side in (height, width))
     planes = torch.from_numpy(resized if resized.flags.writeable else resized.copy()).permute(2, 0, 1)

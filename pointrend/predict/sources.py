@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from pointrend.client import Client
 from pointrend.client.answers import unreadable
 from pointrend.errors import InvalidOption, InvalidRequest, RequestError
 from pointrend.images.inputs import pixels
@@ -16,7 +17,6 @@ from pointrend.system.concurrency import in_order
 from pointrend.system.memory import MemoryLimit
 
 if TYPE_CHECKING:
-    from pointrend.client import Client
     from pointrend.inference.base import Segmenter
 
 MODEL_KEYS = ("name", "version", "engine")
@@ -100,7 +100,7 @@ def local_source(model: str, threads: int | None, engine: str) -> LocalSource:
     Raises:
         ConfigError, CheckpointError: as :func:`pointrend.load`.
     """
-    from pointrend.inference.loading import load
+    from pointrend.inference.loading import load  # with it comes PyTorch, which asking a server does without
 
     return LocalSource(load(model, threads=threads, engine=engine))
 
@@ -112,8 +112,6 @@ def server_source(url: str, token: str | None, concurrency: int) -> ServerSource
         InvalidOption: the URL is none, or the token cannot be one.
         RequestError: it does not answer.
     """
-    from pointrend.client import Client
-
     try:
         client = Client(url, token=token)
     except ValueError as error:

@@ -18,7 +18,7 @@ class Log:
     """Rows of figures by step. A resumed training goes on in the same file; rows after its step are dropped."""
 
     def __init__(self, folder: Path, *, step: int = 0) -> None:
-        from torch.utils.tensorboard import SummaryWriter
+        from torch.utils.tensorboard import SummaryWriter  # the extra train
 
         self.path = folder / CSV_NAME
         rows = [row for row in read_rows(self.path) if row["step"] <= step] if self.path.exists() else []
@@ -65,7 +65,7 @@ def read_rows(path: Path) -> list[dict[str, float]]:
 
 def draw_curve(log: Path, picture: Path) -> None:
     """Draw every loss of a log over the steps, smoothed, as a PNG file."""
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # the extra train
 
     rows = read_rows(log)
     figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")

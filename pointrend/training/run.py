@@ -12,6 +12,7 @@ import yaml
 from rich.console import Console
 
 from pointrend.config.files import config_to_dict
+from pointrend.datasets.annotations import Annotations
 from pointrend.datasets.folds import Fold
 from pointrend.errors import CheckpointError, ConfigError
 from pointrend.modeling.instance_network import InstanceNetwork
@@ -23,6 +24,7 @@ from pointrend.structures.model_info import Category, ModelInfo
 from pointrend.training.budget import Budget
 from pointrend.training.config import DETECTOR, TrainingConfig
 from pointrend.training.initialise import load_fitting, load_trunk, randomise
+from pointrend.training.loader import batches
 from pointrend.training.log import CSV_NAME, CURVE_NAME, Log, draw_curve
 from pointrend.training.objective import step_losses
 from pointrend.training.one_stage_objective import OneStageObjective
@@ -83,9 +85,6 @@ def train(
         CheckpointError: the initial weights or the state cannot be used.
         TrainingError: the training diverged.
     """
-    from pointrend.datasets.annotations import Annotations
-    from pointrend.training.loader import batches
-
     console = console or Console()
     settings = TrainingConfig.from_file(_recipe_path(recipe))
     settings = replace(settings, init=settings.init if init is None else init)
