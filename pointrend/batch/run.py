@@ -23,7 +23,7 @@ FOREVER = -1
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BatchOutcome:
     """What a run did.
 
     Attributes:
@@ -66,7 +66,7 @@ def batch_config(
     )
 
 
-def run(plan: Plan, workers: int, threads: int, address: str | None = None) -> Outcome:
+def run(plan: Plan, workers: int, threads: int, address: str | None = None) -> BatchOutcome:
     """Do what is left of a plan.
 
     Args:
@@ -87,7 +87,7 @@ def run(plan: Plan, workers: int, threads: int, address: str | None = None) -> O
     left = plan.left()
     kept = len(plan.photos) - sum(len(shard.photos) for shard in left)
     if not left:
-        return Outcome(0, 0, kept, time.monotonic() - started)
+        return BatchOutcome(0, 0, kept, time.monotonic() - started)
     if plan.settings.engine in EXPORTED:
         # Once, here, and not by all workers of this machine at a time.
         prepare(ModelFolder.open(plan.settings.model), plan.settings.engine)
@@ -110,4 +110,4 @@ def run(plan: Plan, workers: int, threads: int, address: str | None = None) -> O
     done = failed = 0
     for row in counts.iter_rows():
         done, failed = done + int(row["done"]), failed + int(row["failed"])
-    return Outcome(done, failed, kept, time.monotonic() - started)
+    return BatchOutcome(done, failed, kept, time.monotonic() - started)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from pointrend.bench.footprint import INSTANCES
-from pointrend.bench.run import SHAPE, Measured, Results
+from pointrend.bench.run import SHAPE, Measurement, Results
 from pointrend.bench.stages import MASKS, Cost, dense, total
 from pointrend.engines import BF16, EAGER, OPENVINO, OPENVINO_INT8
 from pointrend.errors import ConfigError
@@ -100,7 +100,7 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
     return float(low), float(middle), float(high)
 
 
-def _photos(group: Sequence[Measured], counts: Sequence[int]) -> list[str]:
+def _photos(group: Sequence[Measurement], counts: Sequence[int]) -> list[str]:
     """The stages of one photo size, and the whole photo."""
     model, side = group[0].model, group[0].side
     names = [*dense(group[0].rounds[0]), *(f"{stage} {count}" for stage in MASKS for count in counts)]
@@ -121,7 +121,7 @@ def _photos(group: Sequence[Measured], counts: Sequence[int]) -> list[str]:
     return [*lines, "", *_table(header, rows, words=(1,)), ""]
 
 
-def _processes(group: Sequence[Measured], peaks: dict[str, float]) -> list[str]:
+def _processes(group: Sequence[Measurement], peaks: dict[str, float]) -> list[str]:
     """Start, memory, and how much of the machine's matrix products the trunk reaches."""
     rows = []
     for each in group:
@@ -158,12 +158,12 @@ def _whole(count: int) -> Callable[[dict[str, Cost]], Cost]:
     return lambda costs: total(costs, count)
 
 
-def _median(measured: Measured, cost: Callable[[dict[str, Cost]], Cost]) -> Cost:
+def _median(measured: Measurement, cost: Callable[[dict[str, Cost]], Cost]) -> Cost:
     costs = [cost(each) for each in measured.rounds]
     return Cost(quartiles([each.wall for each in costs])[1], quartiles([each.cpu for each in costs])[1])
 
 
-def _milliseconds(measured: Measured, name: str) -> str:
+def _milliseconds(measured: Measurement, name: str) -> str:
     low, middle, high = (1000 * each for each in quartiles([costs[name].wall for costs in measured.rounds]))
     digits = 0 if middle >= 100 else 1
     return f"{middle:.{digits}f} ({low:.{digits}f}-{high:.{digits}f})"

@@ -53,7 +53,7 @@ class BenchConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measurement:
     """One model, engine and image size.
 
     Attributes:
@@ -85,7 +85,7 @@ class Results:
     machine: str
     peaks: dict[str, float]
     left_out: dict[str, str]
-    measured: tuple[Measured, ...]
+    measured: tuple[Measurement, ...]
 
 
 def run(settings: BenchConfig, console: Console) -> Results:
@@ -100,7 +100,7 @@ def run(settings: BenchConfig, console: Console) -> Results:
     torch.set_num_threads(settings.threads)
     MemoryLimit()  # as in every process of ours that predicts
     left_out: dict[str, str] = {}
-    measured: list[Measured] = []
+    measured: list[Measurement] = []
     with tempfile.TemporaryDirectory() as scratch, console.status("Matrix products") as status:
         reached = peaks()
         for name in settings.models:
@@ -115,7 +115,7 @@ def run(settings: BenchConfig, console: Console) -> Results:
                 if each.model == name and each.side == largest:
                     status.update(f"{name}, {each.engine}: memory")
                     taken = footprint(folder, each.engine, largest, settings.threads)
-                    measured[index] = Measured(name, each.engine, largest, each.rounds, each.trunk_operations, taken)
+                    measured[index] = Measurement(name, each.engine, largest, each.rounds, each.trunk_operations, taken)
         status.update("Matrix products, again")
         reached = best(reached, peaks())
     machine = f"{processor()}, {settings.threads} of {os.cpu_count()} cores, PyTorch {torch.__version__}"
@@ -138,7 +138,7 @@ def _load(folder: Path, settings: BenchConfig, left_out: dict[str, str]) -> dict
 
 def _take_turns(
     name: str, segmenters: dict[str, InstanceSegmenter], side: int, settings: BenchConfig
-) -> list[Measured]:
+) -> list[Measurement]:
     image = picture(side, side * SHAPE[0] // SHAPE[1])
     rounds: dict[str, list[dict[str, Cost]]] = {engine: [] for engine in segmenters}
     for turn in range(settings.rounds + 1):
@@ -151,4 +151,4 @@ def _take_turns(
         model = segmenters[EAGER].model
         images, _ = to_input(resize(decode(image), model.config), model.config)
         operations = trunk_operations(model, images)
-    return [Measured(name, engine, side, tuple(costs), operations, None) for engine, costs in rounds.items()]
+    return [Measurement(name, engine, side, tuple(costs), operations, None) for engine, costs in rounds.items()]

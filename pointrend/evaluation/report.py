@@ -40,7 +40,7 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class SourceFigures:
     """Figures of boxes, or of one head's masks by one measure.
 
     Attributes:
@@ -95,8 +95,8 @@ class Report:
     objects: int
     sources: Mapping[str, int]
     speed: Speed
-    boxes: Kind
-    masks: Mapping[str, Mapping[str, Kind]]
+    boxes: SourceFigures
+    masks: Mapping[str, Mapping[str, SourceFigures]]
     differences: tuple[Difference, ...]
     reliability: Mapping[str, Reliability]
     resamples: int

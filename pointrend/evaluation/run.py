@@ -25,7 +25,17 @@ from pointrend.evaluation.contact_sheet import choose, contact_sheet
 from pointrend.evaluation.evaluator import Evaluator
 from pointrend.evaluation.figures import figures
 from pointrend.evaluation.predictions import HeadPredictions, choose_heads, run
-from pointrend.evaluation.report import BOUNDARY, MASK, MEASURES, PERSON, Difference, Kind, ModelStamp, Report, Speed
+from pointrend.evaluation.report import (
+    BOUNDARY,
+    MASK,
+    MEASURES,
+    PERSON,
+    Difference,
+    ModelStamp,
+    Report,
+    SourceFigures,
+    Speed,
+)
 from pointrend.evaluation.tables import tables, to_markdown
 from pointrend.structures.prediction import Prediction
 from pointrend.system.machine import processor
@@ -159,13 +169,13 @@ def _check(settings: EvalConfig) -> None:
             raise InvalidOption(f"{name} must be at least {least}, not {value}.", field=name, limit=least, value=value)
 
 
-def _kind(matches: DetectionMatches, truth: GroundTruth) -> Kind:
+def _kind(matches: DetectionMatches, truth: GroundTruth) -> SourceFigures:
     everything: Weights = np.ones(len(truth.photos), dtype=np.int64)
     by_source = {
         source: figures(matches, truth, np.array([photo.source == source for photo in truth.photos], dtype=np.int64))
         for source in truth.sources()
     }
-    return Kind(figures(matches, truth, everything), by_source)
+    return SourceFigures(figures(matches, truth, everything), by_source)
 
 
 def _differences(drawn: Mapping[str, Mapping[str, Resampled]], truth: GroundTruth) -> list[Difference]:

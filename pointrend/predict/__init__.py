@@ -1,7 +1,7 @@
 """``pointrend predict``: many images to files, here or by a server; what was done once is not done again."""
 
 from pointrend.predict.images import ImageFile, find_images
-from pointrend.predict.run import Failure, Job, Outcome, run
+from pointrend.predict.run import Failure, Job, PredictOutcome, run
 from pointrend.predict.saving import SAVERS, result_folders
 from pointrend.predict.sources import LocalSource, ServerSource
 
@@ -11,7 +11,7 @@ __all__ = [
     "ImageFile",
     "Job",
     "LocalSource",
-    "Outcome",
+    "PredictOutcome",
     "ServerSource",
     "find_images",
     "result_folders",

@@ -13,7 +13,7 @@ from pointrend.errors import InvalidOption, InvalidRequest, PointRendError, Requ
 from pointrend.images.inputs import pixels as decode_input
 from pointrend.predict.images import ImageFile
 from pointrend.predict.records import Record, Records
-from pointrend.predict.saving import SAVERS, Result
+from pointrend.predict.saving import SAVERS, ImageResult
 from pointrend.predict.sources import Source, asked_for, unreadable_image
 from pointrend.structures.options import Options
 from pointrend.structures.prediction import Prediction
@@ -66,7 +66,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class PredictOutcome:
     """What a run did.
 
     Attributes:
@@ -80,7 +80,7 @@ class Outcome:
     failures: tuple[Failure, ...]
 
 
-def run(job: Job, source: Source, *, progress: bool = True) -> Outcome:
+def run(job: Job, source: Source, *, progress: bool = True) -> PredictOutcome:
     """Predict and save.
 
     Args:
@@ -108,7 +108,7 @@ def run(job: Job, source: Source, *, progress: bool = True) -> Outcome:
                 pixels = _read(image, prediction) if any(saver.draws for saver in savers.values()) else None
                 for name, saver in savers.items():
                     if saver.save is not None:
-                        saver.save(Result(image, prediction, source.categories, pixels), job.out / name)
+                        saver.save(ImageResult(image, prediction, source.categories, pixels), job.out / name)
             except RequestError as error:
                 failures.append(Failure(image, error.message))
                 return
@@ -128,14 +128,14 @@ def run(job: Job, source: Source, *, progress: bool = True) -> Outcome:
             shown.advance(task)
 
     results = [
-        (number, Result(image, done[image].prediction, source.categories))
+        (number, ImageResult(image, done[image].prediction, source.categories))
         for number, image in enumerate(job.images, start=1)
         if image in done
     ]
     for name in job.save:
         if (finish := SAVERS[name].finish) is not None:
             finish(results, source.categories, job.out / name)
-    return Outcome(len(done) - kept, kept, tuple(failures))
+    return PredictOutcome(len(done) - kept, kept, tuple(failures))
 
 
 def _read(image: ImageFile, prediction: Prediction) -> NDArray[np.uint8]:

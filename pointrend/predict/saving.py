@@ -27,7 +27,7 @@ Categories = Sequence[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class ImageResult:
     """An image and what was found in it.
 
     Attributes:
@@ -55,12 +55,12 @@ class Saver:
     """
 
     tasks: tuple[str, ...]
-    save: Callable[[Result, Path], None] | None = None
-    finish: Callable[[Sequence[tuple[int, Result]], Categories, Path], None] | None = None
+    save: Callable[[ImageResult, Path], None] | None = None
+    finish: Callable[[Sequence[tuple[int, ImageResult]], Categories, Path], None] | None = None
     draws: bool = False
 
 
-def _coco(results: Sequence[tuple[int, Result]], categories: Categories, folder: Path) -> None:
+def _coco(results: Sequence[tuple[int, ImageResult]], categories: Categories, folder: Path) -> None:
     images = [CocoImage(number, result.image.file_name, result.prediction) for number, result in results]
     write_file(folder / "instances.json", json.dumps(coco_dataset(images, categories)))
     found = [
@@ -71,41 +71,41 @@ def _coco(results: Sequence[tuple[int, Result]], categories: Categories, folder:
     write_file(folder / "results.json", json.dumps(found))
 
 
-def _labelme(result: Result, folder: Path) -> None:
+def _labelme(result: ImageResult, folder: Path) -> None:
     path = folder / f"{result.image.key}.json"
     image = os.path.relpath(result.image.path, path.parent.absolute())
     write_file(path, json.dumps(to_labelme(result.prediction, Path(image).as_posix()), indent=1))
 
 
-def _yolo(result: Result, folder: Path) -> None:
+def _yolo(result: ImageResult, folder: Path) -> None:
     """The label, and the image beside it, where YOLO looks for it."""
     ids = [category["id"] for category in result.categories]
     link_or_copy(folder / "images" / f"{result.image.key}{result.image.path.suffix}", result.image.path)
     write_file(folder / "labels" / f"{result.image.key}.txt", to_yolo(result.prediction, ids))
 
 
-def _yolo_data(_results: Sequence[tuple[int, Result]], categories: Categories, folder: Path) -> None:
+def _yolo_data(_results: Sequence[tuple[int, ImageResult]], categories: Categories, folder: Path) -> None:
     write_file(folder / "data.yaml", yolo_data(categories))
 
 
-def _png(result: Result, folder: Path) -> None:
+def _png(result: ImageResult, folder: Path) -> None:
     if result.prediction.task == "instances":
         write_folder(folder / result.image.key, to_mask_pngs(result.prediction))
     write_file(folder / f"{result.image.key}.png", encode_label_map(result.prediction))
 
 
-def _overlay(result: Result, folder: Path) -> None:
+def _overlay(result: ImageResult, folder: Path) -> None:
     drawn = overlay(_pixels(result), result.prediction)
     write_file(folder / f"{result.image.key}.png", encode_png(drawn))
 
 
-def _cutouts(result: Result, folder: Path) -> None:
+def _cutouts(result: ImageResult, folder: Path) -> None:
     found = cutouts(_pixels(result), result.prediction)
     pictures = ((f"{each.name}.png", each.png()) for each in found)
     write_folder(folder / result.image.key, pictures)
 
 
-def _pixels(result: Result) -> NDArray[np.uint8]:
+def _pixels(result: ImageResult) -> NDArray[np.uint8]:
     if result.pixels is None:
         raise ValueError("This format draws on the image, which the result does not hold.")
     return result.pixels

@@ -11,7 +11,7 @@ from pointrend.errors import InvalidOption
 Schema = dict[str, Any]
 
 
-class Kind(Protocol):
+class OptionKind(Protocol):
     """How one option is read and described."""
 
     def read(self, name: str, value: Any) -> Any:
@@ -36,7 +36,7 @@ class Number:
     high: float
 
     def read(self, name: str, value: Any) -> float:
-        """See :class:`Kind`."""
+        """See :class:`OptionKind`."""
         number = _float(value)
         if not self.low <= number <= self.high:
             raise InvalidOption(
@@ -48,11 +48,11 @@ class Number:
         return number
 
     def schema(self) -> Schema:
-        """See :class:`Kind`."""
+        """See :class:`OptionKind`."""
         return {"type": "number", "minimum": self.low, "maximum": self.high}
 
     def values(self) -> str:
-        """See :class:`Kind`."""
+        """See :class:`OptionKind`."""
         return f"{self.low:g} to {self.high:g}"
 
 
@@ -64,7 +64,7 @@ class Integer:
     high: int
 
     def read(self, name: str, value: Any) -> int:
-        """See :class:`Kind`."""
+        """See :class:`OptionKind`."""
         number = _float(value)
         if not self.low <= number <= self.high or number != int(number):
             raise InvalidOption(
@@ -76,11 +76,11 @@ class Integer:
         return int(number)
 
     def schema(self) -> Schema:
-        """See :class:`Kind`."""
+        """See :class:`OptionKind`."""
         return {"type": "integer", "minimum": self.low, "maximum": self.high}
 
     def values(self) -> str:
-        """See :class:`Kind`."""
+        """See :class:`OptionKind`."""
         return f"{self.low} to {self.high}"
 
 
@@ -89,7 +89,7 @@ class Boolean:
     """``true`` or ``false``; in text, in any case, ``1`` and ``0`` too."""
 
     def read(self, name: str, value: Any) -> bool:
-        """See :class:`Kind`."""
+        """See :class:`OptionKind`."""
         if isinstance(value, bool):
             return value
         text = value.strip().lower() if isinstance(value, str) else ""
@@ -103,11 +103,11 @@ class Boolean:
         return text in ("true", "1")
 
     def schema(self) -> Schema:
-        """See :class:`Kind`."""
+        """See :class:`OptionKind`."""
         return {"type": "boolean"}
 
     def values(self) -> str:
-        """See :class:`Kind`."""
+        """See :class:`OptionKind`."""
         return "`true`, `false`"
 
 
@@ -118,7 +118,7 @@ class Choice:
     allowed: tuple[str, ...]
 
     def read(self, name: str, value: Any) -> str:
-        """See :class:`Kind`."""
+        """See :class:`OptionKind`."""
         if value not in self.allowed:
             raise InvalidOption(
                 f"{name} must be one of {', '.join(self.allowed)}, not {_quoted(value)}.",
@@ -129,11 +129,11 @@ class Choice:
         return str(value)
 
     def schema(self) -> Schema:
-        """See :class:`Kind`."""
+        """See :class:`OptionKind`."""
         return {"type": "string", "enum": list(self.allowed)}
 
     def values(self) -> str:
-        """See :class:`Kind`."""
+        """See :class:`OptionKind`."""
         return ", ".join(f"`{word}`" for word in self.allowed)
 
 
@@ -142,7 +142,7 @@ class NamesOrIds:
     """``person,17`` or ``["person", 17]``; whether the model knows them is the model's to say."""
 
     def read(self, name: str, value: Any) -> tuple[str, ...]:
-        """See :class:`Kind`."""
+        """See :class:`OptionKind`."""
         items = value.split(",") if isinstance(value, str) else value
         if not isinstance(items, list | tuple) or not all(_is_name_or_id(item) for item in items):
             raise InvalidOption(
@@ -156,7 +156,7 @@ class NamesOrIds:
         return kept
 
     def schema(self) -> Schema:
-        """See :class:`Kind`."""
+        """See :class:`OptionKind`."""
         return {
             "oneOf": [
                 {"type": "string", "minLength": 1},
@@ -165,7 +165,7 @@ class NamesOrIds:
         }
 
     def values(self) -> str:
-        """See :class:`Kind`."""
+        """See :class:`OptionKind`."""
         return "names or ids, as a list or comma-separated"
 
 

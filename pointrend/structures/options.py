@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
 from pointrend.errors import InvalidOption
-from pointrend.structures.option_kinds import Boolean, Choice, Integer, Kind, NamesOrIds, Number
+from pointrend.structures.option_kinds import Boolean, Choice, Integer, NamesOrIds, Number, OptionKind
 from pointrend.suggestions import suggest
 
 FULL_REFINEMENT = 4
@@ -16,7 +16,7 @@ OPTIONS_HEADER = "X-PointRend-Options"
 """Carries options beside a body that is the image itself, URL-encoded: ``score_threshold=0.7&masks=polygon``."""
 
 
-def _option(kind: Kind, default: Any, meaning: str) -> Any:
+def _option(kind: OptionKind, default: Any, meaning: str) -> Any:
     return dataclasses.field(default=default, metadata={"kind": kind, "meaning": meaning})
 
 
@@ -133,7 +133,7 @@ class Entry:
     """
 
     name: str
-    kind: Kind
+    kind: OptionKind
     default: Any
     meaning: str
 

@@ -12,7 +12,7 @@ from pointrend.config.files import config_from_dict, read_config
 from pointrend.config.schema import AnyConfig, InstanceConfig, OneStageConfig, SemanticConfig
 from pointrend.config.text import read_yaml
 from pointrend.errors import ConfigError
-from pointrend.training.objective import Recipe
+from pointrend.training.objective import SamplingConfig
 
 DETECTOR = "detector"  # of a one-stage model, as a part that may be frozen
 
@@ -77,7 +77,7 @@ class TrainingConfig:
     clip: float = 5.0
     schedule: str = "cosine"
     average: float = 0.998
-    steps: Recipe = field(default_factory=Recipe)
+    steps: SamplingConfig = field(default_factory=SamplingConfig)
 
     @classmethod
     def from_file(cls, path: str | Path) -> TrainingConfig:
@@ -198,11 +198,11 @@ def _numbers(value: Any, count: int) -> bool:
     return isinstance(value, list) and len(value) == count and all(type(item) in (int, float) for item in value)
 
 
-def _steps(tree: Any) -> Recipe:
-    known = [item.name for item in fields(Recipe)]
+def _steps(tree: Any) -> SamplingConfig:
+    known = [item.name for item in fields(SamplingConfig)]
     if not isinstance(tree, dict) or any(key not in known for key in tree):
         raise ConfigError(f"steps must be a mapping of {', '.join(known)}, not {tree!r}.")
     for key, value in tree.items():
         if type(value) is not int or not 1 <= value <= 100_000:
             raise ConfigError(f"steps.{key} must be a whole number from 1 to 100000, not {value!r}.")
-    return Recipe(**tree)
+    return SamplingConfig(**tree)

@@ -56,7 +56,7 @@ def randomise(model: InstanceNetwork) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadReport:
     """What came of loading weights: tensors taken whole, rows taken by category, and tensors left as they were."""
 
     whole: tuple[str, ...]
@@ -113,7 +113,7 @@ def _published(published: Mapping[str, Tensor], name: str) -> Tensor:
 
 def load_fitting(
     model: nn.Module, state: Mapping[str, Tensor], categories: Sequence[Category], known: Sequence[Category]
-) -> Loaded:
+) -> LoadReport:
     """Take another model's weights as far as they fit, for fine-tuning on other categories.
 
     Rows that belong to a category which both models know (by id and name) are taken over; rows of new ones stay
@@ -149,7 +149,7 @@ def load_fitting(
     if not whole:
         raise CheckpointError("These weights fit nothing in the model: is it another backbone?")
     model.load_state_dict(own)
-    return Loaded(tuple(whole), tuple(by_category), tuple(remade))
+    return LoadReport(tuple(whole), tuple(by_category), tuple(remade))
 
 
 _ROWS = re.compile(

@@ -23,7 +23,7 @@ from pointrend.training.sample import Sample
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class SamplingConfig:
     """How many boxes of each kind a step looks at in an image.
 
     Attributes:
@@ -41,7 +41,7 @@ class Recipe:
     proposals: int = 300
 
 
-def step_losses(model: RCNN, images: Tensor, samples: Sequence[Sample], recipe: Recipe) -> dict[str, Tensor]:
+def step_losses(model: RCNN, images: Tensor, samples: Sequence[Sample], recipe: SamplingConfig) -> dict[str, Tensor]:
     """All losses of a batch, each a mean as detectron2 takes it; their sum is what training minimises.
 
     Args:
@@ -84,7 +84,7 @@ def step_losses(model: RCNN, images: Tensor, samples: Sequence[Sample], recipe: 
 
 
 def _rpn_losses(
-    model: RCNN, logits: Sequence[Tensor], offsets: Sequence[Tensor], samples: Sequence[Sample], recipe: Recipe
+    model: RCNN, logits: Sequence[Tensor], offsets: Sequence[Tensor], samples: Sequence[Sample], recipe: SamplingConfig
 ) -> dict[str, Tensor]:
     rpn = model.proposal_generator
     anchors = torch.cat([rpn.level_anchors(i, tuple(level.shape[2:])) for i, level in enumerate(logits)])  # type: ignore[arg-type]
@@ -112,7 +112,7 @@ def _rpn_losses(
     return {"rpn_class": class_loss, "rpn_box": box_loss}
 
 
-def _choose_regions(proposals: Tensor, item: Sample, num_classes: int, recipe: Recipe) -> Regions:
+def _choose_regions(proposals: Tensor, item: Sample, num_classes: int, recipe: SamplingConfig) -> Regions:
     """Proposals and the labelled boxes themselves, without which the first steps would see no object."""
     boxes = torch.cat([proposals, item.boxes])
     matches = box_matching.match(boxes, item.boxes, item.neutral, low=0.5, high=0.5)
@@ -140,7 +140,7 @@ def _box_losses(model: RCNN, features: dict[str, Tensor], regions: Regions, item
 
 
 def _mask_losses(
-    model: RCNN, features: dict[str, Tensor], regions: Regions, item: Sample, recipe: Recipe
+    model: RCNN, features: dict[str, Tensor], regions: Regions, item: Sample, recipe: SamplingConfig
 ) -> dict[str, Tensor]:
     heads = model.roi_heads
     if isinstance(heads.mask_head, ConvMaskHead):

@@ -23,7 +23,7 @@ from pointrend.modeling.one_stage.network import OneStage
 from pointrend.training import box_matching
 from pointrend.training.gfl_losses import label_losses
 from pointrend.training.mask_losses import Regions, conv_loss, point_losses
-from pointrend.training.objective import Recipe
+from pointrend.training.objective import SamplingConfig
 from pointrend.training.sample import Sample
 
 CONFIDENT = 0.1  # score from which on a cell's box may be learnt from
@@ -47,7 +47,7 @@ class OneStageObjective:
     def __init__(
         self,
         model: OneStage,
-        recipe: Recipe,
+        recipe: SamplingConfig,
         teacher: Detector | None = None,
         *,
         teacher_weight: float = 1.0,

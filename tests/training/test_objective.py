@@ -11,11 +11,11 @@ from pointrend.config.files import read_config
 from pointrend.config.schema import ModelConfig
 from pointrend.modeling.rcnn import RCNN
 from pointrend.training.initialise import randomise
-from pointrend.training.objective import Recipe, step_losses
+from pointrend.training.objective import SamplingConfig, step_losses
 
 KEYS = Path(__file__).parents[1] / "golden" / "keys"
 PUBLISHED = sorted(path for path in KEYS.glob("*.config.yaml") if "semantic" not in path.name)
-RECIPE = Recipe(anchors=64, regions=32, masks=8, points=49, proposals=50)
+RECIPE = SamplingConfig(anchors=64, regions=32, masks=8, points=49, proposals=50)
 
 
 @pytest.fixture

@@ -15,12 +15,12 @@ from pointrend.errors import CheckpointError
 from pointrend.modeling.one_stage.network import OneStage
 from pointrend.training.config import TrainingConfig
 from pointrend.training.initialise import randomise
-from pointrend.training.objective import Recipe
+from pointrend.training.objective import SamplingConfig
 from pointrend.training.one_stage_objective import OneStageObjective, box_distillation, class_distillation, shake
 from pointrend.training.optimiser import build_optimiser, freeze
 from pointrend.training.run import build_objective
 
-RECIPE = Recipe(masks=8, points=49)
+RECIPE = SamplingConfig(masks=8, points=49)
 SAMPLES = [make_sample([[10, 10, 60, 70], [70, 20, 120, 60]], [0, 2]), make_sample([], [])]
 
 

@@ -11,13 +11,13 @@ from pointrend.errors import CheckpointError, TrainingError
 from pointrend.modeling.rcnn import RCNN
 from pointrend.training.config import TrainingConfig
 from pointrend.training.initialise import randomise
-from pointrend.training.objective import Recipe
+from pointrend.training.objective import SamplingConfig
 from pointrend.training.optimiser import MovingAverage, build_optimiser
 from pointrend.training.run import build_objective
 from pointrend.training.state import RESUME_NAME, STATE_NAME, Progress, load_state, save_state
 from pointrend.training.trainer import PATIENCE, Trainer
 
-RECIPE = Recipe(anchors=64, regions=32, masks=8, points=49, proposals=50)
+RECIPE = SamplingConfig(anchors=64, regions=32, masks=8, points=49, proposals=50)
 PHOTO = make_sample([[10, 10, 60, 70], [70, 20, 120, 60]], [0, 2])
 
 
