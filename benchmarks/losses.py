@@ -77,7 +77,7 @@ def judge(folder: ModelFolder, engine: str, judging: Evaluator, weights: Weights
         weights: of the bootstrap's resamples; the same ones for every engine.
         console: shows the progress.
     """
-    photos = track(judging.truth.photos, engine, console=console, transient=True)
+    photos = track(judging.truth.images, engine, console=console, transient=True)
     predictions = run([folder], photos, [REFINED], engine).by_head[REFINED]
     found = judging.masks(predictions)
     return Judged(predictions, Resampled.of(found.mask, weights), Resampled.of(found.boundary, weights))
@@ -118,14 +118,14 @@ def main(
     console = Console(width=None if Console().is_terminal else 160)
     folder = ModelFolder.open(model)
     truth = GroundTruth.read(data, split, folder.info.categories).limited(limit)
-    judging, weights = Evaluator(truth), resamples(len(truth.photos), draws)
+    judging, weights = Evaluator(truth), resamples(len(truth.images), draws)
     eager = judge(folder, EAGER, judging, weights, console)
     rows: list[tuple[str, ...]] = [(EAGER, _figure(eager.mask), "", _figure(eager.boundary), "", "")]
     for name in engine or [OPENVINO_INT8]:
         rows.append(row(name, eager, judge(folder, name, judging, weights, console)))
     isa = os.environ.get(ISA)
     machine = f"{processor()}, {f'as if of {isa}, ' if isa else ''}{torch.get_num_threads()} threads"
-    title = f"{folder.info.name} {folder.info.version}, {len(truth.photos)} photos; {machine}"
+    title = f"{folder.info.name} {folder.info.version}, {len(truth.images)} photos; {machine}"
     console.print(Table(title, HEADER, tuple(rows)).to_markdown())
 
 

@@ -1,1 +1,1 @@
-"""Millions of photos on many machines: sharded, and resumed after whatever stopped it. Needs the extra ``batch``."""
+"""Millions of images on many machines: sharded, and resumed after whatever stopped it. Needs the extra ``batch``."""

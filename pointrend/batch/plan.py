@@ -1,11 +1,11 @@
-"""Which photos a batch has, and which shard each belongs to: written down once, so that every later run means the same.
+"""Which images a batch has, and which shard each belongs to: written down once, so that every later run means the same.
 
 In the output folder::
 
-    plan.json     what is made from what: input, model, options, form of the results, the photos' digest
-    photos.txt    the photos' paths within the input, one a line, in order
+    plan.json     what is made from what: input, model, options, form of the results, the images' digest
+    photos.txt    the images' paths within the input, one a line, in order
     part-00000.parquet ...          one a shard
-    part-00000.failed.jsonl ...     the shard's photos that could not be read or predicted, where there are any
+    part-00000.failed.jsonl ...     the shard's images that could not be read or predicted, where there are any
 
 A shard is done when its part is there: it is put in place whole, and after all else of the shard.
 """
@@ -44,7 +44,7 @@ class BatchConfig:
         engine: what computes the model; never ``auto``, which may mean another one on another machine.
         options: what is asked of it, as :class:`~pointrend.structures.options.Options` spells it.
         form: ``parquet`` or ``jsonl``.
-        shard_size: photos in a shard: what a failure may cost to do again.
+        shard_size: images in a shard: what a failure may cost to do again.
     """
 
     input: str
@@ -58,15 +58,15 @@ class BatchConfig:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Some photos that are done together.
+    """Some images that are done together.
 
     Attributes:
         number: from 0.
-        photos: their paths within the input.
+        images: their paths within the input.
     """
 
     number: int
-    photos: tuple[str, ...]
+    images: tuple[str, ...]
 
     def part(self, form: str) -> str:
         """The name of the file with its results."""
@@ -80,38 +80,38 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The photos of a batch, in an order that does not change.
+    """The images of a batch, in an order that does not change.
 
     Attributes:
         settings: of the batch.
         output: the folder of its results, local or a URL.
-        photos: their paths within the input.
+        images: their paths within the input.
     """
 
     settings: BatchConfig
     output: str
-    photos: tuple[str, ...]
+    images: tuple[str, ...]
 
     @classmethod
     def open(cls, settings: BatchConfig, output: str) -> Plan:
         """Go on with the plan in the output folder, or make one and write it there.
 
-        Photos that have come to the input since the plan was made are not in it.
+        Images that have come to the input since the plan was made are not in it.
 
         Raises:
-            BatchError: the plan there is of another batch, is damaged, or the input holds no photo.
+            BatchError: the plan there is of another batch, is damaged, or the input holds no image.
         """
         files, folder = url_to_fs(output)
         if files.exists(f"{folder}/{PLAN}"):
             return cls._read(files, folder, settings, output)
-        photos = _find(settings.input)
-        if not photos:
-            raise BatchError(f"{settings.input} holds no photo.")
-        text = "".join(f"{photo}\n" for photo in photos)
+        images = _find(settings.input)
+        if not images:
+            raise BatchError(f"{settings.input} holds no image.")
+        text = "".join(f"{image}\n" for image in images)
         files.makedirs(folder, exist_ok=True)
         put(output, PHOTOS, text.encode())
         put(output, PLAN, json.dumps({**asdict(settings), "sha256": _digest(text)}, indent=2).encode())
-        return cls(settings, output, photos)
+        return cls(settings, output, images)
 
     @classmethod
     def _read(cls, files: fsspec.AbstractFileSystem, folder: str, settings: BatchConfig, output: str) -> Plan:
@@ -133,8 +133,8 @@ class Plan:
     def shards(self) -> Iterator[Shard]:
         """All of them."""
         size = self.settings.shard_size
-        for number, start in enumerate(range(0, len(self.photos), size)):
-            yield Shard(number, self.photos[start : start + size])
+        for number, start in enumerate(range(0, len(self.images), size)):
+            yield Shard(number, self.images[start : start + size])
 
     def left(self) -> list[Shard]:
         """Those that are not done."""

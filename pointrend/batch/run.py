@@ -27,9 +27,9 @@ class BatchOutcome:
     """What a run did.
 
     Attributes:
-        done: photos segmented now.
-        failed: photos that could not be, now.
-        kept: photos of shards that were done before.
+        done: images segmented now.
+        failed: images that could not be, now.
+        kept: images of shards that were done before.
         seconds: how long it took.
     """
 
@@ -85,7 +85,7 @@ def run(plan: Plan, workers: int, threads: int, address: str | None = None) -> B
         raise BatchError("A batch needs Ray: pip install 'pointrend-serve[batch]'") from error
     started = time.monotonic()
     left = plan.left()
-    kept = len(plan.photos) - sum(len(shard.photos) for shard in left)
+    kept = len(plan.images) - sum(len(shard.images) for shard in left)
     if not left:
         return BatchOutcome(0, 0, kept, time.monotonic() - started)
     if plan.settings.engine in EXPORTED:
@@ -96,7 +96,7 @@ def run(plan: Plan, workers: int, threads: int, address: str | None = None) -> B
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = 0
-    items = [{"number": shard.number, "photos": json.dumps(shard.photos)} for shard in left]
+    items = [{"number": shard.number, "photos": json.dumps(shard.images)} for shard in left]
     shards = ray.data.from_items(items, override_num_blocks=len(items))
     counts = shards.map_batches(
         Worker,

@@ -36,23 +36,23 @@ class Worker:
         self._files, self._folder = url_to_fs(settings.input)
 
     def __call__(self, batch: Row) -> Row:
-        """Do one shard, as Ray hands it over: columns of one row each; answer how many photos it had and failed on."""
+        """Do one shard, as Ray hands it over: columns of one row each; answer how many images it had and failed on."""
         shard = Shard(int(batch["number"][0]), tuple(json.loads(batch["photos"][0])))
         done, failed = self.do(shard)
         return {"number": [shard.number], "done": [done], "failed": [failed]}
 
     def do(self, shard: Shard) -> tuple[int, int]:
-        """Segment a shard's photos and write its part; counts of photos done and failed."""
+        """Segment a shard's images and write its part; counts of images done and failed."""
         rows, failures = [], []
-        for photo in shard.photos:
+        for image in shard.images:
             try:
-                rows.append(self._row(photo))
+                rows.append(self._row(image))
             except RequestError as error:
-                failures.append({"file_name": photo, **error.to_dict()["error"]})
+                failures.append({"file_name": image, **error.to_dict()["error"]})
             except OSError as error:
-                failures.append({"file_name": photo, "code": "unreadable_photo", "message": str(error)})
-            except Exception as error:  # one photo in millions must not end the batch; it is told by name
-                failures.append({"file_name": photo, "code": "internal_error", "message": repr(error)})
+                failures.append({"file_name": image, "code": "unreadable_photo", "message": str(error)})
+            except Exception as error:  # one image in millions must not end the batch; it is told by name
+                failures.append({"file_name": image, "code": "internal_error", "message": repr(error)})
             self._memory.settle()
         if failures:
             put(self._output, shard.failures, _lines(failures))
@@ -60,12 +60,12 @@ class Worker:
         put(self._output, shard.part(form), _parquet(rows) if form == "parquet" else _lines(rows))
         return len(rows), len(failures)
 
-    def _row(self, photo: str) -> Row:
-        path, limits = f"{self._folder}/{photo}", ImageLimits()
+    def _row(self, image: str) -> Row:
+        path, limits = f"{self._folder}/{image}", ImageLimits()
         check_bytes(self._files.size(path), limits)
         found = self._segment(decode(self._files.cat_file(path), limits), self._options).to_dict()
         kept = {key: value for key, value in found.items() if key in ("instances", "segments")}
-        return {"file_name": photo, **found["image"], **kept}
+        return {"file_name": image, **found["image"], **kept}
 
 
 def _lines(rows: list[Row]) -> bytes:
@@ -73,7 +73,7 @@ def _lines(rows: list[Row]) -> bytes:
 
 
 def _parquet(rows: list[Row]) -> bytes:
-    """A Parquet file with one row a photo and the fields of COCO's results in its column ``instances``."""
+    """A Parquet file with one row an image and the fields of COCO's results in its column ``instances``."""
     import pyarrow as pa  # the extra batch; JSON lines need none
     import pyarrow.parquet as pq
 

@@ -13,6 +13,7 @@ from pointrend.evaluation.run import evaluate as run
 from pointrend.weights.obtain import obtain
 
 app = typer.Typer(add_completion=False)
+DEFAULTS = EvalConfig(models=("demo",), data=Path())
 
 
 @app.command("eval")
@@ -26,22 +27,24 @@ def evaluate(
             "learn from. \\[default: demo]"
         ),
     ] = None,
-    split: Annotated[str, typer.Option(help="Which annotations: instances_SPLIT.json.")] = "val",
+    split: Annotated[str, typer.Option(help="Which annotations: instances_SPLIT.json.")] = DEFAULTS.split,
     limit: Annotated[int | None, typer.Option(help="Use only n images, evenly spaced.")] = None,
     heads: Annotated[
         str | None, typer.Option(help="Comma-separated: refined, coarse, conv. By default all that the model has.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the report and the contact sheet.")] = None,
-    bootstrap: Annotated[int, typer.Option(help="Bootstrap resamples for the intervals.")] = 1000,
-    sheet: Annotated[int, typer.Option(help="Images on the contact sheet.")] = 20,
-    engine: Annotated[str, typer.Option(help="The engine: eager, openvino, openvino-int8, bf16 or cuda.")] = "eager",
+    bootstrap: Annotated[int, typer.Option(help="Bootstrap resamples for the intervals.")] = DEFAULTS.resamples,
+    sheet: Annotated[int, typer.Option(help="Images on the contact sheet.")] = DEFAULTS.sheet,
+    engine: Annotated[
+        str, typer.Option(help="The engine: eager, openvino, openvino-int8, bf16 or cuda.")
+    ] = DEFAULTS.engine,
 ) -> None:
     """Measure a model on labelled images: box, mask and boundary AP."""
     for each in model or []:
         obtain(each, Console(stderr=True))
     names = None if heads is None else tuple(name.strip() for name in heads.split(","))
     config = EvalConfig(
-        models=tuple(model or ["demo"]),
+        models=tuple(model or DEFAULTS.models),
         data=data,
         split=split,
         limit=limit,

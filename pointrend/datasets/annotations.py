@@ -1,6 +1,6 @@
-"""Labelled photos to train on, read from a file in COCO's format.
+"""Labelled images to train on, read from a file in COCO's format.
 
-Shapes: K categories to learn, numbered 0 to K - 1 in their order; H, W a photo's height and width in pixels.
+Shapes: K categories to learn, numbered 0 to K - 1 in their order; H, W an image's height and width in pixels.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pointrend.structures.model_info import Category
 
 @dataclass(frozen=True, slots=True)
 class LabelledObject:
-    """One object of a photo, or a crowd of them.
+    """One object of an image, or a crowd of them.
 
     Attributes:
         category: its index, 0 to K - 1.
@@ -44,13 +44,13 @@ class LabelledObject:
 
 @dataclass(frozen=True, slots=True)
 class LabelledImage:
-    """A photo on disk and what is labelled in it.
+    """An image on disk and what is labelled in it.
 
     Attributes:
         path: its image file.
         width, height: W and H, upright.
         source: the collection that it comes from.
-        labelled: for each of the K categories whether all its objects in this photo are labelled.
+        labelled: for each of the K categories whether all its objects in this image are labelled.
         objects: those of the K categories, crowds among them.
     """
 
@@ -62,14 +62,14 @@ class LabelledImage:
     objects: tuple[LabelledObject, ...]
 
     def read(self, scale: float = 1.0) -> Image.Image:
-        """Decode the photo, upright and in RGB.
+        """Decode the image, upright and in RGB.
 
         Args:
-            scale: the size at which the photo is wanted, as a fraction of its own. A JPEG file is decoded at a half,
+            scale: the size at which the image is wanted, as a fraction of its own. A JPEG file is decoded at a half,
                 a quarter or an eighth where that is still enough, which takes less time.
 
         Returns:
-            the photo, at its own size or smaller, but no smaller than asked for.
+            the image, at its own size or smaller, but no smaller than asked for.
 
         Raises:
             DataError: the file cannot be read, is no image, or has another size than its annotation says.
@@ -77,7 +77,7 @@ class LabelledImage:
         try:
             data = self.path.read_bytes()
         except OSError as error:
-            raise DataError(f"The photo {self.path} cannot be read: {error.strerror}.") from error
+            raise DataError(f"The image {self.path} cannot be read: {error.strerror}.") from error
         try:
             with Image.open(io.BytesIO(data)) as image:
                 if image.format != "JPEG":
@@ -87,14 +87,14 @@ class LabelledImage:
                 upright = ImageOps.exif_transpose(image).convert("RGB")
                 return self._checked(upright, round(full / image.width))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, RequestError) as error:
-            raise DataError(f"The photo {self.path} is not an image that can be read: {error}") from error
+            raise DataError(f"The image {self.path} is not an image that can be read: {error}") from error
 
     def _checked(self, image: Image.Image, reduction: int) -> Image.Image:
         # libjpeg rounds the reduced size up.
         expected = (-(-self.width // reduction), -(-self.height // reduction))
         if image.size != expected:
             raise DataError(
-                f"The photo {self.path} is {image.width}x{image.height} pixels, "
+                f"The image {self.path} is {image.width}x{image.height} pixels, "
                 f"but its annotation says {self.width}x{self.height}."
             )
         return image
@@ -102,82 +102,82 @@ class LabelledImage:
 
 @dataclass(frozen=True, slots=True)
 class Annotations:
-    """All photos of a data set that say something of the categories to learn.
+    """All images of a data set that say something of the categories to learn.
 
     Attributes:
-        photos: in the order of the file.
+        images: in the order of the file.
         categories: the K categories.
     """
 
-    photos: tuple[LabelledImage, ...]
+    images: tuple[LabelledImage, ...]
     categories: tuple[Category, ...]
 
     def __len__(self) -> int:
-        return len(self.photos)
+        return len(self.images)
 
     def __getitem__(self, index: int) -> LabelledImage:
-        return self.photos[index]
+        return self.images[index]
 
     def without(self, fold: Fold) -> Annotations:
-        """What is left once a part of the photos is kept for judging.
+        """What is left once a part of the images is kept for judging.
 
         Raises:
             DataError: nothing is left.
         """
-        kept = tuple(photo for photo in self.photos if not fold.holds(photo.path.name))
-        if not any(photo.objects for photo in kept):
+        kept = tuple(image for image in self.images if not fold.holds(image.path.name))
+        if not any(image.objects for image in kept):
             raise DataError(f"Without its fold {fold.number + 1}/{fold.folds} the data has no object left.")
-        return replace(self, photos=kept)
+        return replace(self, images=kept)
 
     def without_sources(self, names: Collection[str]) -> Annotations:
-        """What is left without the photos of some collections.
+        """What is left without the images of some collections.
 
         Raises:
             DataError: a name is that of no collection here, or nothing is left.
         """
-        known = sorted({photo.source for photo in self.photos})
+        known = sorted({image.source for image in self.images})
         for name in names:
             if name not in known:
                 raise DataError(f"without names {name!r}, which is no source of the data; it has {', '.join(known)}.")
-        kept = tuple(photo for photo in self.photos if photo.source not in names)
-        if not any(photo.objects for photo in kept):
+        kept = tuple(image for image in self.images if image.source not in names)
+        if not any(image.objects for image in kept):
             raise DataError(f"Without the sources {', '.join(names)} the data has no object left.")
-        return replace(self, photos=kept)
+        return replace(self, images=kept)
 
     @classmethod
-    def read(cls, path: Path, images: Path, categories: Sequence[int] | None = None) -> Annotations:
+    def read(cls, path: Path, folder: Path, categories: Sequence[int] | None = None) -> Annotations:
         """Read a file in COCO's format.
 
         Objects have polygons or run lengths, compressed or not. An image may name its ``source`` and, in
         ``labelled_category_ids``, the ids of the categories whose objects are all labelled in it; ``"all"`` or
-        nothing means every category. Objects of categories that are not to be learnt are background; a photo that
+        nothing means every category. Objects of categories that are not to be learnt are background; an image that
         neither has an object of those to be learnt nor labels one of them is left out.
 
         Args:
             path: the file.
-            images: the folder that each image's ``file_name`` lies in.
+            folder: the one that each image's ``file_name`` lies in.
             categories: ids of the categories to learn, in the order of the network's outputs; None for all that the
                 file lists, in its order.
 
         Raises:
-            DataError: the file or a photo is missing, or something in the file is malformed; the message says what,
+            DataError: the file or an image is missing, or something in the file is malformed; the message says what,
                 in which image or annotation.
         """
-        file = CocoFile.read(path, images)
+        file = CocoFile.read(path, folder)
         with naming(path):
             chosen = _chosen(file.categories, categories)
         index = {category.id: number for number, category in enumerate(chosen)}
-        objects: dict[int, list[LabelledObject]] = {image.id: [] for image in file.images}
+        objects: dict[int, list[LabelledObject]] = {entry.id: [] for entry in file.images}
         for item in file.objects(index):
             objects[item.image.id].append(LabelledObject(index[item.category_id], item.segmentation, item.crowd))
-        photos = tuple(_labelled(image, chosen, tuple(objects[image.id])) for image in file.images)
-        telling = tuple(photo for photo in photos if photo.objects or any(photo.labelled))
-        if not any(photo.objects for photo in telling):
+        images = tuple(_labelled(entry, chosen, tuple(objects[entry.id])) for entry in file.images)
+        telling = tuple(image for image in images if image.objects or any(image.labelled))
+        if not any(image.objects for image in telling):
             raise DataError(f"{path}: annotations has no object of the categories {[item.id for item in chosen]}.")
         return cls(telling, chosen)
 
 
-# The photos are the user's own: only their sides are limited, by what Pillow can resize.
+# The images are the user's own: only their sides are limited, by what Pillow can resize.
 _LIMITS = ImageLimits(max_bytes=1 << 30, max_pixels=1 << 28, max_side=1 << 16)
 
 

@@ -1,4 +1,4 @@
-"""Cross-validation: photos dealt into folds by their names, the same in training and in judging."""
+"""Cross-validation: images dealt into folds by their names, the same in training and in judging."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ MOST_FOLDS = 20
 
 
 def fold_of(file_name: str, folds: int) -> int:
-    """The fold, from 0 to ``folds - 1``, of a photo; its name alone decides, so that more photos change nothing."""
+    """The fold, from 0 to ``folds - 1``, of an image; its name alone decides, so that more images change nothing."""
     return int.from_bytes(hashlib.sha256(file_name.encode()).digest()[:8]) % folds
 
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """One part of the photos, which a model does not learn from.
+    """One part of the images, which a model does not learn from.
 
     Attributes:
         number: from 0.
@@ -42,5 +42,5 @@ class Fold:
         return cls(number - 1, folds)
 
     def holds(self, file_name: str) -> bool:
-        """Whether a photo belongs to it."""
+        """Whether an image belongs to it."""
         return fold_of(file_name, self.folds) == self.number

@@ -19,7 +19,7 @@ class TrueObject:
     """One labelled object, or a region with a crowd of them.
 
     Attributes:
-        photo_id: of the photo that it is in.
+        image_id: of the image that it is in.
         category_id: what it is.
         bbox: (x, y, width, height) in pixels.
         area: in pixels, as the file says it or else of the mask.
@@ -27,7 +27,7 @@ class TrueObject:
         crowd: a region with many objects of the category; finding them is neither asked for nor wrong.
     """
 
-    photo_id: int
+    image_id: int
     category_id: int
     bbox: tuple[float, float, float, float]
     area: float
@@ -37,21 +37,21 @@ class TrueObject:
 
 @dataclass(frozen=True, slots=True)
 class GroundTruth:
-    """Photos and their objects, of the categories that are judged.
+    """Images and their objects, of the categories that are judged.
 
     Attributes:
-        photos: by ascending id.
-        objects: those of judged categories, in photos that label their category.
+        images: by ascending id.
+        objects: those of judged categories, in images that label their category.
         categories: the judged ones, in the model's order.
     """
 
-    photos: tuple[DatasetImage, ...]
+    images: tuple[DatasetImage, ...]
     objects: tuple[TrueObject, ...]
     categories: tuple[Category, ...]
 
     @classmethod
     def read(cls, folder: str | Path, split: str, known: Sequence[Category]) -> GroundTruth:
-        """Read ``instances_SPLIT.json``, in COCO's format, of a folder whose photos lie in ``images``.
+        """Read ``instances_SPLIT.json``, in COCO's format, of a folder whose images lie in ``images``.
 
         Objects have polygons or run lengths, compressed or not. An image may name its ``source`` and, in
         ``labelled_category_ids``, the categories that are labelled in it; ``"all"`` or nothing means all.
@@ -62,7 +62,7 @@ class GroundTruth:
             known: the model's categories. Those that the file has too, by their ids, are judged.
 
         Raises:
-            DataError: the file is missing or malformed, a photo is missing, or no category is in common.
+            DataError: the file is missing or malformed, an image is missing, or no category is in common.
         """
         folder = Path(folder).expanduser()
         path = folder / f"instances_{split}.json"
@@ -77,22 +77,22 @@ class GroundTruth:
         return cls(tuple(sorted(file.images, key=lambda image: image.id)), objects, categories)
 
     def limited(self, limit: int | None) -> GroundTruth:
-        """The ground truth of so many photos only, taken evenly from the whole; None takes all.
+        """The ground truth of so many images only, taken evenly from the whole; None takes all.
 
         Raises:
             InvalidOption: a limit below 1.
         """
-        if limit is None or limit >= len(self.photos):
+        if limit is None or limit >= len(self.images):
             return self
         if limit < 1:
             raise InvalidOption(f"limit must be at least 1, not {limit}.", field="limit", limit=1, value=limit)
-        photos = tuple(self.photos[index * len(self.photos) // limit] for index in range(limit))
-        kept = {photo.id for photo in photos}
-        return replace(self, photos=photos, objects=tuple(item for item in self.objects if item.photo_id in kept))
+        images = tuple(self.images[index * len(self.images) // limit] for index in range(limit))
+        kept = {image.id for image in images}
+        return replace(self, images=images, objects=tuple(item for item in self.objects if item.image_id in kept))
 
     def sources(self) -> tuple[str, ...]:
-        """The photos' sources, in alphabetic order."""
-        return tuple(sorted({photo.source for photo in self.photos}))
+        """The images' sources, in alphabetic order."""
+        return tuple(sorted({image.source for image in self.images}))
 
 
 def _common(categories: Sequence[Category], known: Sequence[Category]) -> tuple[Category, ...]:
@@ -121,7 +121,7 @@ def _true_object(item: DatasetObject) -> TrueObject:
         raise DataError(f"{item.place}: area must be a number of pixels, not {area!r:.100}.")
     x, y, width, height = map(float, bbox)
     return TrueObject(
-        photo_id=item.image.id,
+        image_id=item.image.id,
         category_id=item.category_id,
         bbox=(x, y, width, height),
         area=float(area),

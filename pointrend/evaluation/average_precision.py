@@ -1,11 +1,11 @@
-"""Which detections are right, and average precision over any weighting of the photos.
+"""Which detections are right, and average precision over any weighting of the images.
 
 COCO's AP is a mean over categories of the precision at 101 recalls. Matching detections to objects concerns one
-photo at a time; only the accumulation over photos must be done anew for a source's photos, or for a resample in
-which some photos come twice. So matches are kept, and accumulated with a weight for each photo, many weightings at
+image at a time; only the accumulation over images must be done anew for a source's images, or for a resample in
+which some images come twice. So matches are kept, and accumulated with a weight for each image, many weightings at
 once. With weights of one the result is pycocotools' to the last bit.
 
-Shapes: I photos, D detections of a category by descending score, T overlap thresholds, B weightings, K categories.
+Shapes: I images, D detections of a category by descending score, T overlap thresholds, B weightings, K categories.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ AREAS = {
     "medium": (32**2, 96**2),
     "large": (96**2, 1e10),
 }  # square pixels
-MAX_DETECTIONS = 100  # of a category in a photo
+MAX_DETECTIONS = 100  # of a category in an image
 WEIGHTINGS_AT_ONCE = 64  # keeps (B, D) arrays small
 
 Weights = NDArray[np.int64]
@@ -36,41 +36,41 @@ class CategoryMatches:
     """The detections of one category, judged within one range of areas.
 
     Attributes:
-        photo: (D) index of the photo of each detection.
+        image: (D) index of the image of each detection.
         right: (T, D) bool: matched to an object.
         counted: (T, D) bool: right or wrong; the rest found a crowd or something outside the range of areas.
-        objects: (I) objects to be found in each photo.
+        objects: (I) objects to be found in each image.
     """
 
-    photo: NDArray[np.intp]
+    image: NDArray[np.intp]
     right: NDArray[np.bool_]
     counted: NDArray[np.bool_]
     objects: NDArray[np.int64]
 
     @classmethod
-    def join(cls, photos: Sequence[Mapping[str, Any] | None]) -> CategoryMatches:
-        """Put together what COCOeval found in each photo; None where a photo has neither objects nor detections."""
-        objects = np.array([0 if item is None else np.count_nonzero(item["gtIgnore"] == 0) for item in photos])
-        present = [(index, item) for index, item in enumerate(photos) if item is not None]
+    def join(cls, images: Sequence[Mapping[str, Any] | None]) -> CategoryMatches:
+        """Put together what COCOeval found in each image; None where an image has neither objects nor detections."""
+        objects = np.array([0 if item is None else np.count_nonzero(item["gtIgnore"] == 0) for item in images])
+        present = [(index, item) for index, item in enumerate(images) if item is not None]
         if not present:
             nothing = np.zeros((len(THRESHOLDS), 0), dtype=np.bool_)
             return cls(np.zeros(0, dtype=np.intp), nothing, nothing, objects)
         scores = np.concatenate([item["dtScores"] for _, item in present])
-        # pycocotools orders equal scores by photo: so does a stable sort.
+        # pycocotools orders equal scores by image: so does a stable sort.
         order = np.argsort(-scores, kind="mergesort")
-        photo = np.concatenate([np.full(len(item["dtScores"]), index) for index, item in present])[order]
+        image = np.concatenate([np.full(len(item["dtScores"]), index) for index, item in present])[order]
         matched = np.concatenate([item["dtMatches"] for _, item in present], axis=1)[:, order] != 0
         ignored = np.concatenate([item["dtIgnore"] for _, item in present], axis=1)[:, order].astype(np.bool_)
-        return cls(photo.astype(np.intp), matched & ~ignored, ~ignored, objects)
+        return cls(image.astype(np.intp), matched & ~ignored, ~ignored, objects)
 
     def average_precision(self, weights: Weights) -> NDArray[np.float64]:
         """AP at each threshold.
 
         Args:
-            weights: (B, I) how often each photo counts.
+            weights: (B, I) how often each image counts.
 
         Returns:
-            (B, T) in 0..1; nan where the weighted photos hold no object.
+            (B, T) in 0..1; nan where the weighted images hold no object.
         """
         chunks = [
             self._average_precision(weights[start : start + WEIGHTINGS_AT_ONCE])
@@ -80,12 +80,12 @@ class CategoryMatches:
 
     def recall(self, weights: Weights) -> NDArray[np.float64]:
         """The share of objects that any detection found: (B, T) in 0..1; nan where there is no object."""
-        found = weights[:, self.photo] @ self.right.T
+        found = weights[:, self.image] @ self.right.T
         return found / _or_nan(weights @ self.objects)[:, None]
 
     def _average_precision(self, weights: Weights) -> NDArray[np.float64]:
         total = _or_nan(weights @ self.objects)[:, None]  # (B, 1)
-        each = weights[:, self.photo]  # (B, D)
+        each = weights[:, self.image]  # (B, D)
         result = np.zeros((len(weights), len(THRESHOLDS)))
         for index, (right, counted) in enumerate(zip(self.right, self.counted, strict=True)):
             # Precision falls between right detections, so that only those can be its maximum from some recall on.
@@ -118,7 +118,7 @@ class DetectionMatches:
         return np.stack([matches.average_precision(weights) for matches in self.by_area[area]], axis=1)
 
     def recall(self, weights: Weights) -> NDArray[np.float64]:
-        """(B, K, T) recall of at most 100 detections a photo, in 0..1; nan where there is no object."""
+        """(B, K, T) recall of at most 100 detections an image, in 0..1; nan where there is no object."""
         return np.stack([matches.recall(weights) for matches in self.by_area["all"]], axis=1)
 
     def objects(self, weights: Weights) -> NDArray[np.int64]:

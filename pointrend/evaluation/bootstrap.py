@@ -1,10 +1,10 @@
-"""How sure a figure is: the bootstrap over photos (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993).
+"""How sure a figure is: the bootstrap over images (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993).
 
-As many photos as there are are drawn with replacement, again and again; the figures of these resamples spread about
-as those of new photos would. Two variants are compared on the same resamples, so that what both find hard in a photo
+As many images as there are are drawn with replacement, again and again; the figures of these resamples spread about
+as those of new images would. Two variants are compared on the same resamples, so that what both find hard in an image
 cancels out.
 
-Shapes: I photos, B resamples, K categories, T overlap thresholds.
+Shapes: I images, B resamples, K categories, T overlap thresholds.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ class Reliability:
 
 @dataclass(frozen=True, slots=True)
 class Resampled:
-    """AP over all photos, and over each resample of them.
+    """AP over all images, and over each resample of them.
 
     Attributes:
         categories: ids, K of them.
-        ap: (1 + B, K, T) in 0..1, the photos as they are first; nan where a category has no object.
-        objects: (K) in the photos as they are.
+        ap: (1 + B, K, T) in 0..1, the images as they are first; nan where a category has no object.
+        objects: (K) in the images as they are.
     """
 
     categories: tuple[int, ...]
@@ -73,10 +73,10 @@ class Resampled:
         return mean(by_category) if category is None else by_category[:, self.categories.index(category)]
 
 
-def resamples(photos: int, count: int, seed: int = 0) -> Weights:
-    """How often each photo is drawn: (1 + count, photos), the photos as they are in the first row."""
-    drawn = np.random.default_rng(seed).multinomial(photos, np.full(photos, 1 / photos), size=count)
-    return np.concatenate([np.ones((1, photos), dtype=np.int64), drawn])
+def resamples(images: int, count: int, seed: int = 0) -> Weights:
+    """How often each image is drawn: (1 + count, images), the images as they are in the first row."""
+    drawn = np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), size=count)
+    return np.concatenate([np.ones((1, images), dtype=np.int64), drawn])
 
 
 def difference(one: Resampled, other: Resampled, category: int | None = None) -> Interval:

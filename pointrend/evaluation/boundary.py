@@ -1,10 +1,10 @@
 """Boundary IoU (Cheng, Girshick, Dollár, Berg, Kirillov: arXiv:2103.16562): how well outlines fit.
 
 The overlap of two masks hardly feels their outlines where objects are large. Boundary IoU compares only the pixels
-of each mask that lie within d of its outline; d is 2 % of the photo's diagonal. Boundary AP takes the smaller of
+of each mask that lie within d of its outline; d is 2 % of the image's diagonal. Boundary AP takes the smaller of
 mask IoU and Boundary IoU, since a thin boundary alone would forgive a wrong inside (section 5.1 there).
 
-Shapes: H, W height and width of the photo, h, w of a mask's window, all in pixels.
+Shapes: H, W height and width of the image, h, w of a mask's window, all in pixels.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class BoundaryEval(COCOeval):  # type: ignore[misc]  # pycocotools carries no ty
         super().__init__(truth, found, iouType="segm")
 
     def computeIoU(self, imgId: int, catId: int) -> Any:  # noqa: N802, N803  # pycocotools' names
-        """IoU of each detection with each object of a photo and category: (D, G), detections by descending score."""
+        """IoU of each detection with each object of an image and category: (D, G), detections by descending score."""
         ious = super().computeIoU(imgId, catId)
         truths, found = self._gts[imgId, catId], self._dts[imgId, catId]
         if not truths or not found:
@@ -47,7 +47,7 @@ class BoundaryEval(COCOeval):  # type: ignore[misc]  # pycocotools carries no ty
 
 
 def boundary(segmentation: dict[str, Any]) -> dict[str, Any]:
-    """The pixels of a mask within d of its outline; the photo's border counts as outline.
+    """The pixels of a mask within d of its outline; the image's border counts as outline.
 
     Only the mask's own window is looked at. d = 2 % of the diagonal, rounded, at least 1; distance is the larger one
     of the horizontal and the vertical, as in the authors' code, which erodes d times by a 3x3 square.

@@ -1,6 +1,6 @@
 """Matching detections to ground truth with pycocotools: boxes, masks, and masks with their boundaries.
 
-A category is judged only in photos that label it: elsewhere an object without a mask is no proof of a mistake, so
+A category is judged only in images that label it: elsewhere an object without a mask is no proof of a mistake, so
 detections of it are left out there.
 """
 
@@ -27,8 +27,8 @@ from pointrend.evaluation.average_precision import (
 from pointrend.evaluation.boundary import BoundaryEval
 from pointrend.structures.prediction import Instance, Prediction
 
-Predictions = Mapping[int, Prediction]  # by photo id
-ImageInstances = Sequence[tuple[int, Instance]]  # photo id and what was found there
+Predictions = Mapping[int, Prediction]  # by image id
+ImageInstances = Sequence[tuple[int, Instance]]  # image id and what was found there
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Evaluator:
     """Judges predictions against one ground truth, which is prepared once.
 
     Args:
-        truth: photos, objects and categories.
+        truth: images, objects and categories.
     """
 
     def __init__(self, truth: GroundTruth) -> None:
@@ -52,7 +52,7 @@ class Evaluator:
         self._objects = self._coco(
             {
                 "id": index,
-                "image_id": item.photo_id,
+                "image_id": item.image_id,
                 "category_id": item.category_id,
                 "bbox": list(item.bbox),
                 "area": item.area,
@@ -85,17 +85,17 @@ class Evaluator:
     def _found(self, predictions: Predictions) -> ImageInstances:
         judged = {category.id for category in self.truth.categories}
         return [
-            (photo.id, instance)
-            for photo in self.truth.photos
-            for instance in predictions[photo.id].instances
-            if instance.category_id in judged and photo.labels(instance.category_id)
+            (image.id, instance)
+            for image in self.truth.images
+            for instance in predictions[image.id].instances
+            if instance.category_id in judged and image.labels(instance.category_id)
         ]
 
     def _results(self, found: ImageInstances, areas: Sequence[float]) -> COCO:
         return self._coco(
             {
                 "id": index,
-                "image_id": photo_id,
+                "image_id": image_id,
                 "category_id": instance.category_id,
                 "bbox": list(instance.bbox),
                 "area": area,
@@ -103,13 +103,13 @@ class Evaluator:
                 "segmentation": instance.segmentation,
                 "iscrowd": 0,
             }
-            for index, ((photo_id, instance), area) in enumerate(zip(found, areas, strict=True), 1)
+            for index, ((image_id, instance), area) in enumerate(zip(found, areas, strict=True), 1)
         )
 
     def _coco(self, annotations: Any) -> COCO:
         coco = COCO()
         coco.dataset = {
-            "images": [{"id": photo.id, "height": photo.height, "width": photo.width} for photo in self.truth.photos],
+            "images": [{"id": image.id, "height": image.height, "width": image.width} for image in self.truth.images],
             "categories": [{"id": category.id, "name": category.name} for category in self.truth.categories],
             "annotations": list(annotations),
         }
@@ -125,10 +125,10 @@ class Evaluator:
         evaluator.params.areaRngLbl = list(AREAS)
         with _silence():
             evaluator.evaluate()
-        photos = len(self.truth.photos)
-        # COCOeval lists photos within areas within categories, categories by ascending id.
+        images = len(self.truth.images)
+        # COCOeval lists images within areas within categories, categories by ascending id.
         ids = tuple(int(number) for number in evaluator.params.catIds)
-        rows = [evaluator.evalImgs[start : start + photos] for start in range(0, len(evaluator.evalImgs), photos)]
+        rows = [evaluator.evalImgs[start : start + images] for start in range(0, len(evaluator.evalImgs), images)]
         by_area = {
             name: tuple(CategoryMatches.join(row) for row in rows[index :: len(AREAS)])
             for index, name in enumerate(AREAS)

@@ -1,4 +1,4 @@
-"""Running a model over photos: what it finds is found once, and each mask head draws it."""
+"""Running a model over images: what it finds is found once, and each mask head draws it."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ HEADS = (REFINED, COARSE, CONV)
 
 @dataclass(frozen=True, slots=True)
 class HeadPredictions:
-    """What a model found in a set of photos.
+    """What a model found in a set of images.
 
     Attributes:
-        by_head: predictions by photo id, of each mask head. All have the same boxes, scores and categories.
-        seconds: what decoding, detection and the first head's masks took, for all photos together.
+        by_head: predictions by image id, of each mask head. All have the same boxes, scores and categories.
+        seconds: what decoding, detection and the first head's masks took, for all images together.
     """
 
     by_head: Mapping[str, Mapping[int, Prediction]]
@@ -78,18 +78,18 @@ def choose_heads(wanted: Sequence[str] | None, config: InstanceConfig) -> tuple[
 
 
 def run(
-    folders: Sequence[ModelFolder], photos: Iterable[DatasetImage], heads: Sequence[str], engine: str = EAGER
+    folders: Sequence[ModelFolder], images: Iterable[DatasetImage], heads: Sequence[str], engine: str = EAGER
 ) -> HeadPredictions:
-    """Run a model over photos, as AP asks for: everything from score 0.05 on, at most 100 a photo.
+    """Run a model over images, as AP asks for: everything from score 0.05 on, at most 100 an image.
 
     Args:
-        folders: the model; or, for cross-validation, one a fold, which sees that fold's photos only.
-        photos: read one at a time; wrap them to show progress.
+        folders: the model; or, for cross-validation, one a fold, which sees that fold's images only.
+        images: read one at a time; wrap them to show progress.
         heads: at least one of :func:`choose_heads`.
         engine: what computes the networks: one of :data:`pointrend.engines.NAMES` but detectron2.
 
     Raises:
-        DataError: a photo cannot be read, or has another size than its label says.
+        DataError: an image cannot be read, or has another size than its label says.
         CheckpointError: the weights cannot be read or do not fit.
         ConfigError: the engine is unknown, not installed, or has no such network.
     """
@@ -98,12 +98,12 @@ def run(
     options = {head: _options(head, folders[0].config) for head in heads}
     by_head: dict[str, dict[int, Prediction]] = {head: {} for head in heads}
     seconds = 0.0
-    for photo in photos:
+    for image in images:
         started = time.perf_counter()
-        image = _decode(photo)
-        segmenter = segmenters[fold_of(photo.path.name, len(segmenters))]
+        pixels = _decode(image)
+        segmenter = segmenters[fold_of(image.path.name, len(segmenters))]
         for index, head in enumerate(heads):
-            by_head[head][photo.id] = segmenter(image, options[head])
+            by_head[head][image.id] = segmenter(pixels, options[head])
             if index == 0:
                 seconds += time.perf_counter() - started
         memory.settle()
@@ -129,14 +129,14 @@ def _options(head: str, config: InstanceConfig) -> Options:
     )
 
 
-def _decode(photo: DatasetImage) -> NDArray[np.uint8]:
+def _decode(image: DatasetImage) -> NDArray[np.uint8]:
     try:
-        image = decode(photo.path.read_bytes())
+        pixels = decode(image.path.read_bytes())
     except (OSError, RequestError) as error:
-        raise DataError(f"The photo {photo.path} cannot be read: {error}") from error
-    height, width = image.shape[:2]
-    if (width, height) != (photo.width, photo.height):
+        raise DataError(f"The image {image.path} cannot be read: {error}") from error
+    height, width = pixels.shape[:2]
+    if (width, height) != (image.width, image.height):
         raise DataError(
-            f"The photo {photo.path} is {width}x{height} once upright, but labelled as {photo.width}x{photo.height}."
+            f"The image {image.path} is {width}x{height} once upright, but labelled as {image.width}x{image.height}."
         )
-    return image
+    return pixels

@@ -1,4 +1,4 @@
-"""``pointrend eval``: run a model over labelled photos, judge what it found, and write it down."""
+"""``pointrend eval``: run a model over labelled images, judge what it found, and write it down."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ class EvalConfig:
             so on.
         data: a folder with ``instances_SPLIT.json`` and ``images``.
         split: which part of the data.
-        limit: so many photos only, taken evenly from all; None takes all.
+        limit: so many images only, taken evenly from all; None takes all.
         heads: mask heads to judge; None takes all that the model has.
         out: a folder that receives the report; None writes nothing.
         resamples: of the bootstrap; 0 for no intervals.
-        sheet: photos on the contact sheet.
+        sheet: images on the contact sheet.
         engine: what computes the network.
     """
 
@@ -105,8 +105,8 @@ def evaluate(settings: EvalConfig, console: Console) -> Report:
             raise ConfigError(f"{other.path} is another network than {folder.path}: they cannot be judged as one.")
     heads = choose_heads(settings.heads, folder.config)
     truth = GroundTruth.read(settings.data, settings.split, folder.info.categories).limited(settings.limit)
-    photos = track(truth.photos, "Detecting", console=console, transient=True)
-    answers = run(folders, photos, heads, settings.engine)
+    images = track(truth.images, "Detecting", console=console, transient=True)
+    answers = run(folders, images, heads, settings.engine)
     with console.status("Judging"):
         report = judge(truth, answers, settings, folders)
     for table in tables(report):
@@ -134,23 +134,23 @@ def judge(truth: GroundTruth, answers: HeadPredictions, settings: EvalConfig, fo
     boxes = judging.boxes(predictions)
     masks = {name: judging.masks(found) for name, found in answers.by_head.items()}
     by_measure = {name: {MASK: found.mask, BOUNDARY: found.boundary} for name, found in masks.items()}
-    weights = resamples(len(truth.photos), settings.resamples)
+    weights = resamples(len(truth.images), settings.resamples)
     drawn = {
         name: {measure: Resampled.of(matches, weights) for measure, matches in measures.items()}
         for name, measures in by_measure.items()
     }
     names = {category.id: category.name for category in truth.categories}
-    sources = Counter(photo.source for photo in truth.photos)
+    sources = Counter(image.source for image in truth.images)
     return Report(
         command=settings.command(),
         model=ModelStamp(
             folders[0].info.name, folders[0].info.version, _sha256([folder.weights for folder in folders])
         ),
         split=settings.split,
-        photos=len(truth.photos),
+        photos=len(truth.images),
         objects=sum(not item.crowd for item in truth.objects),
         sources=dict(sorted(sources.items())),
-        speed=Speed(round(len(truth.photos) / answers.seconds, 2), processor(), torch.get_num_threads()),
+        speed=Speed(round(len(truth.images) / answers.seconds, 2), processor(), torch.get_num_threads()),
         boxes=_kind(boxes, truth),
         masks={name: {key: _kind(found, truth) for key, found in each.items()} for name, each in by_measure.items()},
         differences=tuple(_differences(drawn, truth)),
@@ -170,9 +170,9 @@ def _check(settings: EvalConfig) -> None:
 
 
 def _kind(matches: DetectionMatches, truth: GroundTruth) -> SourceFigures:
-    everything: Weights = np.ones(len(truth.photos), dtype=np.int64)
+    everything: Weights = np.ones(len(truth.images), dtype=np.int64)
     by_source = {
-        source: figures(matches, truth, np.array([photo.source == source for photo in truth.photos], dtype=np.int64))
+        source: figures(matches, truth, np.array([image.source == source for image in truth.images], dtype=np.int64))
         for source in truth.sources()
     }
     return SourceFigures(figures(matches, truth, everything), by_source)
@@ -195,20 +195,20 @@ def _write(out: Path, report: Report, truth: GroundTruth, predictions: Mapping[i
     (out / "report.json").write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
     (out / "report.md").write_text(to_markdown(report), encoding="utf-8")
     (out / "detections.json").write_text(json.dumps(_coco_results(predictions)), encoding="utf-8")
-    contact_sheet(choose(truth.photos, sheet), predictions).save(out / "contact_sheet.png")
+    contact_sheet(choose(truth.images, sheet), predictions).save(out / "contact_sheet.png")
 
 
 def _coco_results(predictions: Mapping[int, Prediction]) -> list[dict[str, Any]]:
     """In COCO's result format; scores keep their digits, since rounding makes ties."""
     return [
         {
-            "image_id": photo,
+            "image_id": image,
             "category_id": instance.category_id,
             "bbox": [round(side, 2) for side in instance.bbox],
             "score": instance.score,
             "segmentation": instance.segmentation,
         }
-        for photo, prediction in predictions.items()
+        for image, prediction in predictions.items()
         for instance in prediction.instances
     ]
 

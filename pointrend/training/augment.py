@@ -1,7 +1,7 @@
-"""From a labelled photo to a training crop: large-scale jitter, flip and colours (Ghiasi et al., arXiv:2012.07177).
+"""From a labelled image to a training crop: large-scale jitter, flip and colours (Ghiasi et al., arXiv:2012.07177).
 
-Shapes: S side of the crop in pixels, G objects, K categories, H, W the photo's height and width in pixels.
-Coordinates are (x, y) in pixels from the left top corner of the photo or of the crop; pixel i covers [i, i + 1).
+Shapes: S side of the crop in pixels, G objects, K categories, H, W the image's height and width in pixels.
+Coordinates are (x, y) in pixels from the left top corner of the image or of the crop; pixel i covers [i, i + 1).
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ LUMA = np.array([0.299, 0.587, 0.114])  # of red, green and blue in grey (ITU-R 
 
 @dataclass(frozen=True, slots=True)
 class Augmentation:
-    """How a crop may differ from its photo.
+    """How a crop may differ from its image.
 
     Attributes:
         side: S.
-        jitter: the least and the greatest scale, relative to the one that fits the photo's longer side into the crop.
+        jitter: the least and the greatest scale, relative to the one that fits the image's longer side into the crop.
         flip: probability of mirroring left and right.
         brightness, contrast, saturation: by how much each may change; 0.2 is a factor from 0.8 to 1.2.
         hue: by how much of a full turn the colours may turn, either way.
         visible: the least fraction of an object's area that must be left in the crop for it to count as one; what is
             left of others is neutral.
-        fill: RGB outside the photo, as the network's normalisation takes to nought.
-        squeeze: from how little to how far the photo is squeezed into a square: 0 keeps its aspect, 1 is all the way.
+        fill: RGB outside the image, as the network's normalisation takes to nought.
+        squeeze: from how little to how far the image is squeezed into a square: 0 keeps its aspect, 1 is all the way.
     """
 
     side: int
@@ -48,46 +48,46 @@ class Augmentation:
     fill: tuple[int, int, int] = (127, 127, 127)
     squeeze: tuple[float, float] = (0.0, 0.0)
 
-    def __call__(self, photo: LabelledImage, rng: np.random.Generator) -> Sample:
-        """Make a crop of a photo; the same for the same state of the generator.
+    def __call__(self, image: LabelledImage, rng: np.random.Generator) -> Sample:
+        """Make a crop of an image; the same for the same state of the generator.
 
         Raises:
-            DataError: the photo cannot be read.
+            DataError: the image cannot be read.
         """
         # Not drawn where it is of no use: the numbers drawn after it stay what they were.
         squeeze = rng.uniform(*self.squeeze) if any(self.squeeze) else 0.0
         placement = place(
-            (photo.width, photo.height), self.side, rng.uniform(*self.jitter), rng.random(2), squeeze=squeeze
+            (image.width, image.height), self.side, rng.uniform(*self.jitter), rng.random(2), squeeze=squeeze
         )
         colours = self._colours(rng)
         flipped = rng.random() < self.flip
-        image = self._image(photo, placement, colours)
-        masks, classes, neutral = self._objects(photo, placement)
+        pixels = self._image(image, placement, colours)
+        masks, classes, neutral = self._objects(image, placement)
         if flipped:
-            image, masks = image[:, ::-1], masks[:, :, ::-1]
+            pixels, masks = pixels[:, ::-1], masks[:, :, ::-1]
             neutral = [(self.side - x1, y0, self.side - x0, y1) for x0, y0, x1, y1 in neutral]
         stack = torch.from_numpy(np.ascontiguousarray(masks))
         return Sample(
-            image=torch.from_numpy(np.ascontiguousarray(image)),
+            image=torch.from_numpy(np.ascontiguousarray(pixels)),
             boxes=tight_boxes(stack),
             classes=torch.tensor(classes, dtype=torch.int64),
             masks=stack,
             neutral=torch.tensor(neutral, dtype=torch.float32).reshape(-1, 4),
-            labelled=torch.tensor(photo.labelled),
+            labelled=torch.tensor(image.labelled),
         )
 
-    def _image(self, photo: LabelledImage, placement: Placement, colours: NDArray[np.float64]) -> NDArray[np.uint8]:
+    def _image(self, image: LabelledImage, placement: Placement, colours: NDArray[np.float64]) -> NDArray[np.uint8]:
         """(S, S, 3) RGB."""
-        source = photo.read(max(placement.scale_x, placement.scale_y))
+        source = image.read(max(placement.scale_x, placement.scale_y))
         x0, y0, x1, y1 = placement.target
         # A JPEG may have been decoded at a half or less, its last column and row then stand for part of a pixel.
-        reduction = round(max(photo.width, photo.height) / max(source.size))
+        reduction = round(max(image.width, image.height) / max(source.size))
         left, top, right, bottom = (edge / reduction for edge in placement.source(placement.target))
-        # Rounding must not lead a hair outside of the photo.
+        # Rounding must not lead a hair outside of the image.
         box = (max(left, 0.0), max(top, 0.0), min(right, source.width), min(bottom, source.height))
         scaled = source.resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=box)
         mean = float(LUMA @ np.asarray(scaled).mean(axis=(0, 1)))
-        # Contrast pulls towards the photo's mean grey, which the matrix's last column holds as a fraction of it.
+        # Contrast pulls towards the image's mean grey, which the matrix's last column holds as a fraction of it.
         matrix = colours * np.array([1.0, 1.0, 1.0, mean])
         scaled = scaled.convert("RGB", tuple(float(value) for value in matrix.ravel()))
         canvas = np.empty((self.side, self.side, 3), dtype=np.uint8)
@@ -96,12 +96,12 @@ class Augmentation:
         return canvas
 
     def _objects(
-        self, photo: LabelledImage, placement: Placement
+        self, image: LabelledImage, placement: Placement
     ) -> tuple[NDArray[np.bool_], list[int], list[tuple[int, int, int, int]]]:
         """Masks (G, S, S) and categories of the objects that are left in the crop, and boxes of what is neutral."""
         kept: list[tuple[LabelledObject, tuple[int, int, int, int], NDArray[np.bool_]]] = []
         neutral: list[tuple[int, int, int, int]] = []
-        for item in photo.objects:
+        for item in image.objects:
             x, y, mask = item.window()
             box, part = place_mask(mask, x, y, placement)
             if not part.any():
@@ -119,20 +119,20 @@ class Augmentation:
         return masks, [item.category for item, _, _ in kept], neutral
 
     def _colours(self, rng: np.random.Generator) -> NDArray[np.float64]:
-        """An affine map (3, 4) of RGB; the last column is in units of the photo's mean grey."""
+        """An affine map (3, 4) of RGB; the last column is in units of the image's mean grey."""
         around = [1 + amount * rng.uniform(-1, 1) for amount in (self.brightness, self.contrast, self.saturation)]
         return colour_matrix(*around, turn=self.hue * rng.uniform(-1, 1))
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a photo lies in the crop.
+    """Where an image lies in the crop.
 
     Attributes:
-        scale_x, scale_y: pixels of the crop for a pixel of the photo; without squeezing they differ by the rounding
+        scale_x, scale_y: pixels of the crop for a pixel of the image; without squeezing they differ by the rounding
             of the size.
-        x, y: the photo's left top corner in the crop, negative where the crop cuts it off.
-        target: the part (x0, y0, x1, y1) of the crop that the photo fills.
+        x, y: the image's left top corner in the crop, negative where the crop cuts it off.
+        target: the part (x0, y0, x1, y1) of the crop that the image fills.
     """
 
     scale_x: float
@@ -142,7 +142,7 @@ class Placement:
     target: tuple[int, int, int, int]
 
     def source(self, box: tuple[int, int, int, int]) -> tuple[float, float, float, float]:
-        """The part of the photo that a box of the crop shows."""
+        """The part of the image that a box of the crop shows."""
         x0, y0, x1, y1 = box
         return (
             (x0 - self.x) / self.scale_x,
@@ -155,14 +155,14 @@ class Placement:
 def place(
     size: tuple[int, int], side: int, jitter: float, where: NDArray[np.float64], *, squeeze: float = 0.0
 ) -> Placement:
-    """Scale a photo and place it in a crop, or the crop in it.
+    """Scale an image and place it in a crop, or the crop in it.
 
     Args:
-        size: the photo's (W, H).
+        size: the image's (W, H).
         side: S.
         jitter: the scale, relative to the one that fits the longer side into the crop.
         where: (2,) in [0, 1): how far to the right and down, of what is possible.
-        squeeze: 0 keeps the photo's aspect, 1 makes it a square; in between its shorter side grows by a power.
+        squeeze: 0 keeps the image's aspect, 1 makes it a square; in between its shorter side grows by a power.
     """
     longest = max(size)
     scaled = [max(round(jitter * side * (length / longest) ** (1 - squeeze)), 1) for length in size]
@@ -175,12 +175,12 @@ def place(
 def place_mask(
     mask: NDArray[np.bool_], x: int, y: int, placement: Placement
 ) -> tuple[tuple[int, int, int, int], NDArray[np.bool_]]:
-    """Scale a mask as its photo is scaled, only where it lies.
+    """Scale a mask as its image is scaled, only where it lies.
 
     Args:
         mask: (h, w), inside its window.
-        x, y: the window's left and top in the photo.
-        placement: of the photo.
+        x, y: the window's left and top in the image.
+        placement: of the image.
 
     Returns:
         a box of the crop, and the mask inside it; a pixel belongs to the mask that covers at least half of it. A
@@ -224,12 +224,12 @@ def colour_matrix(brightness: float, contrast: float, saturation: float, *, turn
 
     Args:
         brightness: factor of all colours.
-        contrast: factor of their distance from the photo's mean grey.
+        contrast: factor of their distance from the image's mean grey.
         saturation: factor of their distance from their own grey.
         turn: of the hue about the grey axis, in full turns.
 
     Returns:
-        (3, 4): factors of R, G and B, and of the photo's mean grey (0 to 255).
+        (3, 4): factors of R, G and B, and of the image's mean grey (0 to 255).
     """
     angle = 2 * math.pi * turn
     grey = np.full(3, 3**-0.5)

@@ -34,12 +34,12 @@ class TrainingConfig:
             one, a detector that is not frozen learns them from labels.
         teacher_weight: what the losses against the teacher are multiplied by.
         crop: side of the square crops in pixels, a multiple of 32; of several, one is drawn for each batch.
-        jitter: the least and the greatest scale of a photo relative to fitting into the crop.
-        copy_paste: probability of pasting another photo's objects.
-        repeat_threshold: photos with a category rarer than this (a fraction of photos) come more often (LVIS).
-        sources: how many times as often photos of a source come; 1 for a source that is not named.
-        without: names of sources whose photos are left out.
-        batch: photos a step.
+        jitter: the least and the greatest scale of an image relative to fitting into the crop.
+        copy_paste: probability of pasting another image's objects.
+        repeat_threshold: images with a category rarer than this (a fraction of images) come more often (LVIS).
+        sources: how many times as often images of a source come; 1 for a source that is not named.
+        without: names of sources whose images are left out.
+        batch: images a step.
         rate: AdamW's learning rate at its peak.
         trunk_rate: the trunk's, or a one-stage model's whole detector's, as a fraction of it.
         frozen: parts that keep their weights: of the trunk's ``stem``, ``res2`` .. ``res5``; a one-stage model's

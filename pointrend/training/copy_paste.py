@@ -21,7 +21,7 @@ def paste(onto: Sample, source: Sample, rng: np.random.Generator) -> Sample:
     """Lay a random choice of the source's objects over another crop.
 
     Objects below lose what is hidden. One that is hidden altogether is gone; one of which little can be seen is
-    neutral. What the receiving photo's source labels stays as it was: a pasted object is labelled as itself even if
+    neutral. What the receiving image's source labels stays as it was: a pasted object is labelled as itself even if
     others of its category are not.
 
     Args:

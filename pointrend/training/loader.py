@@ -19,7 +19,7 @@ from pointrend.training.copy_paste import paste
 from pointrend.training.sample import Sample
 from pointrend.training.sample_order import SampleOrder, repeat_factors, source_factors
 
-SQUEEZE = (0.5, 1.0)  # of photos that the network will see as squares
+SQUEEZE = (0.5, 1.0)  # of images that the network will see as squares
 AHEAD = 2  # batches that each worker has ready
 
 
@@ -45,7 +45,7 @@ class Batches:
         """Yield batches; the processes end with the iterator.
 
         Raises:
-            DataError: a photo cannot be read.
+            DataError: an image cannot be read.
         """
         loader: DataLoader[Sample | DataError] = DataLoader(
             self.samples,
@@ -68,11 +68,11 @@ class Samples(Dataset["Sample | DataError"]):
     """Makes crops by number.
 
     Args:
-        annotations: the photos.
-        augmentation: makes a crop of a photo.
+        annotations: the images.
+        augmentation: makes a crop of an image.
         sides: of the crops, in place of the augmentation's: one is drawn for each batch.
         batch: samples a batch, which all have the same side.
-        copy_paste: probability that another photo's objects are pasted.
+        copy_paste: probability that another image's objects are pasted.
         repeat_threshold: see :func:`~pointrend.training.sample_order.repeat_factors`.
         sources: see :func:`~pointrend.training.sample_order.source_factors`.
         seed: of everything random.
@@ -90,8 +90,8 @@ class Samples(Dataset["Sample | DataError"]):
         sources: Mapping[str, float] = MappingProxyType({}),
         seed: int = 0,
     ) -> None:
-        photos = annotations.photos
-        factors = repeat_factors(photos, repeat_threshold) * source_factors(photos, sources)
+        images = annotations.images
+        factors = repeat_factors(images, repeat_threshold) * source_factors(images, sources)
         self._annotations = annotations
         self._augmentations = [replace(augmentation, side=side) for side in sides] or [augmentation]
         self._batch = batch
@@ -124,7 +124,7 @@ def batches(
     """The batches that a recipe asks for.
 
     Args:
-        annotations: the photos.
+        annotations: the images.
         settings: the recipe.
         seed: of everything random.
         position: number of the first sample: how many have been used already.

@@ -16,7 +16,7 @@ from pointrend.modeling.point_rend import sample_masks
 
 
 def classification_loss(logits: Tensor, classes: Tensor, labelled: Tensor) -> Tensor:
-    """Summed cross-entropy, in which what a photo's source does not label stays neutral.
+    """Summed cross-entropy, in which what an image's source does not label stays neutral.
 
     A region that matches nothing is background only where every category is labelled. Elsewhere it is "background
     or something unlabelled": the loss is -log of both probabilities' sum, which says nothing about which it is.

@@ -1,6 +1,6 @@
 """One training step's losses of PointRend on a one-stage detector: true masks, and boxes and classes.
 
-A detector that comes trained on far more photos than there are masks to train on, most of which label a few categories
+A detector that comes trained on far more images than there are masks to train on, most of which label a few categories
 only, learns no boxes from labels: with a teacher it is held to what its starting weights say of the same crop
 (distillation, arXiv:1503.02531; of box distributions: arXiv:2102.12252), while the masks may change what its features
 tell. One for other categories learns from labels: see :mod:`pointrend.training.gfl_losses`.

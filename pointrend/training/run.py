@@ -1,4 +1,4 @@
-"""``pointrend train``: from a recipe and a folder of labelled photos to a model folder, in one or many runs."""
+"""``pointrend train``: from a recipe and a folder of labelled images to a model folder, in one or many runs."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ def train(
         init: in place of the recipe's.
         device: ``cpu`` or ``cuda``; None takes a GPU where there is one.
         threads: torch's CPU threads; None leaves its own choice.
-        workers: processes that prepare photos; 0 prepares them in this one.
+        workers: processes that prepare images; 0 prepares them in this one.
         seed: of everything random.
         save_every: seconds between two states on disk.
-        fold: the part of the photos that is not learnt from, for cross-validation.
+        fold: the part of the images that is not learnt from, for cross-validation.
         split: which annotations of the data.
         resume: a file ``resume.safetensors`` of a training on another machine, from which this one goes on; of no
             effect once ``out`` has a state of its own.
@@ -81,7 +81,7 @@ def train(
 
     Raises:
         ConfigError: the recipe cannot be used.
-        DataError: the photos cannot be used.
+        DataError: the images cannot be used.
         CheckpointError: the initial weights or the state cannot be used.
         TrainingError: the training diverged.
     """

@@ -1,6 +1,6 @@
-"""The order in which photos come: rare categories more often than by chance, and the same again after a stop.
+"""The order in which images come: rare categories more often than by chance, and the same again after a stop.
 
-Shapes: N photos, K categories.
+Shapes: N images, K categories.
 """
 
 from __future__ import annotations
@@ -13,46 +13,46 @@ from numpy.typing import NDArray
 from pointrend.datasets.annotations import LabelledImage
 
 
-def repeat_factors(photos: Sequence[LabelledImage], threshold: float) -> NDArray[np.float64]:
-    """How many times as often each photo should come as one with frequent categories only.
+def repeat_factors(images: Sequence[LabelledImage], threshold: float) -> NDArray[np.float64]:
+    """How many times as often each image should come as one with frequent categories only.
 
-    The factor of a category that a fraction f of the photos show is max(1, sqrt(threshold / f)), that of a photo the
+    The factor of a category that a fraction f of the images show is max(1, sqrt(threshold / f)), that of an image the
     greatest of its categories' (LVIS, arXiv:1908.03195, appendix B.2).
 
     Args:
-        photos: N of them.
-        threshold: the fraction of photos below which a category counts as rare; 0 makes all factors 1.
+        images: N of them.
+        threshold: the fraction of images below which a category counts as rare; 0 makes all factors 1.
 
     Returns:
         (N,), each at least 1.
     """
-    seen = [{item.category for item in photo.objects if not item.crowd} for photo in photos]
+    seen = [{item.category for item in image.objects if not item.crowd} for image in images]
     counts: dict[int, int] = {}
     for categories in seen:
         for category in categories:
             counts[category] = counts.get(category, 0) + 1
-    factors = {category: max(1.0, (threshold * len(photos) / count) ** 0.5) for category, count in counts.items()}
+    factors = {category: max(1.0, (threshold * len(images) / count) ** 0.5) for category, count in counts.items()}
     return np.array([max((factors[category] for category in categories), default=1.0) for categories in seen])
 
 
-def source_factors(photos: Sequence[LabelledImage], sources: Mapping[str, float]) -> NDArray[np.float64]:
-    """How many times as often each photo should come for the collection that it is from.
+def source_factors(images: Sequence[LabelledImage], sources: Mapping[str, float]) -> NDArray[np.float64]:
+    """How many times as often each image should come for the collection that it is from.
 
     Args:
-        photos: N of them.
+        images: N of them.
         sources: a positive factor for each source that should come more or less often; 1 for others.
 
     Returns:
         (N,), positive.
     """
-    return np.array([sources.get(photo.source, 1.0) for photo in photos], dtype=np.float64)
+    return np.array([sources.get(image.source, 1.0) for image in images], dtype=np.float64)
 
 
 class SampleOrder:
-    """An endless sequence of photos, of which any member can be told without those before it.
+    """An endless sequence of images, of which any member can be told without those before it.
 
-    It goes by rounds of N draws. Within a round photo i comes N * weight[i] / sum(weights) times, rounded up or down
-    by chance (systematic sampling), in random order: with equal weights each photo comes exactly once.
+    It goes by rounds of N draws. Within a round image i comes N * weight[i] / sum(weights) times, rounded up or down
+    by chance (systematic sampling), in random order: with equal weights each image comes exactly once.
 
     Args:
         weights: (N,), positive.
@@ -66,7 +66,7 @@ class SampleOrder:
         self._indices = np.zeros(0, dtype=np.int64)
 
     def __getitem__(self, position: int) -> int:
-        """Index of the photo at a position from 0 on."""
+        """Index of the image at a position from 0 on."""
         number, place = divmod(position, len(self._ends))
         if number != self._round:
             self._indices, self._round = self._drawn(number), number

@@ -40,7 +40,7 @@ def photos(tmp_path: Path) -> Path:
 
 def test_shards_cover_each_photo_once_in_a_fixed_order(photos: Path, tmp_path: Path) -> None:
     plan = Plan.open(settings(photos), str(tmp_path / "out"))
-    assert [shard.photos for shard in plan.shards()] == [("b.png", "below/a.png"), ("c.PNG", "damaged.jpg")]
+    assert [shard.images for shard in plan.shards()] == [("b.png", "below/a.png"), ("c.PNG", "damaged.jpg")]
     assert plan.left() == list(plan.shards())
     put(plan.output, "part-00000.jsonl", b"")
     assert [shard.number for shard in plan.left()] == [1]
@@ -63,7 +63,7 @@ def test_another_batch_needs_another_folder(photos: Path, tmp_path: Path) -> Non
 
 def test_what_is_refused(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(BatchError, match="holds no photo"):
+    with pytest.raises(BatchError, match="holds no image"):
         Plan.open(settings(tmp_path / "empty"), str(tmp_path / "out"))
     with pytest.raises(BatchError, match="masks as RLE"):
         batch_config(

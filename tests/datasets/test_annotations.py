@@ -62,17 +62,17 @@ def mask(photo: LabelledImage) -> np.ndarray:
 def test_categories_sources_and_labels(tmp_path: Path) -> None:
     annotations = read(tmp_path, tree())
     assert [category.name for category in annotations.categories] == ["car", "hen"]
-    first, second = annotations.photos
+    first, second = annotations.images
     assert (first.labelled, first.objects[0].category, first.objects[0].crowd) == ((True, True), 1, False)
     assert (second.labelled, second.source, second.objects[0].crowd) == ((True, False), "street", True)
     reordered = read(tmp_path, tree(), [5, 3])
-    assert [photo.objects[0].category for photo in reordered.photos] == [0, 1]
+    assert [photo.objects[0].category for photo in reordered.images] == [0, 1]
 
 
 def test_only_the_wanted_categories_stay(tmp_path: Path) -> None:
     annotations = read(tmp_path, tree(), [5])
     # The second photo has no hen and does not say that it has none: it teaches nothing.
-    assert [photo.path.name for photo in annotations.photos] == ["a.png"]
+    assert [photo.path.name for photo in annotations.images] == ["a.png"]
 
 
 @pytest.mark.parametrize("form", ["polygon", "runs", "compressed"])
@@ -88,7 +88,7 @@ def test_every_form_of_mask_is_the_same_mask(tmp_path: Path, form: str) -> None:
         content["annotations"][0]["segmentation"] = {"size": [10, 20], "counts": packed["counts"].decode()}
     expected = np.zeros((10, 20), dtype=bool)
     expected[2:8, 4:12] = True
-    assert np.array_equal(mask(read(tmp_path, content).photos[0]), expected)
+    assert np.array_equal(mask(read(tmp_path, content).images[0]), expected)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_sources_can_be_left_out(tmp_path: Path) -> None:
     content = tree()
     content["images"][0]["source"] = "zoo"
     annotations = Annotations.read(write(tmp_path, content), tmp_path / "images")
-    assert [photo.source for photo in annotations.without_sources(["street"]).photos] == ["zoo"]
+    assert [photo.source for photo in annotations.without_sources(["street"]).images] == ["zoo"]
     assert annotations.without_sources([]) == annotations
     with pytest.raises(DataError, match="without names 'farm', which is no source of the data; it has street, zoo"):
         annotations.without_sources(["farm"])

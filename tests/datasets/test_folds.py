@@ -28,7 +28,7 @@ def test_what_a_fold_leaves_out() -> None:
     photos = tuple(photo(f"{number}.jpg") for number in range(30))
     annotations = Annotations(photos, (Category(1, "thing"),))
     left = annotations.without(Fold(1, 3))
-    assert {fold_of(each.path.name, 3) for each in left.photos} == {0, 2}
+    assert {fold_of(each.path.name, 3) for each in left.images} == {0, 2}
     alone = Annotations((photo("1.jpg"),), annotations.categories)
     with pytest.raises(DataError, match="no object left"):
         alone.without(Fold(fold_of("1.jpg", 2), 2))

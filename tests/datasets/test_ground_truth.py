@@ -47,12 +47,12 @@ def test_photos_objects_and_common_categories(read, tree):
     truth = read(tree)
 
     assert [category.name for category in truth.categories] == ["dog", "person"]
-    assert [(photo.id, photo.source, photo.labelled) for photo in truth.photos] == [
+    assert [(photo.id, photo.source, photo.labelled) for photo in truth.images] == [
         (2, "unnamed", None),
         (7, "b", frozenset({1})),
     ]
     # Neither a category that the model does not know, nor one that the photo's source does not label.
-    assert [(item.photo_id, item.category_id, item.crowd) for item in truth.objects] == [(2, 18, False), (7, 1, True)]
+    assert [(item.image_id, item.category_id, item.crowd) for item in truth.objects] == [(2, 18, False), (7, 1, True)]
     assert truth.objects[0].bbox == (10, 5, 10, 10)
     assert [item.area for item in truth.objects] == [100, 12.5]
     assert truth.sources() == ("b", "unnamed")
@@ -149,8 +149,8 @@ def test_a_limit_takes_photos_evenly(read, tree):
 
     for limit, ids in [(1, [0]), (3, [0, 3, 6]), (5, [0, 2, 4, 6, 8]), (10, range(10)), (99, range(10))]:
         limited = truth.limited(limit)
-        assert [photo.id for photo in limited.photos] == list(ids)
-        assert [item.photo_id for item in limited.objects] == list(ids)
+        assert [photo.id for photo in limited.images] == list(ids)
+        assert [item.image_id for item in limited.objects] == list(ids)
     assert truth.limited(None) is truth
     for limit in (0, -1):
         with pytest.raises(InvalidOption, match=f"limit must be at least 1, not {limit}"):

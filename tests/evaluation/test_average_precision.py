@@ -12,7 +12,7 @@ OTHER = (120, 120, 40, 40)
 
 
 def judge_masks(scene, answers, weights=None):
-    weights = np.ones(len(scene.photos), dtype=np.int64) if weights is None else np.array(weights)
+    weights = np.ones(len(scene.images), dtype=np.int64) if weights is None else np.array(weights)
     return figures(Evaluator(scene).masks(predictions(answers)).mask, scene, weights)
 
 

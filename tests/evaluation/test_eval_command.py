@@ -85,7 +85,7 @@ def test_in_cross_validation_each_model_sees_its_own_fold(data, tmp_path):
     state["roi_heads.box_predictor.cls_score.bias"][-1] = 1e4  # everything is background
     save_safetensors(state, blind / "model.safetensors")
     names = {0: [], 1: []}
-    for photo in GroundTruth.read(data, "val", ModelFolder.open(demo).info.categories).photos:
+    for photo in GroundTruth.read(data, "val", ModelFolder.open(demo).info.categories).images:
         names[fold_of(photo.path.name, 2)].append(photo.id)
     assert all(names.values())
 
@@ -207,7 +207,7 @@ def test_heads_are_those_that_the_model_has():
 def test_each_head_draws_what_the_segmenter_would(data):
     """The demo model has a convolutional head beside its refined one; each draws its masks, detection runs once."""
     folder = ModelFolder.open("demo")
-    photos = GroundTruth.read(data, "val", folder.info.categories).photos[:2]
+    photos = GroundTruth.read(data, "val", folder.info.categories).images[:2]
 
     answers = run([folder], photos, choose_heads(None, folder.config))
 

@@ -20,12 +20,12 @@ def by_pycocotools(scene, answers):
     """COCOeval as everyone runs it: precision (T, R, K, A) and recall (T, K, A) at 100 detections."""
     coco = COCO()
     coco.dataset = {
-        "images": [{"id": shot.id, "width": shot.width, "height": shot.height} for shot in scene.photos],
+        "images": [{"id": shot.id, "width": shot.width, "height": shot.height} for shot in scene.images],
         "categories": [{"id": category.id} for category in scene.categories],
         "annotations": [
             {
                 "id": index,
-                "image_id": item.photo_id,
+                "image_id": item.image_id,
                 "category_id": item.category_id,
                 "bbox": item.bbox,
                 "area": item.area,
@@ -52,7 +52,7 @@ def test_with_weights_of_one_it_is_pycocotools_own_figure(seed):
     scene, answers = random_scene(seed)
     precision, recall = by_pycocotools(scene, answers)
     matches = Evaluator(scene).masks(answers).mask
-    once = np.ones((1, len(scene.photos)), dtype=np.int64)
+    once = np.ones((1, len(scene.images)), dtype=np.int64)
 
     for index, area in enumerate(AREAS):
         expected = precision[..., index].mean(axis=1).T  # (K, T); -1 where there is no object
@@ -73,13 +73,13 @@ def test_weights_repeat_and_leave_out_photos(seed):
         )
         for number, answer in answers.items()
     }
-    weights = generator.integers(0, 4, len(scene.photos))
+    weights = generator.integers(0, 4, len(scene.images))
     shots, objects, copied = [], [], {}
-    for shot, weight in zip(scene.photos, weights, strict=True):
+    for shot, weight in zip(scene.images, weights, strict=True):
         for copy in range(weight):
             number = 100 * shot.id + copy
             shots.append(replace(shot, id=number))
-            objects += [replace(item, photo_id=number) for item in scene.objects if item.photo_id == shot.id]
+            objects += [replace(item, image_id=number) for item in scene.objects if item.image_id == shot.id]
             copied[number] = answers[shot.id]
     repeated = truth(shots, objects)
 
@@ -103,7 +103,7 @@ def test_resamples_draw_as_many_photos_as_there_are():
 def test_a_difference_is_paired():
     scene, answers = random_scene(3)
     worse = {number: replace(answer, instances=answer.instances[:1]) for number, answer in answers.items()}
-    weights = resamples(len(scene.photos), 200)
+    weights = resamples(len(scene.images), 200)
     judge = Evaluator(scene)
     one, other = (Resampled.of(judge.masks(each).mask, weights) for each in (answers, worse))
 
