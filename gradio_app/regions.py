@@ -23,5 +23,10 @@ def regions(prediction: Prediction) -> Prediction:
 def _region(segment: Segment) -> Instance:
     x, y, width, height = coco_mask.toBbox(segment.segmentation).tolist()
     return Instance(
-        segment.category_id, segment.category, 1.0, (x, y, width, height), segment.area, segment.segmentation
+        category_id=segment.category_id,
+        category=segment.category,
+        score=1.0,
+        bbox=(x, y, width, height),
+        area=segment.area,
+        segmentation=segment.segmentation,
     )

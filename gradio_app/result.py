@@ -89,7 +89,15 @@ class Result:
         else:
             labels = tuple(instance_labels(prediction))
         scaled = prediction if screen.shape == photo.shape else _scaled(prediction, screen.shape[1], screen.shape[0])
-        return cls(file_name, data, prediction, screen, scaled, labels, is_map)
+        return cls(
+            file_name=file_name,
+            data=data,
+            prediction=prediction,
+            screen=screen,
+            scaled=scaled,
+            labels=labels,
+            is_map=is_map,
+        )
 
     def categories(self) -> list[str]:
         """Names of what was found, the best first."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -115,7 +115,7 @@ def run(settings: BenchConfig, console: Console) -> Results:
                 if each.model == name and each.side == largest:
                     status.update(f"{name}, {each.engine}: memory")
                     taken = footprint(folder, each.engine, largest, settings.threads)
-                    measured[index] = Measurement(name, each.engine, largest, each.rounds, each.trunk_operations, taken)
+                    measured[index] = replace(each, footprint=taken)
         status.update("Matrix products, again")
         reached = best(reached, peaks())
     machine = f"{processor()}, {settings.threads} of {os.cpu_count()} cores, PyTorch {torch.__version__}"
@@ -151,4 +151,9 @@ def _take_turns(
         model = segmenters[EAGER].model
         images, _ = to_input(resize(decode(image), model.config), model.config)
         operations = trunk_operations(model, images)
-    return [Measurement(name, engine, side, tuple(costs), operations, None) for engine, costs in rounds.items()]
+    return [
+        Measurement(
+            model=name, engine=engine, side=side, rounds=tuple(costs), trunk_operations=operations, footprint=None
+        )
+        for engine, costs in rounds.items()
+    ]
