@@ -64,6 +64,7 @@ def run(folder: Path, *arguments: str) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
+        check=False,
         timeout=500,
         env={**os.environ, "PYTHONPATH": str(folder), "NO_MKDOCS_2_WARNING": "1"},
     )

@@ -54,6 +54,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cwd=ROOT,
         capture_output=True,
         text=True,
+        check=False,
         timeout=300,
         env={**os.environ, **closed, "NO_MKDOCS_2_WARNING": "1"},
     )
