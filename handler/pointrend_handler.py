@@ -39,7 +39,8 @@ logger = logging.getLogger(__name__)
 
 MODEL_FOLDER = "model"  # where the archive keeps weights, configuration and model.json
 CLIENT_ID_HEADER = "X-Client-Request-Id"
-_HEALTH_PHOTO = np.full((64, 64, 3), 128, dtype=np.uint8)
+# A strip: the network's longest edge bounds its size, to a fraction of a photo's, and a busy machine answers in time.
+_HEALTH_PHOTO = np.full((4, 256, 3), 128, dtype=np.uint8)
 
 
 class PointRendHandler:

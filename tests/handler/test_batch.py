@@ -12,7 +12,9 @@ import ts
 from ts.context import Context, RequestProcessor
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 
-from handler.pointrend_handler import PointRendHandler
+from handler.pointrend_handler import _HEALTH_PHOTO, PointRendHandler
+from pointrend.modeling.preprocess import network_size
+from pointrend.weights import zoo
 from pointrend.weights.folder import ModelFolder
 
 PHOTO = (Path(__file__).parents[1] / "demo" / "astronaut.png").read_bytes()
@@ -64,3 +66,20 @@ def test_each_request_of_a_batch_is_answered_for_itself(context: Context) -> Non
     assert trees[0]["instances"] == trees[6]["instances"]
     assert trees[0]["instances"][0]["category"] == "person"
     assert "limits" in trees[5]
+
+
+@pytest.mark.parametrize("model", zoo.models(), ids=lambda model: model.name)
+def test_asking_for_health_costs_a_fraction_of_a_photo(model: zoo.ZooModel) -> None:
+    """Probes ask often, and give up after seconds."""
+    height, width = network_size(*_HEALTH_PHOTO.shape[:2], model.config)
+    photo_height, photo_width = network_size(480, 640, model.config)
+    assert 10 * height * width < photo_height * photo_width
+
+
+def test_health_is_a_prediction(context: Context) -> None:
+    context.request_ids, context.request_processor = {0: "probe"}, [RequestProcessor({})]
+    handler = PointRendHandler()
+    handler.initialize(context)
+    (answer,) = handler.handle([{"health": b"true"}], context)
+    assert json.loads(answer)["health"] == "ok"
+    assert json.loads(answer)["model"]["name"] == "pointrend-demo"
