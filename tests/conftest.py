@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 import torch
 
@@ -27,6 +28,10 @@ from pointrend.training.initialise import randomise
 from pointrend.weights.checkpoint import save_safetensors
 from pointrend.weights.convert import convert
 from pointrend.weights.folder import ModelFolder
+
+# How long an example takes says nothing on a busy machine, and no test may fail by it.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ from typing import Any
 
 from rich.console import Console
 
-from pointrend.engines import EXPORTED, OPENVINO_INT8, resolve, store
-from pointrend.errors import PointRendError
+from pointrend.engines import AUTO, EAGER, EXPORTED, OPENVINO_INT8, resolve, store
+from pointrend.errors import InaccurateExport, PointRendError
 from pointrend.serving.archive import build
 from pointrend.serving.torchserve import TorchServe
 from pointrend.system.channel import ChannelError
@@ -106,8 +106,7 @@ class ServedModel:
         before = self._served
         try:
             folder = self._open(name)
-            engine = resolve(self._engine, folder.network)
-            pack(folder, self._model_store, self._archive, engine, self._console)
+            pack(folder, self._model_store, self._archive, self._engine, self._console)
         except PointRendError as error:  # nothing has changed yet
             raise ChannelError(f"{name} cannot be served: {error} {before} is served as before.") from error
         try:
@@ -121,7 +120,7 @@ class ServedModel:
     def _bring_back(self, name: str) -> None:
         try:
             folder = self._open(name)
-            pack(folder, self._model_store, self._archive, resolve(self._engine, folder.network), self._console)
+            pack(folder, self._model_store, self._archive, self._engine, self._console)
             self._restart()
         except PointRendError as error:
             raise ChannelError(f"{name} could not be brought back: {error} Start the server again.") from error
@@ -149,11 +148,25 @@ class ServedModel:
 def pack(folder: ModelFolder, model_store: Path, archive: str, engine: str, console: Console) -> None:
     """Make what an engine needs, where this was not done before, and build the archive; the console tells of both.
 
+    Args:
+        folder: the model.
+        model_store: receives ``ARCHIVE.mar``.
+        archive: its name.
+        engine: a name, or ``auto``, which falls back to eager where the model would lose too much in int8.
+        console: is told what is done.
+
     Raises:
         PointRendError: as :func:`pointrend.serving.archive.build` says.
     """
+    auto, engine = engine == AUTO, resolve(engine, folder.network)
     if engine in EXPORTED:
-        _export(folder, engine, console)
+        try:
+            _export(folder, engine, console)
+        except InaccurateExport as error:
+            if not auto:
+                raise
+            engine = EAGER
+            console.print(f"{error} {folder.info.name} is served in float32.", markup=False, soft_wrap=True)
     with console.status("Building the archive"):
         path = build(folder, model_store, archive, engine=engine)
     size = f"{path.stat().st_size / 2**20:.1f} MiB"

@@ -138,11 +138,12 @@ def up(
         if folder.info.name in folders:
             raise LaunchError(f"{folder.info.name} is given twice; each model needs a name of its own.")
         folders[folder.info.name] = folder
-    engines = {name: resolve(engine, folder.network) for name, folder in folders.items()}
+    for folder in folders.values():
+        resolve(engine, folder.network)  # refuses what does not fit before anything is started
     started = time.monotonic()
     with StopSignals():
         for name, folder in folders.items():
-            pack(folder, STORE, name, engines[name], console)
+            pack(folder, STORE, name, engine, console)
         with (
             TorchServe(STORE, ports, models=tuple(folders), private=True) as server,
             Gateway(server, ports.inference) as gateway,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import zipfile
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 from typer.testing import CliRunner
 
 import pointrend
@@ -23,6 +25,7 @@ from pointrend.engines.parts import Part, Run
 from pointrend.errors import ConfigError, InaccurateExport
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.serving.archive import build
+from pointrend.serving.served_model import pack
 from pointrend.structures.model_info import Category, ModelInfo
 from pointrend.structures.options import Options
 from pointrend.weights.checkpoint import read_checkpoint, save_safetensors
@@ -149,14 +152,25 @@ def lost_in_int8(folder: Path) -> Path:
     return folder
 
 
-def test_auto_packs_a_model_that_int8_would_spoil_without_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    folder = lost_in_int8(tmp_path / "shifted")
+def test_auto_serves_a_model_that_int8_would_spoil_without_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = ModelFolder.open(lost_in_int8(tmp_path / "shifted"))
     archive = build(folder, tmp_path / "store", engine="auto")
     assert "engine: shifted could not be quantised: output " in caplog.text
     assert "50.0% is the limit. Choose the engine eager. It is packed without int8." in caplog.text
     with zipfile.ZipFile(archive) as file:
         assert not [name for name in file.namelist() if OPENVINO_INT8 in name]
         assert b"engine:" not in file.read("model-config.yaml")
+
+    told = io.StringIO()
+    monkeypatch.setattr("pointrend.engines.find_spec", lambda _: "found")
+    monkeypatch.setattr("pointrend.engines.has_int8_products", lambda: True)
+    pack(folder, tmp_path / "store", "pointrend", "auto", Console(file=told, width=1000))
+    assert "shifted could not be quantised" in told.getvalue()
+    assert "shifted is served in float32." in told.getvalue()
+    with pytest.raises(InaccurateExport):
+        pack(folder, tmp_path / "store", "pointrend", OPENVINO_INT8, Console(file=told))
 
 
 def test_a_folder_of_photos_is_calibrated_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
