@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from hub_server import Repository, StandInHub
-from workshop import HARDENED, MODEL, PHOTO, PODMAN, ROOT, SECRET, Container, build, call, missing, running
+from workshop import HARDENED, LIMITS, MODEL, PHOTO, PODMAN, ROOT, SECRET, Container, build, call, missing, running
 
 from pointrend.client import Client
 from pointrend.structures.model_info import Category, ModelInfo
@@ -71,7 +71,8 @@ def test_the_engine_is_chosen_at_the_start(space: str, engine: str) -> None:
 
 
 def test_the_bill_of_materials_names_origin_licence_and_hash(space: str) -> None:
-    bill = call(*PODMAN, "run", "--rm", "--network=host", "--entrypoint=cat", space, "/usr/share/pointrend/sbom.json")
+    run = (*PODMAN, "run", "--rm", "--network=host", *LIMITS, "--entrypoint=cat")
+    bill = call(*run, space, "/usr/share/pointrend/sbom.json")
     models = {each["name"]: each for each in json.loads(bill)["components"] if each["type"] == "machine-learning-model"}
     assert models.keys() == {"pointrend-demo", MODEL}
     model = models[MODEL]
