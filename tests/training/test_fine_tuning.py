@@ -70,7 +70,7 @@ def test_the_demo_model_learns_three_new_categories(tmp_path: Path) -> None:
     train = ["train", path, "--data", data, "--out", tmp_path / "out", "--budget", "160steps", "--seed", "0"]
     said = invoke(*train, "--threads", "1", "--workers", "0")
     assert "startsatstep0,0of160steps" in said
-    _, _, after = said.partition("madeanew:")
+    _, _, after = said.partition("initialised:")
     remade, _, _ = after.partition("200photos")
     for head in ("box_predictor.cls_score", "mask_head.coarse_head.prediction", "mask_head.point_head.predictor"):
         assert f"roi_heads.{head}.weight" in remade
@@ -123,7 +123,7 @@ def test_a_one_stage_model_learns_them_from_labels(tmp_path: Path, published: Mo
     train = ["train", path, "--data", data, "--out", tmp_path / "out", "--budget", "200steps", "--seed", "0"]
     said = invoke(*train, "--threads", "1", "--workers", "0")
     assert "8bycategory" in said  # whose boxes are taken
-    assert "madeanew" not in said
+    assert "initialised" not in said
 
     model = tmp_path / "out" / "model"
     assert [category.name for category in ModelFolder.open(model).info.categories] == ["square", "disc", "triangle"]
