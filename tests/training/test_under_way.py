@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import torch
 from safetensors.torch import load_file
 
 from pointrend.config.schema import OneStageConfig
@@ -23,13 +22,15 @@ def test_both_recipes_continue_from_it(recipe):
     assert isinstance(config, OneStageConfig)
     model = OneStage(config)
     progress = read_resume(FILE, model, MovingAverage(model, 0.9995))
-    assert progress.step > 5000
+    assert progress.step > 7000
     assert all(tensor.isfinite().all() for tensor in model.state_dict().values())
 
 
-def test_the_detector_is_the_published_one_as_long_as_only_masks_are_learnt():
+def test_the_detector_stays_near_the_published_one_which_teaches_it():
     state = load_file(FILE)
     published = {f"detector.{name.removeprefix('detector.')}": value for name, value in load_file(PUBLISHED).items()}
     assert published.keys() <= state.keys()
     for name, tensor in published.items():
-        assert torch.equal(state[name].half(), tensor.half()), name
+        if tensor.is_floating_point():
+            moved = (state[name].float() - tensor.float()).norm() / tensor.float().norm()
+            assert moved < 0.25, name
