@@ -120,20 +120,32 @@ class Segmenter(ABC, Generic[Raw]):
         """Refuse ``points`` and ``refinement`` with an InvalidOption where masks are not refined at points."""
         if self.has_points and options.mask_head == "point":
             return
-        if options.points:
-            raise InvalidOption(
-                "points=true is for masks that are refined at points; a convolutional head has none.",
-                field="points",
-                limit=False,
-                value=True,
-                code="missing_mask_head",
-            )
-        if options.refinement != FULL_REFINEMENT:
-            raise InvalidOption(
-                f"refinement={options.refinement} is for masks that are refined at points; a convolutional head has "
-                f"one resolution. Leave refinement at {FULL_REFINEMENT}.",
-                field="refinement",
-                limit=FULL_REFINEMENT,
-                value=options.refinement,
-                code="missing_mask_head",
-            )
+        require_defaults_of_points(
+            options,
+            points="points=true is for masks that are refined at points; a convolutional head has none.",
+            refinement=f"refinement={options.refinement} is for masks that are refined at points; a convolutional head "
+            "has one resolution.",
+        )
+
+
+def require_defaults_of_points(options: Options, *, points: str, refinement: str) -> None:
+    """Refuse ``points``, and a ``refinement`` that is not full.
+
+    Args:
+        options: of the request.
+        points: the sentence that refuses ``points``.
+        refinement: the sentence that refuses ``refinement``.
+
+    Raises:
+        InvalidOption: one of them is asked for.
+    """
+    if options.points:
+        raise InvalidOption(points, field="points", limit=False, value=True, code="missing_mask_head")
+    if options.refinement != FULL_REFINEMENT:
+        raise InvalidOption(
+            f"{refinement} Leave refinement at {FULL_REFINEMENT}.",
+            field="refinement",
+            limit=FULL_REFINEMENT,
+            value=options.refinement,
+            code="missing_mask_head",
+        )

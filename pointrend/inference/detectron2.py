@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from pointrend.config.files import config_to_dict
 from pointrend.config.schema import AnyConfig, ModelConfig, NetworkConfig, SemanticConfig
 from pointrend.engines import DETECTRON2, require, require_fit
-from pointrend.errors import CheckpointError, ConfigError, InvalidOption
-from pointrend.inference.base import Encoded, Segmenter
+from pointrend.errors import CheckpointError, ConfigError
+from pointrend.inference.base import Encoded, Segmenter, require_defaults_of_points
 from pointrend.inference.detections import RawDetections, encode_detections, keep, to_image
 from pointrend.inference.semantic import SemanticSegmenter
 from pointrend.masks.semantic import ClassMap
@@ -31,7 +31,7 @@ from pointrend.modeling.preprocess import resize
 from pointrend.modeling.rcnn import Detections
 from pointrend.modeling.semantic import DenseLogits, resized_classes
 from pointrend.structures.model_info import ModelInfo
-from pointrend.structures.options import FULL_REFINEMENT, Options
+from pointrend.structures.options import Options
 from pointrend.weights.checkpoint import read_checkpoint
 from pointrend.weights.folder import ModelFolder
 
@@ -197,7 +197,7 @@ def configuration(config: AnyConfig) -> dict[str, Any]:
 
 
 def load_weights(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Load a checkpoint; a second mask head's weights are passed over.
+    """Load a checkpoint; a second mask head's weights are skipped.
 
     Raises:
         CheckpointError: a tensor is missing, too many, or of another shape.
@@ -237,20 +237,9 @@ def check_refinement(options: Options, model: str) -> None:
     Raises:
         InvalidOption: ``points`` or a ``refinement`` that is not full.
     """
-    if options.points:
-        raise InvalidOption(
-            f"points=true: the engine {DETECTRON2}, which runs {model} here, does not tell the points it predicts.",
-            field="points",
-            limit=False,
-            value=True,
-            code="missing_mask_head",
-        )
-    if options.refinement != FULL_REFINEMENT:
-        raise InvalidOption(
-            f"refinement={options.refinement}: the engine {DETECTRON2}, which runs {model} here, always refines masks "
-            f"all the way. Leave refinement at {FULL_REFINEMENT}.",
-            field="refinement",
-            limit=FULL_REFINEMENT,
-            value=options.refinement,
-            code="missing_mask_head",
-        )
+    require_defaults_of_points(
+        options,
+        points=f"points=true: the engine {DETECTRON2}, which runs {model} here, does not tell the points it predicts.",
+        refinement=f"refinement={options.refinement}: the engine {DETECTRON2}, which runs {model} here, always refines "
+        "masks all the way.",
+    )
