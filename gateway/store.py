@@ -44,9 +44,10 @@ def prepare(config: ContainerConfig, stack: ExitStack, say: Callable[[str], None
 def _build(model: str, stack: ExitStack, say: Callable[[str], None]) -> Path:
     if is_missing(model):
         say(f"Pulling {model}.")
-        pull(model)
+        folder = pull(model)
+    else:
+        folder = ModelFolder.open(model)
     store = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pointrend-store-")))
-    folder = ModelFolder.open(model)
     build(folder, store, ARCHIVE_NAME)
     say(f"Built the archive with {folder.info.name}.")
     return store

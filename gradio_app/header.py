@@ -7,8 +7,9 @@ from typing import Any
 import gradio as gr
 
 from gradio_app import view
+from gradio_app.model_choice import ASK_EVERY_SECONDS
 from gradio_app.page import Page
-from gradio_app.servers import ASK_EVERY_SECONDS, Servers
+from gradio_app.servers import Servers
 from pointrend.errors import RequestError
 from pointrend.system.channel import ChannelError
 
@@ -55,7 +56,7 @@ class Header:
         )
         self.chooser.input(
             self.choose,
-            inputs=[self.chooser, self._offered],
+            inputs=[self.chooser],
             outputs=shown,
             show_progress_on=[self.chooser],
             concurrency_limit=1,
@@ -76,7 +77,6 @@ class Header:
     def choose(
         self,
         label: str,
-        offered: list[str],
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Updates:
         """Ask another server, or have another model served; on a failure the last one stays."""
@@ -87,8 +87,9 @@ class Header:
                 models.serve(label)
             except ChannelError as error:
                 gr.Warning(str(error))
-            self._servers[models.offer().served].forget()
-            return {**self._shown(models.offer().served), **self._choices()}
+            served = models.offer().served
+            self._servers[served].forget()
+            return {**self._shown(served), **self._choices()}
         return self._shown(label)
 
     def _shown(self, label: str | None) -> Updates:

@@ -69,15 +69,14 @@ class ModelChoice:
                 self._asked = time.monotonic()
             return self._offer
 
-    def serve(self, name: str) -> Offer:
+    def serve(self, name: str) -> None:
         """Have another model served, and return once it answers.
 
         Raises:
             ChannelError: it cannot be; the message says which one is served now.
         """
         try:
-            offer = Offer.of(ask(self._environment, {"serve": name}, EXCHANGE_SECONDS))
+            ask(self._environment, {"serve": name}, EXCHANGE_SECONDS)
         finally:
             with self._lock:
                 self._asked = float("-inf")
-        return offer

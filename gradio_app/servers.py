@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from gradio_app.model_choice import ModelChoice
+from gradio_app.model_choice import ASK_EVERY_SECONDS, ModelChoice
 from pointrend.client import Client
 from pointrend.client.retries import Retries
 from pointrend.errors import PointRendError, RequestError
 from pointrend.structures.options import Task
 
 READY, LOADING, OVERLOADED, DOWN = "ready", "loading", "overloaded", "down"
-ASK_EVERY_SECONDS = 4.0
 PATIENCE_SECONDS = 5.0  # with which the state is asked for: longer means that the server is at work
 DEFAULT_MODEL = "pointrend"
 

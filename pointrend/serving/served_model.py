@@ -105,8 +105,7 @@ class ServedModel:
     def _exchange(self, name: str) -> None:
         before = self._served
         try:
-            folder = self._open(name)
-            pack(folder, self._model_store, self._archive, self._engine, self._console)
+            self._pack(name)
         except PointRendError as error:  # nothing has changed yet
             raise ChannelError(f"{name} cannot be served: {error} {before} is served as before.") from error
         try:
@@ -119,14 +118,14 @@ class ServedModel:
 
     def _bring_back(self, name: str) -> None:
         try:
-            folder = self._open(name)
-            pack(folder, self._model_store, self._archive, self._engine, self._console)
+            self._pack(name)
             self._restart()
         except PointRendError as error:
             raise ChannelError(f"{name} could not be brought back: {error} Start the server again.") from error
 
-    def _open(self, name: str) -> ModelFolder:
-        return self._first_folder if name == self._first else ModelFolder.open(name)
+    def _pack(self, name: str) -> None:
+        folder = self._first_folder if name == self._first else ModelFolder.open(name)
+        pack(folder, self._model_store, self._archive, self._engine, self._console)
 
     def _restart(self) -> None:
         self._server.restart()

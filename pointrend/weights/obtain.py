@@ -21,7 +21,6 @@ def obtain(model: str | Path, console: Console) -> ModelFolder:
         Unreachable: it is not here, and cannot be downloaded now.
         PointRendError: as :meth:`ModelFolder.open` and :func:`pointrend.weights.pull.pull` say.
     """
-
     if not is_missing(model):
         return ModelFolder.open(model)
     folder = pull_showing_progress(str(model), console)
@@ -33,7 +32,6 @@ def pull_showing_progress(
     name: str, console: Console, *, force: bool = False, sha256: str | None = None
 ) -> ModelFolder:
     """:func:`pointrend.weights.pull.pull` with a bar, on a terminal that can show one; and what it pinned, in words."""
-
     address = HubAddress.parse(name) if is_address(name) else None
     before = store.commit_of(address) if address else None
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(binary_units=True))
