@@ -77,7 +77,7 @@ class Functions:
         categories: str = "",
         model: str | None = None,
     ) -> dict[str, Any]:
-        """Find the objects of a photo: category, score, box and mask of each, in COCO's words.
+        """Find the objects of a photo: category, score, box and mask of each, with COCO's field names.
 
         A semantic model answers with segments instead, one a category that it sees.
 

@@ -24,7 +24,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer, in the words of REST: gRPC's are translated to them.
+    """One answer in REST's terms; gRPC statuses are mapped to HTTP's.
 
     Attributes:
         status: the HTTP status.

@@ -1,4 +1,4 @@
-"""The run: what is done is passed over, the rest is predicted and saved, failures are reported at the end."""
+"""The run: skips what is done, predicts and saves the rest, and reports failures at the end."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An image that was passed over, and why."""
+    """An image that failed, and why."""
 
     image: ImageFile
     reason: str

@@ -73,7 +73,7 @@ class Instance:
         return decode_mask(self.segmentation, size)
 
     def to_dict(self) -> dict[str, Any]:
-        """The instance in COCO's words; with a mask, a valid COCO result once ``image_id`` is added."""
+        """The instance with COCO's field names; with a mask, a valid COCO result once ``image_id`` is added."""
         result: dict[str, Any] = {
             "category_id": self.category_id,
             "category": self.category,

@@ -115,7 +115,7 @@ class Trainer:
         return progress
 
     def step(self, samples: Sequence[Sample], step: int, progress: float) -> dict[str, float]:
-        """One step of the optimiser; a batch whose loss is not finite is passed over.
+        """One step of the optimiser; a batch whose loss is not finite is skipped.
 
         Returns:
             the losses and the learning rate.
