@@ -5,14 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 import requests
+from launched import launched
 from PIL import Image
 from ports import free_server_port, is_free
 
@@ -25,24 +24,9 @@ pytestmark = pytest.mark.server
 COMMAND = [str(Path(sys.executable).with_name("pointrend")), "up"]
 
 
-@contextmanager
 def ready(log, server_port, page_port):
-    """The command once it is ready, killed at the end; its output goes to the log."""
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [*COMMAND, "--server-port", str(server_port), "--port", str(page_port)], stdout=output, stderr=output
-        )
-    try:
-        alarm = threading.Timer(240, process.kill)
-        alarm.start()
-        while "Ctrl-C" not in log.read_text():
-            assert process.poll() is None, log.read_text()
-            threading.Event().wait(0.2)
-        yield process
-    finally:
-        alarm.cancel()
-        process.kill()
-        process.wait()
+    """The command once it is ready, see :func:`launched.launched`."""
+    return launched([*COMMAND, "--server-port", str(server_port), "--port", str(page_port)], log)
 
 
 def test_up_serves_and_ctrl_c_leaves_nothing(tmp_path, monkeypatch):

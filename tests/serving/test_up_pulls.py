@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 from functools import partial
@@ -14,6 +13,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from launched import launched
 from PIL import Image
 from ports import free_server_port
 
@@ -73,31 +73,22 @@ def test_a_published_model_is_pulled_and_served(tmp_path: Path) -> None:
     command += ["up", "--model", "coco-r50-3x", "--also", "demo", "--also", str(mask_rcnn.path)]
     command += ["--no-page", "--server-port", str(port), "--engine", "eager"]
     log = tmp_path / "out"
-    with log.open("w") as output:
-        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
-    alarm = threading.Timer(240, process.kill)
     try:
-        alarm.start()
-        while "Ctrl-C" not in log.read_text():
-            assert process.poll() is None, log.read_text()
-            threading.Event().wait(0.2)
-        client = Client(f"http://127.0.0.1:{port}", timeout=60)
-        assert client.describe()["name"] == "coco-r50-3x"
-        assert len(client.describe()["categories"]) == 80
-        assert client.segment(Image.new("RGB", (64, 48))).width == 64
-        beside = Client(f"http://127.0.0.1:{port}", model="pointrend-demo", timeout=60)
-        assert len(beside.describe()["categories"]) == 17
-        third = Client(f"http://127.0.0.1:{port}", model="coco-mask-rcnn-r50-3x", timeout=60)
-        assert not third.describe()["refines_points"]
-        answered = third.segment(GOLDEN.parent / "images" / "coffee_600x400.png", score_threshold=0.3)
-        assert len(answered.instances) > 10
-        assert all(instance.area is not None for instance in answered.instances)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0, log.read_text()
+        with launched(command, log, environment) as process:
+            client = Client(f"http://127.0.0.1:{port}", timeout=60)
+            assert client.describe()["name"] == "coco-r50-3x"
+            assert len(client.describe()["categories"]) == 80
+            assert client.segment(Image.new("RGB", (64, 48))).width == 64
+            beside = Client(f"http://127.0.0.1:{port}", model="pointrend-demo", timeout=60)
+            assert len(beside.describe()["categories"]) == 17
+            third = Client(f"http://127.0.0.1:{port}", model="coco-mask-rcnn-r50-3x", timeout=60)
+            assert not third.describe()["refines_points"]
+            answered = third.segment(GOLDEN.parent / "images" / "coffee_600x400.png", score_threshold=0.3)
+            assert len(answered.instances) > 10
+            assert all(instance.area is not None for instance in answered.instances)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 0, log.read_text()
     finally:
-        alarm.cancel()
-        process.kill()
-        process.wait()
         site.shutdown()
         serving.join()
         site.server_close()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 from hub_cases import OWN
 from hub_server import Repository, StandInHub
+from launched import launched
 from PIL import Image
 from ports import free_server_port
 
@@ -32,23 +31,12 @@ def serve_once(store: Path, log: Path, *options: str) -> str:
     """Start, ask for a prediction of each model, stop; returns what was printed."""
     port = free_server_port()
     command = [sys.executable, "-c", PROGRAM, str(store), "up", "--no-page", "--server-port", str(port)]
-    with log.open("w") as output:
-        process = subprocess.Popen([*command, "--engine", "eager", *options], stdout=output, stderr=output)
-    alarm = threading.Timer(200, process.kill)
-    try:
-        alarm.start()
-        while "Ctrl-C" not in log.read_text():
-            assert process.poll() is None, log.read_text()
-            threading.Event().wait(0.2)
+    with launched([*command, "--engine", "eager", *options], log) as process:
         client = Client(f"http://127.0.0.1:{port}", timeout=60)
         assert client.describe()["name"] == "shapes"
         assert client.segment(Image.new("RGB", (64, 48))).width == 64
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0, log.read_text()
-    finally:
-        alarm.cancel()
-        process.kill()
-        process.wait()
     return " ".join(log.read_text().split())
 
 
