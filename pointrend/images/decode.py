@@ -12,21 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, TiffImagePlugin, WebPImagePlugin
+from PIL import Image
 
 from pointrend.errors import ImageTooLarge, InvalidRequest, UnsupportedImage
-
-# Named one by one: Pillow also knows formats that run programs (EPS) or that nobody sends as an image. JPEG includes
-# the multi-picture files (MPO) of phones. Pillow registers the last two only once their modules are imported.
-FORMATS = (
-    "JPEG",
-    "PNG",
-    "GIF",
-    "BMP",
-    "PPM",
-    WebPImagePlugin.WebPImageFile.format,
-    TiffImagePlugin.TiffImageFile.format,
-)
+from pointrend.images.formats import FORMATS
 
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {

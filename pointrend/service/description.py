@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pointrend.images.decode import FORMATS as IMAGE_FORMATS
 from pointrend.images.decode import ImageLimits
+from pointrend.images.formats import FORMATS as IMAGE_FORMATS
 from pointrend.inference.base import Segmenter
 from pointrend.structures.options import FORMATS, schema
 
