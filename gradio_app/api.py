@@ -82,7 +82,7 @@ class Functions:
         A semantic model answers with segments instead, one a category that it sees.
 
         Args:
-            photo: an image file: JPEG, PNG, WebP, GIF, BMP, TIFF or PPM; a data: URL where none can be uploaded.
+            photo: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP, TIFF or PPM; a data: URL where none can be uploaded.
             score_threshold: keep objects that the model is at least this sure of, from 0.05 to 1.
             categories: names to keep, separated by commas, or "all"; empty keeps what the model finds reliably.
             model: one of those that `models` lists.
@@ -103,7 +103,7 @@ class Functions:
         """Draw what is found in a photo on it, as a PNG file.
 
         Args:
-            photo: an image file: JPEG, PNG, WebP, GIF, BMP, TIFF or PPM; a data: URL where none can be uploaded.
+            photo: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP, TIFF or PPM; a data: URL where none can be uploaded.
             score_threshold: show objects that the model is at least this sure of, from 0.05 to 1.
             categories: names to show, separated by commas, or "all"; empty shows what the model finds reliably.
             view: Masks, Boxes or Semantic map.
@@ -125,7 +125,7 @@ class Functions:
         """Find the objects of a photo and write them to a file for other tools.
 
         Args:
-            photo: an image file: JPEG, PNG, WebP, GIF, BMP, TIFF or PPM; a data: URL where none can be uploaded.
+            photo: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP, TIFF or PPM; a data: URL where none can be uploaded.
             score_threshold: keep objects that the model is at least this sure of, from 0.05 to 1.
             categories: names to keep, separated by commas, or "all"; empty keeps what the model finds reliably.
             kind: coco or labelme (JSON), masks or cutouts (a zip of PNGs), or overlay (a PNG).
@@ -146,7 +146,7 @@ class Functions:
         """Show how PointRend works: masks after a step of refinement, and the points that it recomputed.
 
         Args:
-            photo: an image file: JPEG, PNG, WebP, GIF, BMP, TIFF or PPM; a data: URL where none can be uploaded.
+            photo: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP, TIFF or PPM; a data: URL where none can be uploaded.
             score_threshold: keep objects that the model is at least this sure of, from 0.05 to 1.
             step: 0 to 4: the mask's grid is 7, 28, 56, 112 or 224 cells wide.
             model: one of those that `models` lists.

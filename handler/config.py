@@ -34,6 +34,10 @@ class HandlerConfig:
         default=_IMAGE.max_pixels, metadata={"help": "Its largest width times height; checked before it is decoded."}
     )
     max_image_side: int = field(default=_IMAGE.max_side, metadata={"help": "Its largest width and height, in pixels."})
+    max_image_memory: int = field(
+        default=_IMAGE.max_memory,
+        metadata={"help": "Bytes of memory that decoding it may take, by its size, format and mode; checked before."},
+    )
     max_response_bytes: int = field(
         default=41_000_000,
         metadata={
@@ -68,8 +72,8 @@ class HandlerConfig:
 
     @property
     def image_limits(self) -> ImageLimits:
-        """The three limits of an image."""
-        return ImageLimits(self.max_image_bytes, self.max_image_pixels, self.max_image_side)
+        """The limits of an image."""
+        return ImageLimits(self.max_image_bytes, self.max_image_pixels, self.max_image_side, self.max_image_memory)
 
 
 @dataclass(frozen=True, slots=True)

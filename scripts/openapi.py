@@ -163,7 +163,7 @@ def _prediction(task: str, key: str, item: str) -> Tree:
 
 def _description() -> Tree:
     names = {"type": "array", "items": _text()}
-    limits = ("max_image_bytes", "max_image_pixels", "max_image_side", "max_response_bytes")
+    limits = ("max_image_bytes", "max_image_pixels", "max_image_side", "max_image_memory", "max_response_bytes")
     properties = {
         "name": _text(),
         "version": _text(),

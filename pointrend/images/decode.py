@@ -12,21 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from pointrend.errors import ImageTooLarge, InvalidRequest, UnsupportedImage
+from pointrend.errors import ImageTooLarge, InvalidRequest, RequestError, UnsupportedImage
+from pointrend.images.convert import to_pixels
 from pointrend.images.formats import FORMATS
-
-_ORIENTATION_TAG = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+from pointrend.images.memory import decoding_bytes
+from pointrend.images.recognise import recognise
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +29,19 @@ class ImageLimits:
         max_bytes: size of the file.
         max_pixels: width times height; 50 million cover every phone's image at about 150 MB as RGB.
         max_side: width and height each, in pixels.
+        max_memory: bytes that decoding may hold at a time, by :func:`pointrend.images.memory.decoding_bytes`.
     """
 
     max_bytes: int = 20 * 1024 * 1024
     max_pixels: int = 50_000_000
     max_side: int = 30_000
+    max_memory: int = 600_000_000
 
 
 def decode(data: bytes | bytearray, limits: ImageLimits | None = None) -> NDArray[np.uint8]:
     """Decode an image file: the first frame, upright by its EXIF orientation, transparency laid on white.
 
-    Sixteen-bit grey keeps its upper eight bits, as sixteen-bit colour does; 32-bit integers and floats, which
-    declare no white, are stretched from their darkest to their lightest value (floats within [0, 1] are taken as such).
+    Colours are converted to sRGB; see :func:`pointrend.images.convert.to_pixels`.
 
     Args:
         data: the file's bytes; one of :data:`FORMATS`.
@@ -62,22 +55,48 @@ def decode(data: bytes | bytearray, limits: ImageLimits | None = None) -> NDArra
         ImageTooLarge: a limit is passed; found in the header, before any pixel is decoded.
         UnsupportedImage: not one of the formats, damaged, cut short, or without pixels.
     """
+    with open_image(data, limits) as image, _refusing(data):
+        return to_pixels(image)
+
+
+def open_image(data: bytes | bytearray, limits: ImageLimits | None = None) -> Image.Image:
+    """Open an image file without decoding it; the arguments and errors are those of :func:`decode`."""
     limits = limits or ImageLimits()
     if not data:
         raise InvalidRequest("The image is empty: 0 bytes arrived.", field="image", code="missing_image")
     check_bytes(len(data), limits)
-    with _refusing("is not an image that can be read"):
+    with _refusing(data):
         _check_webp_header(data, limits)
-        image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
-    with image:
+        image = _opened(data)
+    try:
         check_size(image.width, image.height, limits)
-        with _refusing("is damaged or ends too early"):
-            image.load()
-            orientation = _orientation(image)
-            rgb = _to_rgb(image)
-            if orientation in _UPRIGHT:
-                rgb = rgb.transpose(_UPRIGHT[orientation])
-            return np.array(rgb)
+        check_memory(decoding_bytes(image), limits)
+    except RequestError:
+        image.close()
+        raise
+    return image
+
+
+def _opened(data: bytes | bytearray) -> Image.Image:
+    """Let each format that knows the file's beginning try.
+
+    As :func:`PIL.Image.open`, but without its own limit on pixels, which is a global of the process: a user's filter
+    of warnings makes an error of it, and its words name no size.
+    """
+    file = io.BytesIO(data)
+    start = bytes(data[:16])
+    failure: Exception | None = None
+    for name in FORMATS:
+        factory, accept = Image.OPEN[name]
+        accepted = accept is None or accept(start)
+        if not accepted or isinstance(accepted, str):
+            continue
+        try:
+            file.seek(0)
+            return factory(file, "")
+        except Exception as error:  # the next format may know it better: HEIF and AVIF share brands
+            failure = error
+    raise UnidentifiedImageError("no format knows it") from failure
 
 
 def check_bytes(count: int, limits: ImageLimits) -> None:
@@ -121,20 +140,43 @@ def check_size(width: int, height: int, limits: ImageLimits) -> None:
         )
 
 
+def check_memory(count: int, limits: ImageLimits) -> None:
+    """Refuse an image by the memory that decoding it takes.
+
+    Raises:
+        ImageTooLarge: more than ``limits.max_memory``.
+    """
+    if count > limits.max_memory:
+        raise ImageTooLarge(
+            f"Decoding the image takes {count} bytes of memory; at most {limits.max_memory} are allowed. "
+            "Make it smaller, or save it as baseline JPEG or 8-bit PNG.",
+            field="image",
+            limit=limits.max_memory,
+            value=count,
+        )
+
+
 @contextmanager
-def _refusing(problem: str) -> Iterator[None]:
+def _refusing(data: bytes | bytearray) -> Iterator[None]:
     """Turn what Pillow raises on hostile bytes into our own errors."""
     try:
         yield
-    except (ImageTooLarge, UnsupportedImage, MemoryError):
+    except (RequestError, MemoryError):
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageTooLarge(f"The image has too many pixels: {error}", field="image") from error
     except Exception as error:
         # Pillow's plugins answer broken bytes with OSError, SyntaxError, ValueError, struct.error, IndexError,
         # KeyError, zlib.error and more; which one says nothing that the sender could use.
+        name, advice = recognise(data)
+        what = (
+            f"This looks like {name}, not an image that can be read: {advice}."
+            if name
+            else ("The data is not an image that can be read.")
+        )
         raise UnsupportedImage(
-            f"The data {problem}; send one of {', '.join(FORMATS)}.", field="image", limit=list(FORMATS)
+            f"{what} Formats that are read: {', '.join(FORMATS)}.",
+            field="image",
+            limit=list(FORMATS),
+            value=name or None,
         ) from error
 
 
@@ -145,40 +187,3 @@ def _check_webp_header(data: bytes | bytearray, limits: ImageLimits) -> None:
     """
     if data[:4] == b"RIFF" and data[8:16] == b"WEBPVP8X" and len(data) >= 30:
         check_size(1 + int.from_bytes(data[24:27], "little"), 1 + int.from_bytes(data[27:30], "little"), limits)
-
-
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, asked for after loading: PNG keeps it behind the pixels, TIFF is upright by then."""
-    try:
-        return int(image.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:
-        # A broken EXIF block, in one of many ways, does not make the image unreadable.
-        return 1
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
-        # Older Pillow opens a sixteen-bit grey PNG as 32-bit integers.
-        return _grey(np.asarray(image) >> 8)
-    if image.mode in ("I", "F"):
-        return _grey(_stretch(np.asarray(image)))
-    if image.has_transparency_data:
-        colours = image.convert("RGBA")
-        white = Image.new("RGB", image.size, (255, 255, 255))
-        white.paste(colours, mask=colours.getchannel("A"))
-        return white
-    return image.convert("RGB")
-
-
-def _grey(levels: NDArray[np.generic]) -> Image.Image:
-    return Image.fromarray(levels.astype(np.uint8)).convert("RGB")
-
-
-def _stretch(values: NDArray[np.generic]) -> NDArray[np.float32]:
-    levels = np.nan_to_num(values.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(levels.min()), float(levels.max())
-    if values.dtype.kind == "f" and low >= 0 and high <= 1:
-        low, high = 0.0, 1.0
-    span = (high - low) or 1.0
-    stretched: NDArray[np.float32] = np.rint((levels - low) * (255 / span))
-    return stretched

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pi_heif
-from PIL import AvifImagePlugin, TiffImagePlugin, WebPImagePlugin  # noqa: F401  # registered by being imported
+from PIL import AvifImagePlugin, Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401  # registered by being imported
 
+Image.preinit()  # registers the others
 pi_heif.register_heif_opener()
 
 SUFFIXES_BY_FORMAT: dict[str, tuple[str, ...]] = {

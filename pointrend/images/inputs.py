@@ -9,22 +9,21 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
+from pointrend.images.convert import to_pixels
 from pointrend.images.decode import decode
 from pointrend.images.encode import encode_png
 
 ImageInput = str | Path | bytes | bytearray | NDArray[np.uint8] | Image.Image
 """A path, a file's bytes, an HWC uint8 RGB array, or a PIL image."""
 
-_PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
-
 
 def file_bytes(image: ImageInput) -> bytes:
     """The image as an image file: a path's or bytes as they are, pixels as PNG.
 
-    A PIL image is turned upright by its EXIF orientation, as the server does with files: an image gives the same
-    result whichever way it comes.
+    A PIL image is converted as the server converts files (:func:`pointrend.images.convert.to_pixels`): an image gives
+    the same result whichever way it comes.
 
     Raises:
         OSError: the path cannot be read.
@@ -35,12 +34,8 @@ def file_bytes(image: ImageInput) -> bytes:
     if isinstance(image, str | Path):
         return Path(image).read_bytes()
     if isinstance(image, Image.Image):
-        picture = ImageOps.exif_transpose(image)
-        if picture.mode not in _PNG_MODES:
-            picture = picture.convert("RGB")
-    else:
-        picture = Image.fromarray(check_pixels(image))
-    return encode_png(picture)
+        return encode_png(to_pixels(image))
+    return encode_png(check_pixels(image))
 
 
 def pixels(image: ImageInput) -> NDArray[np.uint8]:
@@ -51,7 +46,9 @@ def pixels(image: ImageInput) -> NDArray[np.uint8]:
         TypeError: an array is not HWC uint8 RGB.
         RequestError: the file is no image that we read; see :func:`pointrend.images.decode.decode`.
     """
-    return check_pixels(image) if isinstance(image, np.ndarray) else decode(file_bytes(image))
+    if isinstance(image, np.ndarray):
+        return check_pixels(image)
+    return to_pixels(image) if isinstance(image, Image.Image) else decode(file_bytes(image))
 
 
 def check_pixels(array: NDArray[np.uint8]) -> NDArray[np.uint8]:

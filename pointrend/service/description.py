@@ -34,6 +34,7 @@ def describe(segmenter: Segmenter[Any], limits: ImageLimits, max_response_bytes:
             "max_image_bytes": limits.max_bytes,
             "max_image_pixels": limits.max_pixels,
             "max_image_side": limits.max_side,
+            "max_image_memory": limits.max_memory,
             "max_response_bytes": max_response_bytes,
             "image_formats": list(IMAGE_FORMATS),
         },

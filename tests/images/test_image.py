@@ -247,3 +247,27 @@ def test_damaged_bytes_never_escape_the_error_tree(data: st.DataObject) -> None:
         return
     assert pixels.ndim == 3
     assert pixels.shape[0] * pixels.shape[1] <= limits.max_pixels
+
+
+def test_memory_is_bounded_before_pixels_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    progressive = encoded(quadrants(), "JPEG", progressive=True)
+    webp = encoded(quadrants(), "WEBP")
+    area = 24 * 16
+    for data, needed in [
+        (encoded(quadrants(), "JPEG"), 7 * area),
+        (progressive, 10 * area),
+        (webp, 17 * area),
+        (encoded(quadrants().convert("L")), 4 * area),
+    ]:
+        assert decode(data, ImageLimits(max_memory=needed)).shape == (16, 24, 3)
+        with monkeypatch.context() as patched:
+            patched.setattr("PIL.ImageFile.ImageFile.load", lambda *_: pytest.fail("pixels were decoded"))
+            with pytest.raises(ImageTooLarge, match=rf"takes {needed} bytes of memory; at most {needed - 1}") as caught:
+                decode(data, ImageLimits(max_memory=needed - 1))
+        assert (caught.value.limit, caught.value.value) == (needed - 1, needed)
+
+
+@pytest.mark.filterwarnings("error")
+def test_two_hundred_megapixels_meet_our_limit_and_not_pillows() -> None:
+    with pytest.raises(ImageTooLarge, match="20000x10000, which is 200000000 pixels; at most 50000000"):
+        decode(png_header(20_000, 10_000))
