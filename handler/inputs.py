@@ -48,4 +48,5 @@ def client_id(headers: Mapping[str, Any]) -> str | None:
 def _is_json(headers: Mapping[str, Any]) -> bool:
     """Whether the body was declared as JSON; TorchServe keeps a parameter's type under the parameter's name."""
     declared = headers.get(BODY)
-    return isinstance(declared, Mapping) and str(declared.get("content-type")).startswith("application/json")
+    kind = str(declared.get("content-type")) if isinstance(declared, Mapping) else ""
+    return kind.partition(";")[0].strip().lower() == "application/json"  # RFC 9110: types have no case
