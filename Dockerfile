@@ -1,4 +1,4 @@
-# PointRend behind a door: TorchServe, the page, and nginx before both. See docs/deploy/index.md.
+# PointRend Serve in one image: TorchServe and the page behind nginx. See docs/deploy/index.md.
 #   docker build -t pointrend .                          CPU
 #   docker build -t pointrend --build-arg TORCH=cuda .   NVIDIA, with --gpus all at the start
 #   docker build -t pointrend:coco-r50-3x --build-arg MODEL=coco-r50-3x .   with that model in place of the demo

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from file_server import served
 from published import write_checkpoint
 from workshop import IMAGE, MODEL, ROOT, SECRET, SPACE, build
 
@@ -21,11 +19,6 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> str:
     return IMAGE
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="session")
 def space(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The Space, from its own folder and with its own model, which a mirror has with random weights.
@@ -34,18 +27,10 @@ def space(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     """
     site, folder = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("space") / "space"
     sha256 = write_checkpoint(MODEL, site)
-    mirror = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
-    serving = threading.Thread(target=mirror.serve_forever, args=(0.05,))
-    serving.start()
-    try:
+    with served(site) as url:
         subprocess.run([sys.executable, ROOT / "spaces" / "assemble.py", folder], check=True, capture_output=True)
-        url = f"http://127.0.0.1:{mirror.server_address[1]}"
         arguments = {"POINTREND_MIRROR": url, "MODEL_SHA256": sha256}
         build(folder, SPACE, tmp_path_factory.mktemp("build"), arguments)
-    finally:
-        mirror.shutdown()
-        serving.join()
-        mirror.server_close()
     yield SPACE
     # A mirror has another port each time, so that this build's layers are of no use to the next.
     subprocess.run(["buildah", "rmi", "--force", SPACE], check=False, capture_output=True)

@@ -7,12 +7,10 @@ import json
 import os
 import signal
 import sys
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from file_server import served
 from launched import launched
 from PIL import Image
 from ports import free_server_port
@@ -36,11 +34,6 @@ main()
 """
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.mark.server
 def test_a_published_model_is_pulled_and_served(tmp_path: Path) -> None:
     body = (GOLDEN / "model_final.pkl").read_bytes()
@@ -53,14 +46,6 @@ def test_a_published_model_is_pulled_and_served(tmp_path: Path) -> None:
     entry |= {"path": path, "weight_bytes": int(len(body) * 0.97), "config": config_to_dict(config)}
     (tmp_path / "zoo.json").write_text(json.dumps(tree))
 
-    site = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "site")))
-    serving = threading.Thread(target=site.serve_forever, args=(0.05,))
-    serving.start()
-    environment = os.environ | {
-        "POINTREND_HOME": str(tmp_path / "home"),
-        "POINTREND_MIRROR": f"http://127.0.0.1:{site.server_address[1]}",
-    }
-    environment.pop("POINTREND_OFFLINE", None)
     port = free_server_port()
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "zoo.json"), str(tmp_path / "store")]
     # Mask R-CNN, the published structure but narrow, as a folder of the user's own.
@@ -73,7 +58,9 @@ def test_a_published_model_is_pulled_and_served(tmp_path: Path) -> None:
     command += ["up", "--model", "coco-r50-3x", "--also", "demo", "--also", str(mask_rcnn.path)]
     command += ["--no-page", "--server-port", str(port), "--engine", "eager"]
     log = tmp_path / "out"
-    try:
+    with served(tmp_path / "site") as mirror:
+        environment = os.environ | {"POINTREND_HOME": str(tmp_path / "home"), "POINTREND_MIRROR": mirror}
+        environment.pop("POINTREND_OFFLINE", None)
         with launched(command, log, environment) as process:
             client = Client(f"http://127.0.0.1:{port}", timeout=60)
             assert client.describe()["name"] == "coco-r50-3x"
@@ -88,9 +75,5 @@ def test_a_published_model_is_pulled_and_served(tmp_path: Path) -> None:
             assert all(instance.area is not None for instance in answered.instances)
             process.send_signal(signal.SIGINT)
             assert process.wait(60) == 0, log.read_text()
-    finally:
-        site.shutdown()
-        serving.join()
-        site.server_close()
     assert "Pulled coco-r50-3x to" in " ".join(log.read_text().split())
     assert (tmp_path / "home" / "models" / "coco-r50-3x" / "manifest.json").is_file()
