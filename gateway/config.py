@@ -25,21 +25,37 @@ class VariableError(PointRendError):
 
 ENGINES = (AUTO, EAGER, OPENVINO_INT8)
 VARIABLES = (
-    Variable("POINTREND_ROLE", ALL, "`server`: the model; `page`: the page; `all`: both."),
+    Variable("POINTREND_ROLE", ALL, "What this container runs: `server`, the model; `page`, the page; `all`, both."),
     Variable("POINTREND_HOST", "127.0.0.1", "The address to listen on; the image sets 0.0.0.0."),
-    Variable("PORT", "", "For REST and the page; 8080 for a server, else 7860."),
-    Variable("POINTREND_GRPC_PORT", "7070", "For gRPC; 0 turns it off."),
+    Variable("PORT", "", "The port of REST and the page; by default 8080 for a server, 7860 otherwise."),
+    Variable("POINTREND_GRPC_PORT", "7070", "The port of gRPC; 0 turns gRPC off."),
     Variable("POINTREND_TOKEN", "", "The secret that callers send as `Authorization: Bearer`; 16 characters or more."),
-    Variable("POINTREND_TOKEN_FILE", "", "A file with it, or with several, one a line: for changing it without a gap."),
-    Variable("POINTREND_MODEL", "", "A model, as for `pointrend up --model`; without it, the one in the store."),
+    Variable(
+        "POINTREND_TOKEN_FILE",
+        "",
+        "A file with one or more secrets, one per line, so that a secret can be rotated without downtime.",
+    ),
+    Variable(
+        "POINTREND_MODEL", "", "The model to serve, as for `pointrend up --model`; by default the one in the store."
+    ),
     Variable(
         "POINTREND_STORE", "", "A folder with `pointrend.mar`, as `pointrend archive` makes it; the image has one."
     ),
-    Variable(VARIABLE, "", "`auto`, `eager` or `openvino-int8`; without it, as the archive says, in the image `auto`."),
-    Variable("POINTREND_SERVER", "", "For the page alone: the server's URL."),
-    Variable("POINTREND_RATE", "10", "Requests a second that one address may make, twice as many in a burst."),
-    Variable("POINTREND_TRUSTED_PROXIES", "", "Networks whose X-Forwarded-For names the caller, with commas between."),
-    Variable("POINTREND_DRAIN_SECONDS", "25", "How long requests in flight may still take after SIGTERM."),
+    Variable(
+        VARIABLE, "", "`auto`, `eager` or `openvino-int8`; by default what the archive says, and `auto` in the image."
+    ),
+    Variable("POINTREND_SERVER", "", "The server's URL; required for the role `page`."),
+    Variable(
+        "POINTREND_RATE",
+        "10",
+        "Requests per second allowed for one address; bursts of up to twice as many are allowed.",
+    ),
+    Variable(
+        "POINTREND_TRUSTED_PROXIES",
+        "",
+        "Networks of the proxies whose `X-Forwarded-For` is trusted, separated by commas.",
+    ),
+    Variable("POINTREND_DRAIN_SECONDS", "25", "Seconds that requests in flight may still take after SIGTERM."),
 )
 
 
