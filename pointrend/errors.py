@@ -16,6 +16,7 @@ PointRendError
 ├── DownloadError         a published model that cannot be fetched
 │   └── Unreachable       because there is no connection
 ├── UploadError           a model that cannot be published
+├── OutputError           a place for results that cannot be written
 └── CheckpointError       weights that cannot be read, or that do not fit their configuration
 """
 
@@ -73,6 +74,10 @@ class Unreachable(DownloadError):
 
 class UploadError(PointRendError):
     """A model that cannot be published: the server refuses, fails, or cannot be reached."""
+
+
+class OutputError(PointRendError):
+    """A file or folder for results that cannot be written."""
 
 
 class CheckpointError(PointRendError):

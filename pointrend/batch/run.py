@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from pointrend.batch.plan import BatchConfig, BatchError, Plan
+from pointrend.batch.plan import REPORT, BatchConfig, BatchError, Plan, Shard, put
 from pointrend.batch.worker import Worker
 from pointrend.engines import EXPORTED, resolve
 from pointrend.engines.export import prepare
+from pointrend.predict.summary import Failed, Summary
 from pointrend.structures.options import Options
 from pointrend.weights.folder import ModelFolder
 from pointrend.weights.hub import store
@@ -28,15 +29,28 @@ class BatchOutcome:
 
     Attributes:
         done: images segmented now.
-        failed: images that could not be, now.
-        kept: images of shards that were done before.
+        kept: images that an earlier run segmented.
+        failures: images of parts that are there, of this run and earlier ones, that could not be segmented, and images
+            of parts that could not be written.
+        left: how many parts could not be written; the same batch started again does them.
         seconds: how long it took.
+        plan: the batch.
+        report: the file with all failures and all that was not read; None where it could not be written.
     """
 
     done: int
-    failed: int
     kept: int
+    failures: tuple[Failed, ...]
+    left: int
     seconds: float
+    plan: Plan
+    report: str | None = None
+
+    def summary(self) -> Summary:
+        """The outcome as it is printed."""
+        rate = (len(self.plan.images) - self.kept) / self.seconds if self.seconds else None
+        not_read = self.plan.not_read
+        return Summary(self.done, self.kept, self.failures, not_read, self.plan.output, self.report, rate)
 
 
 def batch_config(
@@ -85,9 +99,8 @@ def run(plan: Plan, workers: int, threads: int, address: str | None = None) -> B
         raise BatchError("A batch needs Ray: pip install 'pointrend-serve[batch]'") from error
     started = time.monotonic()
     left = plan.left()
-    kept = len(plan.images) - sum(len(shard.images) for shard in left)
     if not left:
-        return BatchOutcome(0, 0, kept, time.monotonic() - started)
+        return _outcome(plan, [], {}, time.monotonic() - started)
     if plan.settings.engine in EXPORTED:
         # Once, here, and not by all workers of this machine at a time.
         prepare(ModelFolder.open(plan.settings.model), plan.settings.engine)
@@ -107,7 +120,34 @@ def run(plan: Plan, workers: int, threads: int, address: str | None = None) -> B
         max_restarts=FOREVER,
         max_task_retries=FOREVER,
     )
-    done = failed = 0
-    for row in counts.iter_rows():
-        done, failed = done + int(row["done"]), failed + int(row["failed"])
-    return BatchOutcome(done, failed, kept, time.monotonic() - started)
+    errors = {int(row["number"]): str(row["error"]) for row in counts.iter_rows()}
+    return _outcome(plan, left, errors, time.monotonic() - started)
+
+
+def _outcome(plan: Plan, tried: list[Shard], errors: dict[int, str], seconds: float) -> BatchOutcome:
+    """Count what is there in the end, by what is in the output folder, and write the report.
+
+    Args:
+        plan: the batch.
+        tried: the shards that this run did.
+        errors: why a shard's part could not be written, by its number; empty where it was.
+        seconds: how long the run took.
+    """
+    now = {shard.number for shard in tried}
+    unwritten = {number for number, error in errors.items() if error}
+    failures: list[Failed] = []
+    counts = {True: 0, False: 0}  # images segmented, by whether now
+    there = plan.failure_files()
+    for shard in plan.shards():
+        if shard.number in unwritten:
+            failures += [Failed(image, errors[shard.number]) for image in shard.images]
+            continue
+        failed = plan.failures(shard) if shard.failures in there else []
+        failures += [Failed(tree["file_name"], tree["message"]) for tree in failed]
+        counts[shard.number in now] += len(shard.images) - len(failed)
+    outcome = BatchOutcome(counts[True], counts[False], tuple(failures), len(unwritten), seconds, plan)
+    try:
+        put(plan.output, REPORT, outcome.summary().report())
+    except OSError:
+        return outcome  # all names are printed then
+    return replace(outcome, report=f"{plan.output.rstrip('/')}/{REPORT}")

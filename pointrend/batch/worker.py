@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from typing import Any
 
 from fsspec.core import url_to_fs
@@ -36,10 +37,16 @@ class Worker:
         self._files, self._folder = url_to_fs(settings.input)
 
     def __call__(self, batch: Row) -> Row:
-        """Do one shard, as Ray hands it over: columns of one row each; answer how many images it had and failed on."""
+        """Do one shard, as Ray hands it over: columns of one row each; answer how many images it had and failed on.
+
+        A part that cannot be written is told in ``error``: the shard is left for the next run, and the others go on.
+        """
         shard = Shard(int(batch["number"][0]), tuple(json.loads(batch["photos"][0])))
-        done, failed = self.do(shard)
-        return {"number": [shard.number], "done": [done], "failed": [failed]}
+        try:
+            done, failed, error = *self.do(shard), ""
+        except OSError as problem:
+            done, failed, error = 0, len(shard.images), f"Part {shard.number} cannot be written: {problem}"
+        return {"number": [shard.number], "done": [done], "failed": [failed], "error": [error]}
 
     def do(self, shard: Shard) -> tuple[int, int]:
         """Segment a shard's images and write its part; counts of images done and failed."""
@@ -56,9 +63,17 @@ class Worker:
             self._memory.settle()
         if failures:
             put(self._output, shard.failures, _lines(failures))
+        else:
+            self._discard(shard.failures)
         form = self._settings.form
         put(self._output, shard.part(form), _parquet(rows) if form == "parquet" else _lines(rows))
         return len(rows), len(failures)
+
+    def _discard(self, name: str) -> None:
+        """Remove what an attempt at the shard left that was cut off, and that had failures which this one has not."""
+        files, folder = url_to_fs(self._output)
+        if files.exists(f"{folder}/{name}"):
+            files.rm_file(f"{folder}/{name}")
 
     def _row(self, image: str) -> Row:
         path, limits = f"{self._folder}/{image}", ImageLimits()
@@ -69,7 +84,8 @@ class Worker:
 
 
 def _lines(rows: list[Row]) -> bytes:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    # In ASCII: names with separators of lines stay on their line, and those that are no UTF-8 can be written at all.
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
 def _parquet(rows: list[Row]) -> bytes:
@@ -86,5 +102,11 @@ def _parquet(rows: list[Row]) -> bytes:
         [("file_name", pa.string()), ("width", pa.int32()), ("height", pa.int32()), (column, pa.list_(kind))]
     )
     file = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), file, compression="zstd")
+    named = [{**row, "file_name": _in_utf8(row["file_name"])} for row in rows]
+    pq.write_table(pa.Table.from_pylist(named, schema=schema), file, compression="zstd")
     return file.getvalue()
+
+
+def _in_utf8(name: str) -> str:
+    r"""A name as Parquet holds it: bytes that are no UTF-8 are spelled out, as ``\xe9``."""
+    return os.fsencode(name).decode(errors="backslashreplace")

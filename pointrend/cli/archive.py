@@ -11,6 +11,7 @@ from rich.console import Console
 from pointrend.cli.options import Engine, Model
 from pointrend.engines import resolve
 from pointrend.serving.archive import build
+from pointrend.system.outputs import check_folder
 from pointrend.weights.obtain import obtain
 
 app = typer.Typer(add_completion=False)
@@ -28,6 +29,7 @@ def archive(
     ] = None,
 ) -> None:
     """Build a self-contained TorchServe archive of a model."""
+    check_folder(destination, "--destination")
     folder = obtain(model, Console(stderr=True))
     resolve(engine, folder.network)
     path = build(folder, destination, name, engine=engine, calibrate=calibrate)

@@ -10,6 +10,7 @@ from rich.console import Console
 from pointrend.batch.plan import FORMS, Plan
 from pointrend.batch.run import batch_config, run
 from pointrend.cli.options import DEFAULTS, Categories, Engine, Model, ScoreThreshold, Task, given
+from pointrend.cli.summary import tell
 from pointrend.weights.obtain import obtain
 
 app = typer.Typer(add_completion=False)
@@ -40,7 +41,9 @@ def batch(
 ) -> None:
     """Segment millions of images on Ray: sharded, and resumed after a crash.
 
-    Images that fail are listed in a file next to the results."""
+    What failed and what was not read is named at the end. The exit status is 0 if every image is in a part or in a file
+    of failures, else 1.
+    """
     if form not in FORMS:
         raise typer.BadParameter(f"{form!r} is not {' or '.join(FORMS)}.", param_hint="--form")
     obtain(model, Console(stderr=True))
@@ -48,7 +51,7 @@ def batch(
     config = batch_config(source, model=model, engine=engine, options=options, form=form, shard_size=shard_size)
     plan = Plan.open(config, output)
     outcome = run(plan, workers, threads, address)
-    rate = (outcome.done + outcome.failed) / outcome.seconds
-    typer.echo(
-        f"{outcome.done} done ({rate:.1f} a second), {outcome.failed} failed, {outcome.kept} done before: {output}"
-    )
+    summary = outcome.summary()
+    tell(summary)
+    if outcome.left or any(each.missed for each in summary.not_read):
+        raise typer.Exit(1)

@@ -12,6 +12,7 @@ from rich.markdown import Markdown
 
 from pointrend.bench import report
 from pointrend.bench.run import ENGINES, BenchConfig, run
+from pointrend.system.outputs import check_file
 from pointrend.weights.obtain import obtain
 
 app = typer.Typer(add_completion=False)
@@ -45,7 +46,9 @@ def bench(
     json: Annotated[Path | None, typer.Option(help="Write all single measurements to this file.")] = None,
 ) -> None:
     """Measure what an image costs: stages, engines, sizes and instances, side by side."""
-
+    for option, path in (("--json", json), ("--markdown", markdown)):
+        if path is not None:
+            check_file(path, option)
     for each in model or []:
         if not each.startswith("random:"):
             obtain(each, Console(stderr=True))

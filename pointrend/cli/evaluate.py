@@ -10,6 +10,7 @@ from rich.console import Console
 
 from pointrend.evaluation.run import EvalConfig
 from pointrend.evaluation.run import evaluate as run
+from pointrend.system.outputs import check_folder
 from pointrend.weights.obtain import obtain
 
 app = typer.Typer(add_completion=False)
@@ -40,6 +41,8 @@ def evaluate(
     ] = DEFAULTS.engine,
 ) -> None:
     """Measure a model on labelled images: box, mask and boundary AP."""
+    if out is not None:
+        check_folder(out, "--out")
     for each in model or []:
         obtain(each, Console(stderr=True))
     names = None if heads is None else tuple(name.strip() for name in heads.split(","))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 from importlib.metadata import version
 from typing import Annotated, Any, NoReturn
 
@@ -26,6 +27,20 @@ COMMANDS = {
     "bench": ("bench", "Measure what an image costs: stages, engines, sizes and instances, side by side."),
 }
 """Each command's module, and its line in ``pointrend --help``, which must not wait for PyTorch."""
+
+# What is wrong with a file that somebody named, rather than with this program.
+_OF_THE_PLACE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+)
 
 
 class LazyGroup(TyperGroup):
@@ -77,11 +92,14 @@ def main() -> None:
     except PointRendError as error:
         _fail(str(error))
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno == errno.ENOSPC:
+            _fail(f"The disk is full ({error.filename or 'no space left'}). Free some space and try again.")
+        if error.errno not in _OF_THE_PLACE or error.filename is None:
             raise
-        _fail(f"The disk is full ({error.filename or 'no space left'}). Free some space and try again.")
+        _fail(f"{os.fsdecode(error.filename)} cannot be read or written: {error.strerror}.")
 
 
 def _fail(message: str) -> NoReturn:
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]pointrend:[/] {escape(message)}", highlight=False)
+    shown = message.encode(errors="backslashreplace").decode()  # names that are no UTF-8
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]pointrend:[/] {escape(shown)}", highlight=False)
     raise SystemExit(1)

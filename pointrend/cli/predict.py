@@ -9,9 +9,12 @@ import typer
 from rich.console import Console
 
 from pointrend.cli.options import DEFAULTS, Categories, Engine, Model, ScoreThreshold, Task, given
+from pointrend.cli.summary import tell
 from pointrend.predict import Job, find_images, result_folders, run
+from pointrend.predict.run import RunStopped
 from pointrend.predict.sources import local_source, server_source
 from pointrend.structures.options import FULL_REFINEMENT, Options
+from pointrend.system.outputs import check_folder
 from pointrend.weights.obtain import obtain
 
 app = typer.Typer(add_completion=False)
@@ -46,7 +49,8 @@ def predict(
 ) -> None:
     """Segment images and save the results, one folder per format.
 
-    Images that are done are not done again. One that fails is reported at the end, and the exit status is then 1.
+    Images that are done are not done again. What failed and what was not read is named at the end; the exit status is 0
+    if every image has its results, else 1.
     """
     options = Options.parse(
         given(
@@ -59,14 +63,16 @@ def predict(
         )
     )
     names = tuple(dict.fromkeys(name.strip() for name in save.split(",") if name.strip()))
+    check_folder(out, "--out")
     job = Job(find_images(images, outside=result_folders(out)), out, names, options)
     if server is None:
         obtain(model, Console(stderr=True))
     source = local_source(model, threads, engine) if server is None else server_source(server, token, concurrency)
     outcome = run(job, source)
 
-    typer.echo(f"{outcome.predicted} predicted, {outcome.kept} done before, {len(outcome.failures)} failed: {out}")
-    for failure in outcome.failures:
-        typer.echo(f"{failure.image.path}: {failure.reason}", err=True)
-    if outcome.failures:
+    summary = outcome.summary()
+    tell(summary)
+    if outcome.stopped is not None:
+        raise RunStopped(outcome.stopped)
+    if not summary.complete:
         raise typer.Exit(1)

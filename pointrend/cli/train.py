@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pointrend.datasets.folds import Fold
+from pointrend.system.outputs import check_folder
 from pointrend.training.budget import Budget, seconds
 from pointrend.training.run import train as run_training
 
@@ -41,6 +42,7 @@ def train(
     """Train or fine-tune a model.
 
     Run the same command again to resume after a crash: less than a minute is lost."""
+    check_folder(out, "--out")
     folder = run_training(
         recipe,
         data,

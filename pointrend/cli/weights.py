@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pointrend.errors import ConfigError
+from pointrend.system.outputs import check_folder
 from pointrend.weights import cache, zoo
 from pointrend.weights.folder import ModelFolder, read_info
 from pointrend.weights.hub import store
@@ -146,6 +147,7 @@ def convert(
     """Convert a detectron2 checkpoint to a model folder."""
     from pointrend.weights.convert import convert as convert_checkpoint  # PyTorch, which listing does without
 
+    check_folder(destination, "DESTINATION")
     folder = convert_checkpoint(
         checkpoint,
         config,

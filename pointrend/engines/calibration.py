@@ -15,13 +15,13 @@ from torch import Tensor
 from pointrend.engines.parts import Part, Run
 from pointrend.errors import ConfigError, RequestError
 from pointrend.images.decode import decode
+from pointrend.images.suffixes import SUFFIXES, has_image_suffix
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.preprocess import resize, to_input
 
 MOST_PHOTOS = 32  # more of them cost time and move the ranges little
 REGIONS = 64  # of a photo's, for a part that sees regions
 MASKS = 16  # of a photo's, whose masks are drawn
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 # Photos with people, animals and things among those that scikit-image's wheel carries; all free of rights or CC0.
 EXAMPLES = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
 
@@ -47,7 +47,7 @@ def find_images(folder: Path | None) -> list[Path]:
         return [here / name for name in EXAMPLES if (here / name).is_file()]
     if not folder.is_dir():
         raise ConfigError(f"calibrate: there is no folder {folder}.")
-    photos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    photos = sorted(path for path in folder.rglob("*") if has_image_suffix(path.name) and path.is_file())
     if not photos:
         raise ConfigError(f"calibrate: {folder} holds no photo ({', '.join(SUFFIXES)}).")
     count = min(len(photos), MOST_PHOTOS)

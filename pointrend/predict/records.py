@@ -17,6 +17,7 @@ from pointrend.structures.options import OptionKeywords
 from pointrend.structures.prediction import Prediction
 
 FOLDER = "predictions"
+"""In the output folder; it also holds the list of names (:mod:`pointrend.predict.names`) and the report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,13 @@ class Records:
         except (OSError, ValueError, KeyError, TypeError):
             pass  # nothing there, or not ours: the image is predicted anew
         return None
+
+    def holds(self, image: ImageFile) -> bool:
+        """Whether there is a record of this image, of whatever state, model and options."""
+        try:
+            return bool(json.loads(self._path(image).read_bytes())["made_from"]["photo"] == str(image.path))
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
 
     def write(self, image: ImageFile, record: Record) -> None:
         """Remember that an image is done.

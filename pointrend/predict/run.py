@@ -1,9 +1,10 @@
-"""The run: skips what is done, predicts and saves the rest, and reports failures at the end."""
+"""The run: skips what is done, predicts and saves the rest; an image that fails is told of and stops no other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import errno
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +12,32 @@ from numpy.typing import NDArray
 
 from pointrend.errors import InvalidOption, InvalidRequest, PointRendError, RequestError
 from pointrend.images.inputs import pixels as decode_input
-from pointrend.predict.images import ImageFile
-from pointrend.predict.records import Record, Records
-from pointrend.predict.saving import SAVERS, ImageResult
+from pointrend.predict.files import write_file
+from pointrend.predict.images import FoundImages, ImageFile
+from pointrend.predict.names import REPORT, ResultNames
+from pointrend.predict.records import FOLDER, Record, Records
+from pointrend.predict.saving import SAVERS, ImageResult, holds_results
 from pointrend.predict.sources import Source, asked_for, unreadable_image
+from pointrend.predict.summary import Failed, Summary
+from pointrend.predict.walk import NotRead
 from pointrend.structures.options import Options
 from pointrend.structures.prediction import Prediction
+from pointrend.system.outputs import check_folder
 from pointrend.system.progress import bar
 
 # What one image meets and every other would meet too: the run ends, and goes on from here when it is started again.
 FATAL = ("server_down", "invalid_token", "bad_key_file", "model_not_found", "bad_response")
+# A disk that takes no more may take a smaller file; after so many images in a row that it did not take, the run ends.
+_NO_MORE_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_IN_A_ROW = 3
 
 
 class JobError(PointRendError):
     """A job that cannot be done as it was put."""
+
+
+class RunStopped(PointRendError):
+    """A run that ended before it had tried every image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +45,7 @@ class Job:
     """What to do.
 
     Attributes:
-        images: what to predict.
+        found: what to predict.
         out: the folder of the results; what earlier runs left there is used.
         save: names of :data:`~pointrend.predict.saving.SAVERS`.
         options: of every prediction.
@@ -41,7 +54,7 @@ class Job:
         JobError: a format is unknown, none is named, or the task has no such format.
     """
 
-    images: Sequence[ImageFile]
+    found: FoundImages
     out: Path
     save: Sequence[str]
     options: Options
@@ -67,17 +80,31 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class PredictOutcome:
-    """What a run did.
+    """What a run did: every image that was found is counted in exactly one of the first three.
 
     Attributes:
         predicted: images that were predicted now.
         kept: images that an earlier run had done.
-        failures: images that could not be done.
+        failures: images that could not be done, or, where the run was stopped, were not tried.
+        not_read: files and folders that were met and are not among the images.
+        out: the folder of the results.
+        report: the file with all failures and all that was not read; None where it could not be written.
+        stopped: why the run ended early, or what could not be written in the end; None where all went well.
     """
 
     predicted: int
     kept: int
     failures: tuple[Failure, ...]
+    not_read: tuple[NotRead, ...] = ()
+    out: Path = Path()
+    report: Path | None = None
+    stopped: str | None = None
+
+    def summary(self) -> Summary:
+        """The outcome as it is printed."""
+        failed = [Failed(str(each.image.path), each.reason) for each in self.failures]
+        report = None if self.report is None else str(self.report)
+        return Summary(self.predicted, self.kept, failed, self.not_read, str(self.out), report)
 
 
 def run(job: Job, source: Source, *, progress: bool = True) -> PredictOutcome:
@@ -88,54 +115,144 @@ def run(job: Job, source: Source, *, progress: bool = True) -> PredictOutcome:
         source: who predicts.
         progress: show a bar, on a terminal.
 
+    Returns:
+        What was done. A run that cannot go on, since the server is gone or the disk is full, says so in ``stopped``;
+        what is done by then is kept, and the same run started again goes on from there.
+
     Raises:
-        RequestError: what would fail every image: the server is gone, the token or an option is refused. What is done
-            by then is kept, and the same run started again goes on from there.
-        OSError: the results cannot be written.
+        InvalidOption: the model refuses an option.
+        OutputError: the output folder cannot be written.
+        NamesError: its list of names is damaged.
     """
-    records = Records(job.out, source.model, asked_for(job.options))
-    done = {image: record for image in job.images if (record := records.find(image))}
-    left = [image for image in job.images if image not in done]
-    kept = len(done)
-    failures: list[Failure] = []
+    check_folder(job.out, "--out")
+    return _Run.begin(job, source).finish(progress)
 
-    def save(image: ImageFile, prediction: Prediction, saved: frozenset[str]) -> None:
+
+@dataclass(slots=True)
+class _Run:
+    """A run's state: what is done, and what failed.
+
+    Attributes:
+        images: with their names.
+        done: the records of images that have all their results.
+        before: those of them, and of others with results left to save, that earlier runs predicted.
+        failures: by image, the first of each.
+        refusals: images in a row whose results the disk did not take.
+    """
+
+    job: Job
+    source: Source
+    names: ResultNames
+    records: Records
+    images: list[ImageFile]
+    before: dict[ImageFile, Record]
+    done: dict[ImageFile, Record] = field(default_factory=dict)
+    failures: dict[ImageFile, str] = field(default_factory=dict)
+    refusals: int = 0
+    stopped: str | None = None
+
+    @classmethod
+    def begin(cls, job: Job, source: Source) -> _Run:
+        """Name the images, and find out which are done."""
+        names = ResultNames.open(job.out / FOLDER)
+        records = Records(job.out, source.model, asked_for(job.options))
+
+        def taken(image: ImageFile, key: str) -> bool:
+            return holds_results(job.out, key) and not records.holds(replace(image, key=key))
+
+        images = names.assign(job.found.images, taken)
+        before = {image: record for image in images if (record := records.find(image))}
+        return cls(job, source, names, records, images, before)
+
+    def finish(self, progress: bool) -> PredictOutcome:
+        """Do what is left, and what all images share."""
+        left = [image for image in self.images if image not in self.before]
+        with bar(shown=progress) as shown:
+            task = shown.add_task("Images", total=len(self.images))
+            for image, record in self.before.items():
+                self._save(image, record.prediction, record.saved)
+                shown.advance(task)
+            if self.stopped is None:
+                for image, answer in zip(left, self.source.predict(left, self.job.options), strict=True):
+                    self._take(image, answer)
+                    shown.advance(task)
+                    if self.stopped is not None:
+                        break
+        if self.stopped is None:
+            self._write_shared()
+        else:
+            for image in self.images:
+                if image not in self.done:
+                    self.failures.setdefault(image, f"Not tried: {self.stopped}")
+        failed = tuple(Failure(image, self.failures[image]) for image in self.images if image in self.failures)
+        kept = sum(image not in self.failures for image in self.before)
+        predicted = len(self.images) - kept - len(failed)
+        outcome = PredictOutcome(predicted, kept, failed, self.job.found.not_read, self.job.out, stopped=self.stopped)
+        path = self.job.out / FOLDER / REPORT
+        try:
+            self.names.save()
+            write_file(path, outcome.summary().report())
+        except OSError:
+            return outcome  # all names are printed then
+        return replace(outcome, report=path)
+
+    def _take(self, image: ImageFile, answer: Prediction | RequestError) -> None:
+        if isinstance(answer, InvalidOption):
+            raise answer
+        if not isinstance(answer, RequestError):
+            self._save(image, answer, frozenset())
+            return
+        self.failures[image] = answer.message
+        if answer.code in FATAL:
+            self.stopped = answer.message
+
+    def _save(self, image: ImageFile, prediction: Prediction, saved: frozenset[str]) -> None:
         """Write the formats that are not there yet."""
-        record = Record(prediction, saved | set(job.save))
-        if record.saved != saved:
-            savers = {name: SAVERS[name] for name in record.saved - saved}
-            try:
-                pixels = _read(image, prediction) if any(saver.draws for saver in savers.values()) else None
-                for name, saver in savers.items():
-                    if saver.save is not None:
-                        saver.save(ImageResult(image, prediction, source.categories, pixels), job.out / name)
-            except RequestError as error:
-                failures.append(Failure(image, error.message))
-                return
-            records.write(image, record)
-        done[image] = record
+        record = Record(prediction, saved | set(self.job.save))
+        if record.saved != saved and not self._write(image, record, record.saved - saved):
+            return
+        self.done[image] = record
 
-    with bar(shown=progress) as shown:
-        task = shown.add_task("Images", total=len(job.images))
-        for image, record in list(done.items()):
-            save(image, record.prediction, record.saved)
-            shown.advance(task)
-        for image, answer in zip(left, _predict(left, source, job.options), strict=True):
-            if isinstance(answer, RequestError):
-                failures.append(Failure(image, answer.message))
-            else:
-                save(image, answer, frozenset())
-            shown.advance(task)
+    def _write(self, image: ImageFile, record: Record, formats: frozenset[str]) -> bool:
+        """Write some formats of an image and its record; whether that went well."""
+        savers = {name: SAVERS[name] for name in sorted(formats)}
+        try:
+            self.names.save()
+            drawn = any(saver.draws for saver in savers.values())
+            pixels = _read(image, record.prediction) if drawn else None
+            for name, saver in savers.items():
+                if saver.save is not None:
+                    result = ImageResult(image, record.prediction, self.source.categories, pixels)
+                    saver.save(result, self.job.out / name)
+            self.records.write(image, record)
+        except RequestError as error:
+            self.failures[image] = error.message
+        except OSError as error:
+            self.failures[image] = f"The results cannot be written: {error}."
+            self.refusals = self.refusals + 1 if error.errno in _NO_MORE_ROOM else 0
+            if self.refusals == _IN_A_ROW:
+                self.stopped = f"The results of {_IN_A_ROW} images in a row could not be written: {error.strerror}."
+        except Exception as error:  # one image must not end the run; it is told by name
+            self.failures[image] = f"The results cannot be made: {error!r}."
+        else:
+            self.refusals = 0
+            return True
+        return False
 
-    results = [
-        (number, ImageResult(image, done[image].prediction, source.categories))
-        for number, image in enumerate(job.images, start=1)
-        if image in done
-    ]
-    for name in job.save:
-        if (finish := SAVERS[name].finish) is not None:
-            finish(results, source.categories, job.out / name)
-    return PredictOutcome(len(done) - kept, kept, tuple(failures))
+    def _write_shared(self) -> None:
+        """Write the files that hold all images: those done, and those whose own files failed this time only."""
+        known = {**self.before, **self.done}
+        results = [
+            (number, ImageResult(image, known[image].prediction, self.source.categories))
+            for number, image in enumerate(self.images, start=1)
+            if image in known
+        ]
+        for name in self.job.save:
+            if (finish := SAVERS[name].finish) is not None:
+                try:
+                    finish(results, self.source.categories, self.job.out / name)
+                except OSError as error:
+                    self.stopped = f"The files of {name} that hold all images cannot be written: {error}."
 
 
 def _read(image: ImageFile, prediction: Prediction) -> NDArray[np.uint8]:
@@ -157,10 +274,3 @@ def _read(image: ImageFile, prediction: Prediction) -> NDArray[np.uint8]:
             code="unreadable_photo",
         )
     return decoded
-
-
-def _predict(images: Sequence[ImageFile], source: Source, options: Options) -> Iterator[Prediction | RequestError]:
-    for answer in source.predict(images, options):
-        if isinstance(answer, InvalidOption) or (isinstance(answer, RequestError) and answer.code in FATAL):
-            raise answer
-        yield answer

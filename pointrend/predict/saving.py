@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from pointrend.exporters.coco import CocoImage
 from pointrend.images.encode import encode_png
 from pointrend.predict.files import link_or_copy, write_file, write_folder
 from pointrend.predict.images import ImageFile
+from pointrend.predict.names import ENDINGS, split_suffix
 from pointrend.predict.records import FOLDER as RECORDS
 from pointrend.structures.prediction import Prediction
 from pointrend.visualize.cutouts import cutouts
@@ -61,7 +63,16 @@ class Saver:
 
 
 def _coco(results: Sequence[tuple[int, ImageResult]], categories: Categories, folder: Path) -> None:
-    images = [CocoImage(number, result.image.file_name, result.prediction) for number, result in results]
+    counts = Counter(result.image.file_name for _, result in results)
+    # Two images of one name, from two folders, are told apart by their whole paths.
+    images = [
+        CocoImage(
+            number,
+            result.image.file_name if counts[result.image.file_name] == 1 else result.image.path.as_posix(),
+            result.prediction,
+        )
+        for number, result in results
+    ]
     write_file(folder / "instances.json", json.dumps(coco_dataset(images, categories)))
     found = [
         each
@@ -80,7 +91,8 @@ def _labelme(result: ImageResult, folder: Path) -> None:
 def _yolo(result: ImageResult, folder: Path) -> None:
     """The label, and the image beside it, where YOLO looks for it."""
     ids = [category["id"] for category in result.categories]
-    link_or_copy(folder / "images" / f"{result.image.key}{result.image.path.suffix}", result.image.path)
+    _, suffix = split_suffix(result.image.path.name)
+    link_or_copy(folder / "images" / f"{result.image.key}{suffix}", result.image.path)
     write_file(folder / "labels" / f"{result.image.key}.txt", to_yolo(result.prediction, ids))
 
 
@@ -124,3 +136,10 @@ SAVERS = {
 def result_folders(out: Path) -> list[Path]:
     """The folders in ``out`` that results go to; pictures there are no images to predict."""
     return [out / name for name in (*SAVERS, RECORDS)]
+
+
+def holds_results(out: Path, key: str) -> bool:
+    """Whether a format's folder has anything of this name: results of an earlier run, or a user's own files."""
+    folder, _, leaf = key.rpartition("/")
+    places = [*result_folders(out), out / "yolo" / "images", out / "yolo" / "labels"]
+    return any(os.path.lexists(place / folder / f"{leaf}{ending}") for place in places for ending in ("", *ENDINGS))

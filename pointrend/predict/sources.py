@@ -55,6 +55,8 @@ class LocalSource:
                 yield error
             except OSError as error:
                 yield unreadable_image(error)
+            except Exception as error:  # one image must not end the run; it is told by name
+                yield failed_within(error)
             self._memory.settle()
 
 
@@ -90,6 +92,8 @@ class ServerSource:
                 return error
             except OSError as error:
                 return unreadable_image(error)
+            except Exception as error:  # one image must not end the run; it is told by name
+                return failed_within(error)
 
         return in_order(one, images, self._concurrency)
 
@@ -124,6 +128,11 @@ def asked_for(options: Options) -> OptionKeywords:
     values = asdict(options)
     del values["format"]
     return cast(OptionKeywords, {name: value for name, value in values.items() if value is not None})
+
+
+def failed_within(error: Exception) -> RequestError:
+    """The error of an image at which the model or the client failed in a way that nobody foresaw."""
+    return RequestError(f"An internal error: {error!r}.")
 
 
 def unreadable_image(error: OSError) -> InvalidRequest:

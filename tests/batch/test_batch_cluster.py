@@ -92,4 +92,4 @@ def test_a_run_that_is_killed_goes_on_where_it_was(cluster: Cluster, photos: Pat
     assert all(path.stat().st_mtime_ns == time_then for path, time_then in before.items())
     check_results(out)
     again = subprocess.run(command(photos, out, *options), check=True, text=True, capture_output=True, timeout=60)
-    assert f"{PHOTOS} done before" in again.stdout
+    assert f"{PHOTOS} found: 0 done, {PHOTOS - 1} done before, 1 failed; 0 not read" in again.stdout

@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import pytest
 from PIL import Image
 
 from pointrend.predict import find_images
 from pointrend.predict.images import ImagesError
+from pointrend.predict.names import ResultNames
 
 
 @pytest.fixture
@@ -19,7 +22,8 @@ def folder(tmp_path, monkeypatch):
 
 
 def names(*arguments, **options):
-    return [(photo.file_name, photo.key) for photo in find_images(arguments, **options)]
+    found = find_images(arguments, **options).images
+    return [(photo.file_name, photo.key) for photo in ResultNames(Path("none")).assign(found)]
 
 
 def test_a_folder_is_all_photos_in_and_below_it(folder):
@@ -41,13 +45,14 @@ def test_globs_are_named_from_their_fixed_part(folder):
 def test_a_file_is_itself_whatever_it_is_called(folder):
     assert names(folder / "no-suffix") == [("no-suffix", "no-suffix")]
     assert names("photos/odd[1].jpg") == [("odd[1].jpg", "odd[1]")]
-    assert find_images(["photos/b.jpg"])[0].path == folder / "b.jpg"
+    assert find_images(["photos/b.jpg"]).images[0].path == folder / "b.jpg"
 
 
-def test_each_photo_counts_once(folder):
+def test_each_path_counts_once_and_each_name_of_a_file_too(folder):
     (folder / "z.jpg").symlink_to(folder / "b.jpg")
-    assert [name for name, _ in names("photos/b.jpg", "photos", "photos/*.jpg")].count("b.jpg") == 1
-    assert "z.jpg" not in dict(names("photos"))
+    (folder / "hard.jpg").hardlink_to(folder / "b.jpg")
+    found = [name for name, _ in names("photos/b.jpg", "./photos", "photos/../photos", "photos/*.jpg")]
+    assert [found.count(name) for name in ("b.jpg", "z.jpg", "hard.jpg")] == [1, 1, 1]
 
 
 def test_results_are_no_photos(folder):
@@ -66,8 +71,9 @@ def test_names_that_differ_by_their_suffix_keep_it(folder):
     assert names("photos/sub") == [("c.jpg", "c_jpg"), ("c.png", "c_png"), ("deep/d.webp", "deep/d")]
 
 
-def test_results_of_one_name_are_refused(folder):
+def test_the_same_name_in_two_folders_is_told_apart_by_a_hash(folder):
     Image.new("RGB", (2, 2)).save(folder / "sub" / "b.jpg")
-    with pytest.raises(ImagesError, match="would both be called b"):
-        find_images(["photos/b.jpg", "photos/sub/b.jpg"])
-    assert len(find_images(["photos"])) == 6
+    first, second = names("photos/b.jpg", "photos/sub/b.jpg")
+    assert first[0] == second[0] == "b.jpg"
+    assert first[1] != second[1]
+    assert all(key.startswith("b-") and len(key) == 10 for _, key in (first, second))

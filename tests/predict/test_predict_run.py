@@ -142,7 +142,11 @@ def test_what_is_done_is_not_done_again(photos, tmp_path, source):
     assert source.asked == ["broken.jpg"]  # it may have been repaired
     assert (outcome.predicted, outcome.kept, len(outcome.failures)) == (0, 3, 1)
     after = files(out)
-    assert {name for name in after if after[name] != before[name]} == {"coco/instances.json", "coco/results.json"}
+    assert {name for name in after if after[name] != before[name]} == {
+        "coco/instances.json",
+        "coco/results.json",
+        "predictions/report.jsonl",
+    }
 
     source.asked.clear()
     run(job(photos, out, ("overlay", "coco")), source)
@@ -197,7 +201,7 @@ def test_a_run_that_is_killed_goes_on(photos, tmp_path):
 
     done = subprocess.run(command, capture_output=True, text=True, check=True)
 
-    assert f"{15 - len(kept)} predicted, {len(kept)} done before, 0 failed" in done.stdout
+    assert f"{15 - len(kept)} done, {len(kept)} done before, 0 failed" in done.stdout
     dataset = json.loads((out / "coco" / "instances.json").read_text())
     assert len(dataset["images"]) == 15
     assert len(list(out.glob("cutouts/*"))) == 14  # one of them is the folder more, with two
@@ -210,7 +214,7 @@ def test_other_tasks(photos, tmp_path, task, save):
         app, ["predict", str(photos / "astronaut.jpg"), "--out", str(out), "--task", task, "--save", save]
     )
     assert result.exit_code == 0, result.output
-    assert "1 predicted, 0 done before, 0 failed" in result.output
+    assert "1 done, 0 done before, 0 failed" in result.output
     assert {path.name for path in out.iterdir()} == {*save.split(","), "predictions"}
     if task == "semantic":
         assert Image.open(out / "png" / "astronaut.png").mode == "P"
@@ -227,7 +231,7 @@ def test_the_command_line_reports_failures_and_says_so_in_its_status(photos, tmp
         ["predict", str(photos / "*.jpg"), "--out", str(out), "--save", "labelme", "--categories", "cat"],
     )
     assert result.exit_code == 1
-    assert "1 predicted, 0 done before, 1 failed" in result.output
+    assert "1 done, 0 done before, 1 failed" in result.output
     assert "broken.jpg: The data is not an image" in result.output
     assert json.loads((out / "labelme" / "astronaut.json").read_text())["shapes"] == []
 
@@ -257,7 +261,7 @@ def test_a_server_gives_the_same_files(served, photos, tmp_path, transport):
     subprocess.run(command, check=False, timeout=300)
     result = RUN.invoke(app, [*arguments, "--out", str(there), "--server", getattr(served, transport)])
     assert result.exit_code == 1
-    assert "3 predicted, 0 done before, 1 failed" in result.output
+    assert "3 done, 0 done before, 1 failed" in result.output
     assert set(files(here)) == set(files(there))
     for name in files(here):
         if not name.startswith("predictions/"):  # they hold times
