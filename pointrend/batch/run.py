@@ -33,6 +33,7 @@ class BatchOutcome:
         failures: images of parts that are there, of this run and earlier ones, that could not be segmented, and images
             of parts that could not be written.
         left: how many parts could not be written; the same batch started again does them.
+        tried: images of the parts that this run did.
         seconds: how long it took.
         plan: the batch.
         report: the file with all failures and all that was not read; None where it could not be written.
@@ -42,13 +43,14 @@ class BatchOutcome:
     kept: int
     failures: tuple[Failed, ...]
     left: int
+    tried: int
     seconds: float
     plan: Plan
     report: str | None = None
 
     def summary(self) -> Summary:
         """The outcome as it is printed."""
-        rate = (len(self.plan.images) - self.kept) / self.seconds if self.seconds else None
+        rate = self.tried / self.seconds if self.tried else None
         not_read = self.plan.not_read
         return Summary(self.done, self.kept, self.failures, not_read, self.plan.output, self.report, rate)
 
@@ -145,7 +147,8 @@ def _outcome(plan: Plan, tried: list[Shard], errors: dict[int, str], seconds: fl
         failed = plan.failures(shard) if shard.failures in there else []
         failures += [Failed(tree["file_name"], tree["message"]) for tree in failed]
         counts[shard.number in now] += len(shard.images) - len(failed)
-    outcome = BatchOutcome(counts[True], counts[False], tuple(failures), len(unwritten), seconds, plan)
+    images = sum(len(shard.images) for shard in tried)
+    outcome = BatchOutcome(counts[True], counts[False], tuple(failures), len(unwritten), images, seconds, plan)
     try:
         put(plan.output, REPORT, outcome.summary().report())
     except OSError:

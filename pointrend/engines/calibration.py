@@ -15,7 +15,8 @@ from torch import Tensor
 from pointrend.engines.parts import Part, Run
 from pointrend.errors import ConfigError, RequestError
 from pointrend.images.decode import decode
-from pointrend.images.suffixes import SUFFIXES, has_image_suffix
+from pointrend.images.formats import SUFFIXES
+from pointrend.images.suffixes import has_image_suffix
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.preprocess import resize, to_input
 

@@ -54,7 +54,7 @@ class FoundImages:
 def find_images(arguments: Iterable[str | Path], *, outside: Iterable[Path] = ()) -> FoundImages:
     """Find images: each path once, even where several arguments name it; two names of one file are two images.
 
-    A folder stands for every image file in it and below it (by :data:`~pointrend.images.suffixes.SUFFIXES`), linked
+    A folder stands for every image file in it and below it (by :data:`~pointrend.images.formats.SUFFIXES`), linked
     folders included, a glob (``*``, ``?``, ``[]``, ``**``) for the image files that it matches, and a file for itself,
     whatever it is called.
 

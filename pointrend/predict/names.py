@@ -25,7 +25,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pointrend.errors import PointRendError
-from pointrend.images.suffixes import SUFFIXES, has_image_suffix
+from pointrend.images.formats import SUFFIXES
+from pointrend.images.suffixes import has_image_suffix
 from pointrend.plain_text import escaped
 from pointrend.predict.files import write_file
 from pointrend.predict.images import ImageFile

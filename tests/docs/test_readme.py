@@ -109,6 +109,14 @@ def test_every_format_of_predict_is_documented():
     assert tuple(table) == tuple(SAVERS)
 
 
+def test_every_suffix_of_a_folder_is_documented():
+    from pointrend.images.formats import SUFFIXES
+
+    page = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    listed = page.split("<!-- suffixes -->")[1].split("<!-- /suffixes -->")[0]
+    assert tuple(re.findall(r"`(\.\w+)`", listed)) == SUFFIXES
+
+
 def test_the_options_are_documented():
     from pointrend.structures.options import names
 
