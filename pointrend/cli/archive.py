@@ -9,7 +9,8 @@ import typer
 from rich.console import Console
 
 from pointrend.cli.options import Engine, Model
-from pointrend.engines import resolve
+from pointrend.engines import OPENVINO_INT8, resolve
+from pointrend.engines.calibration import read_labels
 from pointrend.serving.archive import build
 from pointrend.system.outputs import check_folder
 from pointrend.weights.obtain import obtain
@@ -25,12 +26,16 @@ def archive(
     engine: Engine = "auto",
     calibrate: Annotated[
         Path | None,
-        typer.Option(help="A folder of images to calibrate openvino-int8 with. \\[default: examples]"),
+        typer.Option(help="A folder of images, or a data set, to calibrate openvino-int8 with. \\[default: examples]"),
     ] = None,
 ) -> None:
     """Build a self-contained TorchServe archive of a model."""
     check_folder(destination, "--destination")
     folder = obtain(model, Console(stderr=True))
     resolve(engine, folder.network)
+    if calibrate is not None and resolve(engine, folder.network) == OPENVINO_INT8:
+        labels = read_labels(calibrate)
+        if labels is not None and (note := labels.findings.note()):
+            typer.echo(note, err=True)
     path = build(folder, destination, name, engine=engine, calibrate=calibrate)
     typer.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")

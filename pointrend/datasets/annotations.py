@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from pointrend.datasets.coco import CocoFile, DatasetImage, naming
+from pointrend.datasets.findings import Findings
 from pointrend.datasets.folds import Fold
 from pointrend.errors import DataError, RequestError
 from pointrend.images.decode import ImageLimits, decode
@@ -107,10 +108,12 @@ class Annotations:
     Attributes:
         images: in the order of the file.
         categories: the K categories.
+        findings: what was harmless in the whole file.
     """
 
     images: tuple[LabelledImage, ...]
     categories: tuple[Category, ...]
+    findings: Findings = field(default_factory=Findings, compare=False)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -173,8 +176,11 @@ class Annotations:
         images = tuple(_labelled(entry, chosen, tuple(objects[entry.id])) for entry in file.images)
         telling = tuple(image for image in images if image.objects or any(image.labelled))
         if not any(image.objects for image in telling):
-            raise DataError(f"{path}: annotations has no object of the categories {[item.id for item in chosen]}.")
-        return cls(telling, chosen)
+            left = "".join(f"\n  {line}" for line in file.findings.lines(fatal=False))
+            raise DataError(
+                f"{path}: annotations has no object with a mask of the categories {[item.id for item in chosen]}.{left}"
+            )
+        return cls(telling, chosen, file.findings)
 
 
 # The images are the user's own: only their sides are limited, by what Pillow can resize.

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pycocotools import mask as coco_mask
-
-from pointrend.datasets.coco import CocoFile, DatasetImage, DatasetObject, is_number, naming
+from pointrend.datasets.coco import CocoFile, DatasetImage, DatasetObject, naming
+from pointrend.datasets.findings import Findings
 from pointrend.errors import DataError, InvalidOption
 from pointrend.structures.model_info import Category
 
@@ -43,11 +42,13 @@ class GroundTruth:
         images: by ascending id.
         objects: those of judged categories, in images that label their category.
         categories: the judged ones, in the model's order.
+        findings: what was harmless in the whole file.
     """
 
     images: tuple[DatasetImage, ...]
     objects: tuple[TrueObject, ...]
     categories: tuple[Category, ...]
+    findings: Findings = field(default_factory=Findings, compare=False)
 
     @classmethod
     def read(cls, folder: str | Path, split: str, known: Sequence[Category]) -> GroundTruth:
@@ -69,12 +70,9 @@ class GroundTruth:
         file = CocoFile.read(path, folder / "images")
         with naming(path):
             categories = _common(file.categories, known)
-            if not file.images:
-                raise DataError("images is empty: there is nothing to judge on.")
         found = [item for item in file.objects({each.id for each in categories}) if item.image.labels(item.category_id)]
-        with naming(path):
-            objects = tuple(map(_true_object, found))
-        return cls(tuple(sorted(file.images, key=lambda image: image.id)), objects, categories)
+        objects = tuple(map(_true_object, found))
+        return cls(tuple(sorted(file.images, key=lambda image: image.id)), objects, categories, file.findings)
 
     def limited(self, limit: int | None) -> GroundTruth:
         """The ground truth of so many images only, taken evenly from the whole; None takes all.
@@ -113,18 +111,11 @@ def _common(categories: Sequence[Category], known: Sequence[Category]) -> tuple[
 
 
 def _true_object(item: DatasetObject) -> TrueObject:
-    bbox = item.bbox or coco_mask.toBbox(item.segmentation).tolist()
-    area = float(coco_mask.area(item.segmentation)) if item.area is None else item.area
-    if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(is_number, bbox)):
-        raise DataError(f"{item.place}: bbox must be x, y, width and height, not {bbox!r:.100}.")
-    if not is_number(area):
-        raise DataError(f"{item.place}: area must be a number of pixels, not {area!r:.100}.")
-    x, y, width, height = map(float, bbox)
     return TrueObject(
         image_id=item.image.id,
         category_id=item.category_id,
-        bbox=(x, y, width, height),
-        area=float(area),
+        bbox=item.bbox,
+        area=item.area,
         segmentation=item.segmentation,
         crowd=item.crowd,
     )

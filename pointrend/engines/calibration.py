@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pointrend.datasets.coco import CocoFile
 from pointrend.engines.parts import Part, Run
 from pointrend.errors import ConfigError, RequestError
 from pointrend.images.decode import decode
@@ -29,10 +30,23 @@ EXAMPLES = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "motorcy
 Inputs = dict[str, list[tuple[Tensor, ...]]]
 
 
+def read_labels(folder: Path) -> CocoFile | None:
+    """The labels of a data set, ``instances_train.json`` or else the first of its files; None for plain photos.
+
+    Raises:
+        DataError: something in the file, or one of its images, is wrong and not harmless.
+    """
+    files = sorted(folder.glob("instances_*.json"), key=lambda path: (path.name != "instances_train.json", path.name))
+    return CocoFile.read(files[0], folder / "images") if files else None
+
+
 def find_images(folder: Path | None) -> list[Path]:
     """The photos of a folder, evenly chosen where there are many; None takes those of scikit-image.
 
+    Of a data set, with ``instances_*.json`` beside ``images``, its checked images are taken.
+
     Raises:
+        DataError: the data set's labels or images are refused.
         ConfigError: there is no such folder, or it holds no photo; or scikit-image, which carries the default ones,
             is not installed.
     """
@@ -42,17 +56,23 @@ def find_images(folder: Path | None) -> list[Path]:
         except ImportError as error:
             raise ConfigError(
                 "calibrate: the photos to calibrate with by default come with scikit-image, which is not installed. "
-                "Install the extra openvino, or name a folder of photos: --calibrate FOLDER"
+                "Install the extra openvino (pip install 'pointrend-serve[openvino]'), "
+                "or name a folder of photos: --calibrate FOLDER"
             ) from error
         here = Path(skimage.data.__file__).parent
         return [here / name for name in EXAMPLES if (here / name).is_file()]
     if not folder.is_dir():
         raise ConfigError(f"calibrate: there is no folder {folder}.")
-    photos = sorted(path for path in folder.rglob("*") if has_image_suffix(path.name) and path.is_file())
+    labels = read_labels(folder)
+    photos = sorted({image.path for image in labels.images}) if labels is not None else _photos_below(folder)
     if not photos:
         raise ConfigError(f"calibrate: {folder} holds no photo ({', '.join(SUFFIXES)}).")
     count = min(len(photos), MOST_PHOTOS)
     return [photos[index * len(photos) // count] for index in range(count)]
+
+
+def _photos_below(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if has_image_suffix(path.name) and path.is_file())
 
 
 def _network_input(path: Path, network: InstanceNetwork) -> tuple[Tensor, tuple[int, int]]:

@@ -105,6 +105,8 @@ def evaluate(settings: EvalConfig, console: Console) -> Report:
             raise ConfigError(f"{other.path} is another network than {folder.path}: they cannot be judged as one.")
     heads = choose_heads(settings.heads, folder.config)
     truth = GroundTruth.read(settings.data, settings.split, folder.info.categories).limited(settings.limit)
+    if note := truth.findings.note():
+        console.print(note, markup=False, highlight=False)
     images = track(truth.images, "Detecting", console=console, transient=True)
     answers = run(folders, images, heads, settings.engine)
     with console.status("Judging"):

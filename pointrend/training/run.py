@@ -21,6 +21,7 @@ from pointrend.modeling.one_stage.detector import Detector
 from pointrend.modeling.one_stage.network import OneStage
 from pointrend.modeling.rcnn import RCNN
 from pointrend.structures.model_info import Category, ModelInfo
+from pointrend.system.extras import require_modules
 from pointrend.training.budget import Budget
 from pointrend.training.config import DETECTOR, TrainingConfig
 from pointrend.training.initialise import load_fitting, load_trunk, randomise
@@ -86,9 +87,12 @@ def train(
         TrainingError: the training diverged.
     """
     console = console or Console()
+    require_modules("pointrend train", "tensorboard", "matplotlib")
     settings = TrainingConfig.from_file(_recipe_path(recipe))
     settings = replace(settings, init=settings.init if init is None else init)
     annotations = Annotations.read(data / f"instances_{split}.json", data / "images", settings.categories or None)
+    if note := annotations.findings.note():
+        console.print(note, markup=False, highlight=False)
     annotations = annotations.without_sources(settings.without)
     if fold is not None:
         annotations = annotations.without(fold)

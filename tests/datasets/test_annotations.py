@@ -98,8 +98,8 @@ def test_every_form_of_mask_is_the_same_mask(tmp_path: Path, form: str) -> None:
         (("annotations", 0, "segmentation"), "x", r"annotation 1 of image a\.png"),
         (("annotations", 0, "segmentation"), {"size": [1, 2], "counts": "x"}, r"annotation 1 of image a\.png"),
         (("annotations", 0, "iscrowd"), 2, "iscrowd must be 0 or 1, not 2"),
-        (("images", 0, "width"), "20", r"image a\.png: width must be a whole number, not '20'"),
-        (("images", 0, "height"), 0, r"image a\.png: height must be at least 1, not 0"),
+        (("images", 0, "width"), "wide", r"image a\.png: width must be a whole number from 1, not 'wide'"),
+        (("images", 0, "height"), 0, r"image a\.png: height must be a whole number from 1, not 0"),
         (("images", 0, "file_name"), "none.png", r"image none\.png: there is no file"),
         (("images", 1, "id"), 7, r"image b\.png: its id 7 is also that of a\.png"),
         (("images", 1, "labelled_category_ids"), "some", r'labelled_category_ids must be "all" or a list of ids'),
@@ -126,7 +126,7 @@ def test_categories_that_cannot_be_learnt(tmp_path: Path) -> None:
         read(tmp_path, tree(), [5, 5])
     content = tree()
     content["annotations"] = []
-    with pytest.raises(DataError, match="no object of the categories"):
+    with pytest.raises(DataError, match="no object with a mask of the categories"):
         read(tmp_path, content)
 
 

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from pointrend.datasets.coco import to_rle
 from pointrend.datasets.ground_truth import GroundTruth
+from pointrend.datasets.segmentation import to_rle
 from pointrend.errors import DataError, InvalidOption
 from pointrend.structures.model_info import Category
 
@@ -99,7 +99,7 @@ def test_a_bad_mask_is_named(segmentation, message):
     [
         (lambda tree: tree.pop("images"), "images must be a list of objects, not None"),
         (lambda tree: tree["images"].clear() or tree["annotations"].clear(), "images is empty"),
-        (lambda tree: tree["images"][0].pop("width"), "image b.png: width must be a whole number, not None"),
+        (lambda tree: tree["images"][0].pop("width"), "image b.png: width must be a whole number from 1, not None"),
         (lambda tree: tree["images"][0].update(file_name="c.png"), "image c.png: there is no file"),
         (lambda tree: tree["images"][0].update(id=2), "image a.png: its id 2 is also that of b.png"),
         (
@@ -107,19 +107,17 @@ def test_a_bad_mask_is_named(segmentation, message):
             "image b.png: labelled_category_ids must be .* not 'some'",
         ),
         (lambda tree: tree["annotations"][0].update(image_id=9), "annotation 0: image_id 9 belongs to no image"),
-        (lambda tree: tree["annotations"][0].update(image_id=[2]), r"annotation 0: image_id must be .* not \[2\]"),
-        (lambda tree: tree["annotations"][0].update(category_id="18"), "annotation 0: category_id must be .* not '18'"),
         (
-            lambda tree: tree["annotations"][0].update(segmentation=[]),
+            lambda tree: tree["annotations"][0].update(image_id=[2]),
+            r"annotation 0: image_id \[2\] must be a whole number",
+        ),
+        (
+            lambda tree: tree["annotations"][0].update(category_id="dog"),
+            "annotation 0: category_id must be .* not 'dog'",
+        ),
+        (
+            lambda tree: tree["annotations"][0].update(segmentation="x"),
             "annotation 0 of image a.png: segmentation must be",
-        ),
-        (
-            lambda tree: tree["annotations"][0].update(bbox=[1, 2, 3]),
-            r"annotation 0 of image a.png: bbox must be .* not \[1, 2, 3\]",
-        ),
-        (
-            lambda tree: tree["annotations"][0].update(area="big"),
-            "annotation 0 of image a.png: area must be a number .* not 'big'",
         ),
         (lambda tree: tree["categories"][0].update(name="helmet"), "category 1 is 'helmet' here and 'person'"),
         (lambda tree: tree.update(categories=[{"id": 99, "name": "kite"}]), r"no category is in common.*\[99\]"),
@@ -128,7 +126,7 @@ def test_a_bad_mask_is_named(segmentation, message):
 def test_a_bad_file_is_refused_with_its_name(read, tree, change, message):
     change(tree)
 
-    with pytest.raises(DataError, match=rf"instances_val\.json: .*{message}"):
+    with pytest.raises(DataError, match=rf"(?s)instances_val\.json: .*{message}"):
         read(tree)
 
 
