@@ -64,7 +64,8 @@ def plot(results: Results, file: Path, count: int) -> None:
         from matplotlib.patches import Rectangle
     except ModuleNotFoundError as error:
         raise ConfigError(
-            "bench: the picture is drawn with matplotlib, which is not installed. Install the project's extra train."
+            "bench: the picture is drawn with matplotlib, which is not installed. Install the project's extra train: "
+            "pip install 'pointrend-serve[train]'"
         ) from error
     models = results.settings.models
     # A stage has its colour in all panels, though two kinds of model have different ones.

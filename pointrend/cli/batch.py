@@ -11,6 +11,7 @@ from pointrend.batch.plan import FORMS, Plan
 from pointrend.batch.run import batch_config, run
 from pointrend.cli.options import DEFAULTS, Categories, Engine, Model, ScoreThreshold, Task, given
 from pointrend.cli.summary import tell
+from pointrend.system.extras import require_modules
 from pointrend.weights.obtain import obtain
 
 app = typer.Typer(add_completion=False)
@@ -46,6 +47,7 @@ def batch(
     """
     if form not in FORMS:
         raise typer.BadParameter(f"{form!r} is not {' or '.join(FORMS)}.", param_hint="--form")
+    require_modules("pointrend batch", "ray", "pyarrow")
     obtain(model, Console(stderr=True))
     options = given(task=task, score_threshold=score_threshold, categories=categories)
     config = batch_config(source, model=model, engine=engine, options=options, form=form, shard_size=shard_size)

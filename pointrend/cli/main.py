@@ -14,6 +14,7 @@ from rich.markup import escape
 from typer.core import TyperCommand, TyperGroup
 
 from pointrend.errors import PointRendError
+from pointrend.system.extras import explain
 
 DISTRIBUTION = "pointrend-serve"
 COMMANDS = {
@@ -91,6 +92,11 @@ def main() -> None:
         app()
     except PointRendError as error:
         _fail(str(error))
+    except ImportError as error:
+        told = explain(error)
+        if told is None:
+            raise
+        _fail(told)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             _fail(f"The disk is full ({error.filename or 'no space left'}). Free some space and try again.")

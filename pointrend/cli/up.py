@@ -9,6 +9,7 @@ import typer
 from pointrend.cli.options import Engine, Model, Port
 from pointrend.serving.torchserve import Ports
 from pointrend.serving.up import up as launch
+from pointrend.system.extras import require_modules
 
 app = typer.Typer(add_completion=False)
 
@@ -29,4 +30,7 @@ def up(
 
     The server takes server-port, and two ports for gRPC (7070 and 7071, shifted alike).
     """
+    require_modules("pointrend up", "ts", "model_archiver")
+    if page:
+        require_modules("pointrend up with its page", "gradio")
     launch(model, Ports.beside(server_port, port), page=page, mcp=mcp, also=also or (), engine=engine)

@@ -87,7 +87,8 @@ def export(folder: ModelFolder, destination: Path, engine: str, photos: Path | N
         if find_spec("nncf") is None:
             raise ConfigError(
                 f"engine: {engine} needs the Python package nncf to quantise a model, which is not installed. "
-                "Install the project with its extra openvino; a model that was quantised elsewhere runs without it."
+                "Install the project with its extra openvino (pip install 'pointrend-serve[openvino]'); "
+                "a model that was quantised elsewhere runs without it."
             )
         find_images(photos)  # here, where the message is not yet another process's
     here = str(Path(__file__).resolve().parents[2])

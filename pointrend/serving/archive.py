@@ -83,7 +83,10 @@ def build(
             f"A model cannot be served as {name!r}: letters, digits, _, - and . are allowed, a letter or digit first."
         )
     if importlib.util.find_spec("model_archiver") is None:
-        raise ArchiveError("torch-model-archiver is not installed; install the project with its extra 'serve'.")
+        raise ArchiveError(
+            "torch-model-archiver is not installed; install the project with its extra 'serve': "
+            "pip install 'pointrend-serve[serve]'"
+        )
     destination = destination.resolve()  # the archiver runs in another working directory
     try:
         destination.mkdir(parents=True, exist_ok=True)
