@@ -84,7 +84,7 @@ class Functions:
         Args:
             photo: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP, TIFF or PPM; a data: URL where none can be uploaded.
             score_threshold: keep objects that the model is at least this sure of, from 0.05 to 1.
-            categories: names to keep, separated by commas, or "all"; empty keeps what the model finds reliably.
+            categories: names to keep, separated by commas, or "all"; empty keeps what the model shows by default.
             model: one of those that `models` lists.
         """
         with _readable():
@@ -105,7 +105,7 @@ class Functions:
         Args:
             photo: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP, TIFF or PPM; a data: URL where none can be uploaded.
             score_threshold: show objects that the model is at least this sure of, from 0.05 to 1.
-            categories: names to show, separated by commas, or "all"; empty shows what the model finds reliably.
+            categories: names to show, separated by commas, or "all"; empty shows what the model shows by default.
             view: Masks, Boxes or Semantic map.
             opacity: of the masks, from 0 (outlines only) to 1.
             model: one of those that `models` lists.
@@ -127,7 +127,7 @@ class Functions:
         Args:
             photo: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP, TIFF or PPM; a data: URL where none can be uploaded.
             score_threshold: keep objects that the model is at least this sure of, from 0.05 to 1.
-            categories: names to keep, separated by commas, or "all"; empty keeps what the model finds reliably.
+            categories: names to keep, separated by commas, or "all"; empty keeps what the model shows by default.
             kind: coco or labelme (JSON), masks or cutouts (a zip of PNGs), or overlay (a PNG).
             model: one of those that `models` lists.
         """

@@ -24,9 +24,9 @@ class Example:
 
 EXAMPLES = (
     Example("astronaut.png", "Astronaut", "Eileen Collins, NASA, public domain"),
-    Example("camera.png", "Photographer", "by Lav Varshney, CC0"),
+    Example("coffee.png", "Coffee", "by Rachel Michetti, CC0"),
+    Example("motorcycle_left.png", "Motorcycle", "from the Middlebury stereo data of 2014, CC0"),
     Example("chelsea.png", "Cat", "Chelsea, by Stéfan van der Walt, CC0"),
-    Example("horse.png", "Horse", "a silhouette by Andreas Preuss, CC0"),
 )
 
 

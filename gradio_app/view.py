@@ -74,7 +74,7 @@ def summary(result: Result, choice: ViewSelection) -> str:
 
 
 def category_choices(result: Result, reliable: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Names that the category filter offers, and those that it starts with: what the model finds reliably."""
+    """Names that the category filter offers, and those that it starts with: what the model shows by default."""
     names = result.categories()
     return names, [name for name in names if name in reliable] if reliable else names
 
@@ -95,19 +95,26 @@ def about(state: State) -> str:
     if not state.about:
         return ""
     names = [category["name"] for category in state.about["categories"]]
-    said = reliability(state.about["name"], state.about.get("reliable", []), names)
+    said = abilities(state.about["name"], names, state.about.get("reliable", []), state.about.get("often_missed", []))
     return f"{said} {state.about.get('description', '')}"
 
 
-def reliability(name: str, reliable: Sequence[str], all_names: Sequence[str]) -> str:
-    """What the served model finds well and what it only knows of."""
-    if not reliable:
-        return f"**{name}** knows {_listed(all_names)}."
-    text = f"**{name}** finds {_listed(reliable)} reliably"
-    others = [category for category in all_names if category not in reliable]
-    if others:
-        text += f"; it also knows {_listed(others)}, but misses or confuses them often"
-    return text + "."
+def abilities(name: str, all_names: Sequence[str], shown: Sequence[str], often_missed: Sequence[str]) -> str:
+    """What the served model finds, what of it is hidden by default, and what it often misses.
+
+    Args:
+        name: of the model.
+        all_names: of its categories.
+        shown: those that are shown by default; empty for all.
+        often_missed: those that it finds badly.
+    """
+    text = f"**{name}** finds {_listed(shown or all_names)}."
+    hidden = [category for category in all_names if shown and category not in shown]
+    if hidden:
+        text += f" Hidden by default: {_listed(hidden)}."
+    if often_missed:
+        text += f" Often missed: {_listed(often_missed)}."
+    return text
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -171,6 +171,7 @@ def _description() -> Tree:
         "licence": _text(),
         "categories": {"type": "array", "items": _object({"id": {"type": "integer"}, "name": _text()})},
         "reliable": names,
+        "often_missed": names,
         "engine": _text(),
         "mask_heads": names,
         "refines_points": {"type": "boolean"},

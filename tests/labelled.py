@@ -12,7 +12,7 @@ from pointrend.images.decode import decode
 from pointrend.structures.options import Options
 
 DEMO = Path(__file__).parent / "demo"
-EVERYTHING = Options(score_threshold=0.05, categories=("all",), exact=True)
+EVERYTHING = Options(score_threshold=0.0, categories=("all",), exact=True)
 
 
 def label(folder: Path, names: Sequence[str], model: str | Path = "demo") -> None:

@@ -31,7 +31,7 @@ def checked_description(tree: Any) -> dict[str, Any]:
         found = check_object(category, path)
         check_whole(found.get("id"), f"{path}.id")
         check_text(found.get("name"), f"{path}.name")
-    for key in ("reliable", "mask_heads"):
+    for key in ("reliable", "often_missed", "mask_heads"):
         _check_names(about.get(key, []), key)
     for task, formats in check_object(about.get("tasks", {}), "tasks").items():
         _check_names(formats, f"tasks.{check_text(task, 'tasks')}")

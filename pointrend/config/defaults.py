@@ -32,7 +32,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "MODEL.RESNETS.DEFORM_ON_PER_STAGE": [False, False, False, False],
     "MODEL.EFFICIENTNET_LITE.VARIANT": 0,  # this project's own, as the next
     "MODEL.EFFICIENTNET_LITE.NORM": "FrozenBN",
-    "MODEL.SHUFFLENET_V2.WIDTH": "1.0x",  # this project's own, as the next eleven
+    "MODEL.SHUFFLENET_V2.WIDTH": "1.0x",  # this project's own, as the next twelve
     "MODEL.GHOST_PAN.OUT_CHANNELS": 96,
     "MODEL.GHOST_PAN.KERNEL": 5,
     "MODEL.GFL_HEAD.NUM_CLASSES": 80,
@@ -41,6 +41,7 @@ DEFAULTS: Final[dict[str, Any]] = {
     "MODEL.GFL_HEAD.BINS": 8,
     "MODEL.GFL_HEAD.SCORE_THRESH_TEST": 0.05,
     "MODEL.GFL_HEAD.NMS_THRESH_TEST": 0.6,
+    "MODEL.GFL_HEAD.SCORE_CALIBRATION": [1.0, 0.0],
     "MODEL.MASK_FEATURES.CHANNELS": 64,
     "MODEL.MASK_FEATURES.NUM_CONV": 2,
     "MODEL.MASK_FEATURES.NORM": "BN",

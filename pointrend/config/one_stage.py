@@ -54,6 +54,7 @@ def from_tree(tree: Mapping[str, Any]) -> OneStageConfig:
             score_threshold=values.fraction("MODEL.GFL_HEAD.SCORE_THRESH_TEST"),
             nms_threshold=values.fraction("MODEL.GFL_HEAD.NMS_THRESH_TEST"),
             max_detections=values.integer("TEST.DETECTIONS_PER_IMAGE", high=1000),
+            calibration=_calibration(values),
         ),
         mask_features=MaskFeaturesConfig(
             channels=values.integer("MODEL.MASK_FEATURES.CHANNELS"),
@@ -75,6 +76,14 @@ def _odd(values: Values, key: str) -> int:
     if side % 2 == 0:
         raise ConfigError(f"{key} must be odd, not {side}.")
     return side
+
+
+def _calibration(values: Values) -> tuple[float, float]:
+    """Slope and offset of the scores' logits; the order of scores stays, so the slope is positive."""
+    slope, offset = values.numbers("MODEL.GFL_HEAD.SCORE_CALIBRATION", 2)
+    if slope <= 0:
+        raise ConfigError(f"MODEL.GFL_HEAD.SCORE_CALIBRATION must begin with a positive slope, not {slope}.")
+    return slope, offset
 
 
 def _even(values: Values, key: str) -> int:
@@ -106,6 +115,7 @@ def to_tree(config: OneStageConfig) -> dict[str, Any]:
             "MODEL.GFL_HEAD.BINS": head.bins,
             "MODEL.GFL_HEAD.SCORE_THRESH_TEST": head.score_threshold,
             "MODEL.GFL_HEAD.NMS_THRESH_TEST": head.nms_threshold,
+            "MODEL.GFL_HEAD.SCORE_CALIBRATION": list(head.calibration),
             "TEST.DETECTIONS_PER_IMAGE": head.max_detections,
             "MODEL.MASK_ON": True,
             "MODEL.MASK_FEATURES.CHANNELS": features.channels,

@@ -123,6 +123,7 @@ class GFLHeadConfig:
     score_threshold: float = 0.05  # SCORE_THRESH_TEST
     nms_threshold: float = 0.6  # NMS_THRESH_TEST
     max_detections: int = 100  # DETECTIONS_PER_IMAGE
+    calibration: tuple[float, float] = (1.0, 0.0)  # SCORE_CALIBRATION: slope and offset of the scores' logits
 
 
 @dataclass(frozen=True, slots=True)

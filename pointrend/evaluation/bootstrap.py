@@ -33,7 +33,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """Whether a category is found well enough to be shown.
+    """How well a category is found.
 
     Attributes:
         category: its id.

@@ -80,7 +80,7 @@ def choose_heads(wanted: Sequence[str] | None, config: InstanceConfig) -> tuple[
 def run(
     folders: Sequence[ModelFolder], images: Iterable[DatasetImage], heads: Sequence[str], engine: str = EAGER
 ) -> HeadPredictions:
-    """Run a model over images, as AP asks for: everything from score 0.05 on, at most 100 an image.
+    """Run a model over images, as AP asks for: everything that it reports, at most 100 an image.
 
     Args:
         folders: the model; or, for cross-validation, one a fold, which sees that fold's images only.
@@ -120,7 +120,7 @@ def _options(head: str, config: InstanceConfig) -> Options:
     """What to ask for to get a head's masks: of every category, and with no step left out."""
     beside = head == CONV and config.point_head is not None  # a Mask R-CNN's only head goes by no name
     return Options(
-        score_threshold=0.05,
+        score_threshold=0.0,
         max_detections=100,
         categories=(ALL_CATEGORIES,),
         refinement=0 if head == COARSE else FULL_REFINEMENT,

@@ -108,9 +108,17 @@ class Report:
 
     @property
     def reliable(self) -> tuple[str, ...]:
-        """Names of the categories whose mask AP50 is high enough to show them."""
+        """Names of the categories whose mask AP50 is at least 20."""
         return tuple(name for name, judged in self.reliability.items() if judged.reliable)
 
+    @property
+    def often_missed(self) -> tuple[str, ...]:
+        """Names of the categories whose mask AP50 is below 20."""
+        return tuple(name for name, judged in self.reliability.items() if not judged.reliable)
+
     def to_dict(self) -> dict[str, Any]:
-        """The report for JSON: its attributes by name, and ``reliable``. AP is in percent, null where there is none."""
-        return {**asdict(self), "reliable": list(self.reliable)}
+        """The report for JSON: its attributes by name, ``reliable`` and ``often_missed``.
+
+        AP is in percent, null where there is none.
+        """
+        return {**asdict(self), "reliable": list(self.reliable), "often_missed": list(self.often_missed)}

@@ -113,7 +113,7 @@ def evaluate(settings: EvalConfig, console: Console) -> Report:
         report = judge(truth, answers, settings, folders)
     for table in tables(report):
         console.print(table.to_rich())
-    console.print(f"Mask AP50 of at least 20: {', '.join(report.reliable) or 'no category'}", highlight=False)
+    console.print(f"Mask AP50 below 20: {', '.join(report.often_missed) or 'no category'}", highlight=False)
     console.print(f"{report.speed.images_per_second:.2f} images per second", highlight=False)
     if settings.out is not None:
         _write(settings.out, report, truth, answers.by_head[report.head], settings.sheet)

@@ -64,7 +64,7 @@ def to_markdown(report: Report) -> str:
         "categories that have an object there. Boundary AP is AP by the smaller one of mask IoU and Boundary IoU "
         f"(arXiv:2103.16562). Intervals hold {CONFIDENCE} % of {report.resamples} bootstrap resamples of the photos.",
         "",
-        f"Mask AP50 of at least {RELIABLE_AP50:g}: {', '.join(report.reliable) or 'no category'}.",
+        f"Mask AP50 below {RELIABLE_AP50:g}: {', '.join(report.often_missed) or 'no category'}.",
         "",
     ]
     return "\n".join([*lines, *(table.to_markdown() for table in tables(report))])

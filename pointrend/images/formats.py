@@ -12,7 +12,7 @@ SUFFIXES_BY_FORMAT: dict[str, tuple[str, ...]] = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),  # with the multi-picture files (MPO) of phones
     "PNG": (".png", ".apng"),
     "GIF": (".gif",),
-    "BMP": (".bmp", ".dib"),
+    "BMP": (".bmp",),
     "PPM": (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
     "WEBP": (".webp",),
     "TIFF": (".tif", ".tiff"),

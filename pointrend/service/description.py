@@ -27,6 +27,7 @@ def describe(segmenter: Segmenter[Any], limits: ImageLimits, max_response_bytes:
         "licence": info.licence,
         "categories": [{"id": category.id, "name": category.name} for category in info.categories],
         "reliable": list(info.reliable),
+        "often_missed": list(info.often_missed),
         "engine": segmenter.engine,
         "mask_heads": heads,
         "refines_points": segmenter.has_points,

@@ -36,9 +36,10 @@ class ModelInfo:
         name: of the model, such as ``pointrend-demo``.
         version: of its weights, such as ``0.1``.
         categories: in the order of the network's outputs.
-        reliable: names of those categories that the model finds well enough to be of use.
+        reliable: names of the categories that are shown by default; empty for all.
         description: one or two sentences.
         licence: on what terms the weights may be used.
+        often_missed: names of categories that the model finds badly, for people to know.
     """
 
     name: str
@@ -47,27 +48,26 @@ class ModelInfo:
     reliable: tuple[str, ...] = ()
     description: str = ""
     licence: str = ""
+    often_missed: tuple[str, ...] = ()
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> ModelInfo:
         """Read the content of ``model.json``.
 
         Raises:
-            ConfigError: a field is missing or has the wrong type, a category comes twice, or a reliable one is unknown.
+            ConfigError: a field is missing or has the wrong type, a category comes twice, or ``reliable`` or
+                ``often_missed`` names one that is none.
         """
         categories = tuple(_category(item) for item in _list(tree, "categories"))
         names = [category.name for category in categories]
         _refuse_repeated("name", names)
         _refuse_repeated("id", [category.id for category in categories])
-        reliable = tuple(_list(tree, "reliable") if "reliable" in tree else ())
-        unknown = [name for name in reliable if name not in names]
-        if unknown:
-            raise ConfigError(f"reliable names {unknown[0]!r}, which is not among the categories.")
         return cls(
             name=_text(tree, "name"),
             version=_text(tree, "version"),
             categories=categories,
-            reliable=reliable,
+            reliable=_names(tree, "reliable", names),
+            often_missed=_names(tree, "often_missed", names),
             description=_text(tree, "description", default=""),
             licence=_text(tree, "licence", default=""),
         )
@@ -81,6 +81,7 @@ class ModelInfo:
             "licence": self.licence,
             "categories": [{"id": category.id, "name": category.name} for category in self.categories],
             "reliable": list(self.reliable),
+            "often_missed": list(self.often_missed),
         }
 
 
@@ -108,6 +109,15 @@ def _list(tree: Mapping[str, Any], key: str) -> list[Any]:
     if len(value) > MOST_CATEGORIES:
         raise ConfigError(f"{key} must have at most {MOST_CATEGORIES} items, not {len(value)}.")
     return value
+
+
+def _names(tree: Mapping[str, Any], key: str, known: Sequence[str]) -> tuple[str, ...]:
+    """An optional list of categories' names."""
+    names = _list(tree, key) if key in tree else []
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ConfigError(f"{key} names {unknown[0]!r}, which is not among the categories.")
+    return tuple(names)
 
 
 def _refuse_repeated(kind: str, values: Sequence[object]) -> None:

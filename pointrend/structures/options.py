@@ -34,13 +34,14 @@ class Options:
         "objects with masks, boxes only, or one mask per category (the highest score wins a pixel)",
     )
     score_threshold: float = _option(
-        Number(0.0, 1.0), 0.5, "minimum score of a detection; the model itself reports none below 0.05"
+        Number(0.0, 1.0), 0.5, "minimum score of a detection; most models report none below 0.05"
     )
     max_detections: int = _option(Integer(1, 100), 100, "keep the n best detections, after `categories` is applied")
     categories: tuple[str, ...] | None = _option(
         NamesOrIds(),
         None,
-        "categories to keep, by name or id, or `all`; by default those that the model's description lists as reliable",
+        "categories to keep, by name or id, or `all`; by default those that the model's description lists as "
+        "`reliable`, all if it lists none",
     )
     masks: str = _option(
         Choice(("rle", "polygon", "none")),

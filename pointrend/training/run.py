@@ -61,7 +61,7 @@ def train(
     """Train until the budget is used up; called again, it goes on where it stopped or was killed.
 
     Args:
-        recipe: a YAML file, or the name of one that comes with the package (``demo``).
+        recipe: a YAML file, or the name of one that comes with the package (``small-rcnn``).
         data: ``instances_SPLIT.json`` in COCO's format beside a folder ``images``.
         out: receives the state, the log, the curve and, in the end, the model.
         budget: of training in all, over all runs.

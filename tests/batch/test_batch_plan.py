@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from demo_models import SMALL_RCNN
 from fsspec.implementations.memory import MemoryFileSystem
 
 from pointrend.batch.plan import BatchConfig, BatchError, Plan, put
@@ -79,12 +80,12 @@ def test_the_plan_says_which_engine_auto_stood_for(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pointrend.engines.has_int8_products", lambda: True)
-    chosen = batch_config(str(photos), model="demo", engine="auto", options={}, form="jsonl", shard_size=2)
+    chosen = batch_config(str(photos), model=str(SMALL_RCNN), engine="auto", options={}, form="jsonl", shard_size=2)
     assert chosen.engine == "openvino-int8"
     Plan.open(chosen, str(tmp_path / "out"))
     with pytest.raises(BatchError, match="holds a batch with engine 'openvino-int8'; 'eager' needs a folder"):
         Plan.open(
-            batch_config(str(photos), model="demo", engine="eager", options={}, form="jsonl", shard_size=2),
+            batch_config(str(photos), model=str(SMALL_RCNN), engine="eager", options={}, form="jsonl", shard_size=2),
             str(tmp_path / "out"),
         )
 

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from demo_models import SMALL_RCNN
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -23,7 +24,6 @@ from pointrend.errors import ConfigError
 from pointrend.images.decode import decode
 from pointrend.inference.loading import load
 from pointrend.modeling.preprocess import resize, to_input
-from pointrend.weights.folder import ModelFolder
 
 COUNTS = 1, 3
 DENSE = ("decode", "resize", "trunk", "proposals", "box")
@@ -31,7 +31,14 @@ ONE_STAGE = ("decode", "resize", "trunk", "select")
 
 
 def settings(**other):
-    given = {"models": ("demo",), "engines": (EAGER, BF16), "sides": (96,), "counts": COUNTS, "rounds": 1, "threads": 1}
+    given = {
+        "models": (str(SMALL_RCNN),),
+        "engines": (EAGER, BF16),
+        "sides": (96,),
+        "counts": COUNTS,
+        "rounds": 1,
+        "threads": 1,
+    }
     return BenchConfig(**(given | other))
 
 
@@ -45,8 +52,8 @@ def results():
 
 def test_every_stage_of_every_engine_is_timed(results):
     assert [(each.model, each.engine, each.side) for each in results.measured] == [
-        ("demo", EAGER, 96),
-        ("demo", BF16, 96),
+        (str(SMALL_RCNN), EAGER, 96),
+        (str(SMALL_RCNN), BF16, 96),
     ]
     stages = {*DENSE, *(f"{name} {count}" for name in ("mask", "encode") for count in COUNTS)}
     for each in results.measured:
@@ -58,9 +65,9 @@ def test_every_stage_of_every_engine_is_timed(results):
 def test_a_one_stage_model_has_its_own_stages(one_stage_folder, tmp_path):
     """Beside a model of the other kind, in one report."""
     folder = str(one_stage_folder.path)
-    measured = run(settings(models=("demo", folder), counts=(1,)), Console(file=io.StringIO()))
+    measured = run(settings(models=(str(SMALL_RCNN), folder), counts=(1,)), Console(file=io.StringIO()))
     assert [(each.model, each.engine) for each in measured.measured] == [
-        (model, engine) for model in ("demo", folder) for engine in (EAGER, BF16)
+        (model, engine) for model in (str(SMALL_RCNN), folder) for engine in (EAGER, BF16)
     ]
     for each in measured.measured[2:]:
         assert list(each.rounds[0]) == [*ONE_STAGE, "mask 1", "encode 1"]
@@ -100,7 +107,7 @@ def test_the_footprint_is_of_a_process_with_the_model(results):
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell how much a process holds")
 def test_the_memory_is_not_that_of_the_process_that_asks():
     held = np.ones(200_000_000)
-    taken = footprint(ModelFolder.open("demo").path, EAGER, 96, 1)
+    taken = footprint(SMALL_RCNN, EAGER, 96, 1)
     assert 100 < taken.peak_mib < held.nbytes / 2**20
 
 
@@ -118,7 +125,7 @@ def test_a_random_network_gives_as_much_to_do_as_a_trained_one(tmp_path):
 
 
 def test_the_trunks_operations_are_those_of_the_convolutions(results):
-    network = load("demo").model
+    network = load(SMALL_RCNN).model
     counted = []
 
     def count(layer, _, output):

@@ -18,7 +18,7 @@ from pointrend.serving.torchserve import TorchServe
 from pointrend.system.processes import free_ports
 
 NGINX = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
-PHOTO = Path(__file__).parents[1] / "demo" / "chelsea.png"
+PHOTO = Path(__file__).parents[1] / "demo" / "astronaut.png"
 pytestmark = [
     pytest.mark.server,
     pytest.mark.nginx,
@@ -98,5 +98,5 @@ def ask(url: str, trusted: Path | None) -> str:
 def test_a_trusted_server_answers_and_another_is_not_believed(tls: tuple[int, int, Path], scheme: str) -> None:
     rest, rpc, certificate = tls
     url = f"{scheme}://127.0.0.1:{rest if scheme == 'https' else rpc}"
-    assert ask(url, certificate) == "cat"
+    assert ask(url, certificate) == "person"
     assert ask(url, None) == "server_down"

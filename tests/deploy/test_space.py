@@ -36,8 +36,9 @@ def test_the_card_begins_as_a_space_wants_it(space: Path) -> None:
 def test_large_files_are_named_for_lfs(space: Path) -> None:
     patterns = [line.split()[0] for line in (space / ".gitattributes").read_text().splitlines()]
     large = [path for path in space.rglob("*") if path.is_file() and path.stat().st_size > PLAIN_GIT_LIMIT]
-    assert large
-    assert all(any(path.match(pattern) for pattern in patterns) for path in large)
+    weights = list(space.rglob("*.safetensors"))
+    assert weights
+    assert all(any(path.match(pattern) for pattern in patterns) for path in (*large, *weights))
 
 
 def test_it_holds_what_the_dockerfile_copies_and_nothing_else(space: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from demo_models import REFERENCE, SMALL_RCNN
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -28,8 +29,8 @@ FOUND_AGAIN = {BF16: 0.98, OPENVINO: 1, OPENVINO_INT8: 0.95}
 
 
 @cache
-def demo(engine: str) -> InstanceSegmenter:
-    segmenter = pointrend.load("demo", engine=engine)
+def small(engine: str) -> InstanceSegmenter:
+    segmenter = pointrend.load(SMALL_RCNN, engine=engine)
     assert isinstance(segmenter, InstanceSegmenter)
     return segmenter
 
@@ -43,8 +44,8 @@ def photo(name: str) -> NDArray[np.uint8]:
 def test_what_eager_finds_is_found_again(engine: str) -> None:
     again = []
     for name in PHOTOS:
-        expected = demo(EAGER)(photo(name), Options(score_threshold=0.5))
-        answered = demo(engine)(photo(name), Options(score_threshold=0.4))
+        expected = small(EAGER)(photo(name), Options(score_threshold=0.5))
+        answered = small(engine)(photo(name), Options(score_threshold=0.4))
         again += matched(expected.instances, answered.instances)
     assert sum(again) >= FOUND_AGAIN[engine] * len(again)
     assert again
@@ -64,8 +65,8 @@ def test_what_eager_finds_is_found_again(engine: str) -> None:
 )
 @pytest.mark.parametrize("engine", FAST)
 def test_every_option_is_answered_in_eagers_form(engine: str, options: Options) -> None:
-    expected, answered = demo(EAGER)(photo("chelsea"), options), demo(engine)(photo("chelsea"), options)
-    assert (demo(engine).engine, demo(engine).has_points, demo(engine).has_conv_head) == (engine, True, True)
+    expected, answered = small(EAGER)(photo("chelsea"), options), small(engine)(photo("chelsea"), options)
+    assert (small(engine).engine, small(engine).has_points, small(engine).has_conv_head) == (engine, True, True)
     assert (answered.width, answered.height, answered.task) == (expected.width, expected.height, expected.task)
     cats = [each for each in answered.instances if each.category == "cat"]
     if options.score_threshold == 1.0:
@@ -88,14 +89,14 @@ def test_every_option_is_answered_in_eagers_form(engine: str, options: Options) 
 def test_photos_of_any_size(engine: str) -> None:
     """A grey one of one pixel, a strip, and one that is new beside those before."""
     for height, width in ((1, 1), (30, 400), (333, 211)):
-        answered = demo(engine)(np.full((height, width, 3), 128, dtype=np.uint8))
+        answered = small(engine)(np.full((height, width, 3), 128, dtype=np.uint8))
         assert (answered.height, answered.width) == (height, width)
 
 
 @pytest.mark.parametrize("engine", FAST)
 def test_a_prediction_is_not_changed_by_the_next_one(engine: str) -> None:
     """What an engine hands out belongs to whoever asked: it is not written to again."""
-    segmenter = demo(engine)
+    segmenter = small(engine)
     assert isinstance(segmenter, InstanceSegmenter)
     first, second = (torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
     with torch.inference_mode():
@@ -110,7 +111,7 @@ def test_a_prediction_is_not_changed_by_the_next_one(engine: str) -> None:
 
 @pytest.mark.parametrize("engine", FAST)
 def test_the_parts_have_eagers_shapes(engine: str) -> None:
-    fast, eager = demo(engine), demo(EAGER)
+    fast, eager = small(engine), small(EAGER)
     assert isinstance(fast, InstanceSegmenter)
     assert isinstance(eager, InstanceSegmenter)
     images = torch.rand(1, 3, 96, 160)
@@ -133,7 +134,7 @@ def shapes(network: RCNN, images: torch.Tensor) -> list[tuple[int, ...]]:
 
 @pytest.mark.parametrize("engine", [BF16, pytest.param(OPENVINO_INT8, marks=pytest.mark.slow)])
 def test_a_resnet_runs_too(engine: str) -> None:
-    model = TESTS / "demo" / "reference_model"
+    model = REFERENCE
     again = []
     for name in PHOTOS:
         expected = pointrend.load(model)(photo(name), Options(score_threshold=0.5))

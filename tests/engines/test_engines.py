@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from demo_models import SMALL_RCNN
 from typer.testing import CliRunner
 
 import pointrend
@@ -55,12 +56,13 @@ def test_heads_cannot_be_judged_with_an_engine_that_has_only_one(monkeypatch: py
 
 
 def test_a_network_that_the_engine_has_not_is_refused() -> None:
-    demo = ModelFolder.open("demo").network
     for name in NAMES:
         require_fit(name, zoo.find("coco-r50-3x").config)
-    require_fit("eager", demo)
-    with pytest.raises(ConfigError, match=r"has no EfficientNet-Lite .* Choose the engine eager"):
-        require_fit("detectron2", demo)
+    for model, lacking in ((SMALL_RCNN, "EfficientNet-Lite"), ("demo", "one-stage models")):
+        network = ModelFolder.open(model).network
+        require_fit("eager", network)
+        with pytest.raises(ConfigError, match=rf"has no {lacking} .* Choose the engine eager"):
+            require_fit("detectron2", network)
 
 
 @pytest.mark.parametrize(
@@ -78,14 +80,14 @@ def test_auto_is_int8_where_that_can_be_had(
 ) -> None:
     monkeypatch.setattr("pointrend.engines.find_spec", lambda name: name if name in installed else None)
     monkeypatch.setattr("pointrend.engines.has_int8_products", lambda: True)
-    assert resolve(AUTO, ModelFolder.open("demo").network, quantised=quantised) == chosen
+    assert resolve(AUTO, ModelFolder.open(SMALL_RCNN).network, quantised=quantised) == chosen
 
 
 def test_auto_is_eager_on_a_processor_where_int8_is_less_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pointrend.engines.has_int8_products", lambda: False)
-    demo = ModelFolder.open("demo").network
-    assert resolve(AUTO, demo, quantised=True) == "eager"
-    assert resolve("openvino-int8", demo) == "openvino-int8"
+    network = ModelFolder.open(SMALL_RCNN).network
+    assert resolve(AUTO, network, quantised=True) == "eager"
+    assert resolve("openvino-int8", network) == "openvino-int8"
 
 
 def test_auto_is_eager_for_a_semantic_network() -> None:
@@ -103,7 +105,7 @@ def test_an_engine_that_is_named_is_that_one_or_an_error() -> None:
 def test_an_archive_for_auto_runs_with_openvino_and_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # What builds an archive need not be what runs it.
     monkeypatch.setattr("pointrend.engines.has_int8_products", lambda: False)
-    archive = build(ModelFolder.open("demo"), tmp_path, engine=AUTO)
+    archive = build(ModelFolder.open(SMALL_RCNN), tmp_path, engine=AUTO)
     with zipfile.ZipFile(archive) as content:
         content.extractall(tmp_path / "unpacked")
     settings = yaml.safe_load((tmp_path / "unpacked" / "model-config.yaml").read_text())
@@ -120,7 +122,7 @@ def test_an_archive_for_auto_is_a_plain_one_where_nothing_can_be_quantised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pointrend.engines.find_spec", lambda _: None)
-    with zipfile.ZipFile(build(ModelFolder.open("demo"), tmp_path, engine=AUTO)) as content:
+    with zipfile.ZipFile(build(ModelFolder.open(SMALL_RCNN), tmp_path, engine=AUTO)) as content:
         assert "engine" not in yaml.safe_load(content.read("model-config.yaml"))["handler"]
         assert not any("openvino" in name for name in content.namelist() if name.startswith("model/"))
 
@@ -147,7 +149,7 @@ def test_the_command_line_refuses_what_is_no_engine(command: str) -> None:
 def test_no_archive_is_built_of_what_could_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pointrend.engines.find_spec", lambda _: "found")
     refused = CliRunner().invoke(app, ["archive", "--engine", "detectron2", "--destination", str(tmp_path)])
-    assert "has no EfficientNet-Lite" in str(refused.exception)
+    assert "has no one-stage models" in str(refused.exception)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from demo_models import SMALL_RCNN
 
 from pointrend.engines import half
 from pointrend.engines.network import open_network
@@ -12,14 +13,14 @@ from pointrend.modeling.rcnn import RCNN
 from pointrend.weights.folder import ModelFolder
 
 
-def demo() -> RCNN:
-    network = open_network(ModelFolder.open("demo"))
+def small() -> RCNN:
+    network = open_network(ModelFolder.open(SMALL_RCNN))
     assert isinstance(network, RCNN)
     return network
 
 
 def test_all_but_answers_and_tender_layers_are_rounded() -> None:
-    for part in parts(demo()):
+    for part in parts(small()):
         before = {name: value.clone() for name, value in part.state_dict().items()}
         own = half.converted(part, torch.bfloat16)
         for name, value in own.named_parameters():
@@ -45,7 +46,7 @@ def test_a_folded_normalisation_changes_nothing() -> None:
 
 
 def test_a_replaced_part_lets_go_of_its_weights() -> None:
-    network = demo()
+    network = small()
     half.install(network, parts(network), torch.bfloat16)
     left = {name.split(".")[0] for name in network.state_dict()}
     assert left == {"roi_heads"}

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from demo_models import SMALL_RCNN
 from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
@@ -38,8 +39,8 @@ DEMO_PHOTOS = Path(__file__).parents[1] / "demo"
 
 @pytest.fixture
 def quantised() -> Path:
-    """The demo model's files, in the cache that these tests share."""
-    return export.prepare(ModelFolder.open("demo"), OPENVINO_INT8)
+    """A small R-CNN's files, in the cache that these tests share."""
+    return export.prepare(ModelFolder.open(SMALL_RCNN), OPENVINO_INT8)
 
 
 @pytest.fixture
@@ -70,9 +71,9 @@ def test_whoever_waits_is_told_for_what(
 
     monkeypatch.setenv("POINTREND_HOME", str(tmp_path))
     monkeypatch.setattr(export, "export", quick)
-    for said in (["Quantising pointrend-demo, once: half a minute for a small model, minutes for a large one."], []):
+    for said in (["Quantising pointrend-rcnn, once: half a minute for a small model, minutes for a large one."], []):
         caplog.clear()
-        export.prepare(ModelFolder.open("demo"), OPENVINO_INT8)
+        export.prepare(ModelFolder.open(SMALL_RCNN), OPENVINO_INT8)
         assert [record.message for record in caplog.records if record.levelname == "WARNING"] == said
 
 
@@ -80,13 +81,13 @@ def test_what_was_quantised_before_is_taken_from_the_cache(
     quantised: Path, never: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level("INFO", logger="pointrend.engines.export"):
-        assert export.prepare(ModelFolder.open("demo"), OPENVINO_INT8) == quantised
+        assert export.prepare(ModelFolder.open(SMALL_RCNN), OPENVINO_INT8) == quantised
     assert f"was exported before: {quantised}" in caplog.text
 
 
 def test_the_model_folders_own_files_come_first(quantised: Path, never: None, tmp_path: Path) -> None:
     own = tmp_path / "model"
-    shutil.copytree(ModelFolder.open("demo").path, own)
+    shutil.copytree(ModelFolder.open(SMALL_RCNN).path, own)
     shutil.copytree(quantised, own / OPENVINO_INT8)
     assert export.prepare(ModelFolder.open(own), OPENVINO_INT8) == own / OPENVINO_INT8
 
@@ -94,7 +95,7 @@ def test_the_model_folders_own_files_come_first(quantised: Path, never: None, tm
 @pytest.mark.parametrize("damage", ["weights", "version", "note"])
 def test_files_of_other_weights_are_not_used(quantised: Path, tmp_path: Path, damage: str) -> None:
     own = tmp_path / "model"
-    shutil.copytree(ModelFolder.open("demo").path, own)
+    shutil.copytree(ModelFolder.open(SMALL_RCNN).path, own)
     shutil.copytree(quantised, own / OPENVINO_INT8)
     stamp = own / OPENVINO_INT8 / store.STAMP
     if damage == "weights":
@@ -108,7 +109,7 @@ def test_files_of_other_weights_are_not_used(quantised: Path, tmp_path: Path, da
 
 def test_files_that_cannot_be_read_are_named(quantised: Path, tmp_path: Path) -> None:
     own = tmp_path / "model"
-    shutil.copytree(ModelFolder.open("demo").path, own)
+    shutil.copytree(ModelFolder.open(SMALL_RCNN).path, own)
     shutil.copytree(quantised, own / OPENVINO_INT8)
     (own / OPENVINO_INT8 / "boxes.xml").write_text("<net")
     with pytest.raises(ConfigError, match=r"boxes\.xml: OpenVINO \S+ cannot run it"):
@@ -116,7 +117,7 @@ def test_files_that_cannot_be_read_are_named(quantised: Path, tmp_path: Path) ->
 
 
 def test_an_archive_brings_the_files_and_the_handler_uses_them(quantised: Path, never: None, tmp_path: Path) -> None:
-    archive = build(ModelFolder.open("demo"), tmp_path, engine=OPENVINO_INT8)
+    archive = build(ModelFolder.open(SMALL_RCNN), tmp_path, engine=OPENVINO_INT8)
     with zipfile.ZipFile(archive) as content:
         content.extractall(tmp_path / "worker", [each for each in content.namelist() if each.startswith("model/")])
     packed = tmp_path / "worker" / "model" / OPENVINO_INT8
@@ -179,7 +180,7 @@ def test_a_folder_of_photos_is_calibrated_with(tmp_path: Path, monkeypatch: pyte
     photos.mkdir(parents=True)
     Image.open(DEMO_PHOTOS / "chelsea.png").convert("RGB").resize((96, 64)).save(photos / "cat.jpg")
     asked: list[Path | None] = []
-    folder = ModelFolder.open("demo")
+    folder = ModelFolder.open(SMALL_RCNN)
 
     def written(model: ModelFolder, destination: Path, engine: str, given: Path | None = None) -> None:
         assert engine == OPENVINO_INT8
@@ -189,7 +190,15 @@ def test_a_folder_of_photos_is_calibrated_with(tmp_path: Path, monkeypatch: pyte
         store.stamp(destination, model, len(calibration.find_images(given)))
 
     monkeypatch.setattr(export, "export", written)
-    command = ["archive", "--engine", OPENVINO_INT8, "--calibrate", str(tmp_path / "photos")]
+    command = [
+        "archive",
+        "--model",
+        str(SMALL_RCNN),
+        "--engine",
+        OPENVINO_INT8,
+        "--calibrate",
+        str(tmp_path / "photos"),
+    ]
     done = CliRunner().invoke(app, [*command, "--destination", str(tmp_path / "store")])
     assert done.exit_code == 0, done.exception
     assert asked == [tmp_path / "photos"]
@@ -220,7 +229,17 @@ def test_a_folder_without_photos_is_named(kind: str, tmp_path: Path) -> None:
     elif kind == "a file":
         folder.touch()
     expected = "holds no photo" if kind == "empty" else "there is no folder"
-    command = ["archive", "--engine", OPENVINO_INT8, "--calibrate", str(folder), "--destination", str(tmp_path / "to")]
+    command = [
+        "archive",
+        "--model",
+        str(SMALL_RCNN),
+        "--engine",
+        OPENVINO_INT8,
+        "--calibrate",
+        str(folder),
+        "--destination",
+        str(tmp_path / "to"),
+    ]
     refused = CliRunner().invoke(app, command)
     assert isinstance(refused.exception, ConfigError)
     assert str(refused.exception).startswith("calibrate: ")
@@ -234,14 +253,16 @@ def test_a_photo_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     photos = tmp_path / "photos"
     photos.mkdir()
     (photos / "broken.png").write_bytes(b"no picture")
-    with pytest.raises(ConfigError, match=r"demo could not be quantised: calibrate: the photo .*broken\.png cannot be"):
-        export.export(ModelFolder.open("demo"), tmp_path / "to", OPENVINO_INT8, photos)
+    with pytest.raises(
+        ConfigError, match=r"pointrend-rcnn could not be quantised: calibrate: the photo .*broken\.png cannot be"
+    ):
+        export.export(ModelFolder.open(SMALL_RCNN), tmp_path / "to", OPENVINO_INT8, photos)
     assert not (tmp_path / "to").exists()
 
 
 def test_only_what_is_quantised_is_calibrated(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"calibrate: the engine eager is not calibrated; openvino-int8 is\."):
-        build(ModelFolder.open("demo"), tmp_path, calibrate=DEMO_PHOTOS)
+        build(ModelFolder.open(SMALL_RCNN), tmp_path, calibrate=DEMO_PHOTOS)
 
 
 @pytest.mark.parametrize("package", ["openvino", "nncf"])
@@ -252,13 +273,13 @@ def test_a_missing_package_is_named_with_its_extra(
     for module in ("pointrend.engines", "pointrend.engines.export"):
         monkeypatch.setattr(f"{module}.find_spec", lambda name: None if name == package else "found")
     with pytest.raises(ConfigError, match=rf"needs the Python package {package}.* extra openvino"):
-        pointrend.load("demo", engine=OPENVINO_INT8)
+        pointrend.load(SMALL_RCNN, engine=OPENVINO_INT8)
 
 
 def test_a_gpu_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)  # also where there is one
     with pytest.raises(ConfigError, match=r"engine: cuda needs a GPU .* sees none here\. Choose the engine eager or"):
-        network.open_network(ModelFolder.open("demo"), "cuda")
+        network.open_network(ModelFolder.open(SMALL_RCNN), "cuda")
 
 
 class Double(Part):

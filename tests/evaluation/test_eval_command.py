@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from demo_models import SMALL_RCNN
 from labelled import DEMO, EVERYTHING, label
 from PIL import Image
 from typer.testing import CliRunner
@@ -32,16 +33,16 @@ def invoke(*arguments):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """The test photos with what the demo model finds in them as the truth."""
+    """The test photos with what a small R-CNN finds in them as the truth."""
     folder = tmp_path_factory.mktemp("data")
-    label(folder, PHOTOS)
+    label(folder, PHOTOS, SMALL_RCNN)
     return folder
 
 
 @pytest.fixture(scope="module")
 def evaluated(data, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "report"
-    result = invoke("--data", data, "--out", out, "--bootstrap", 50, "--sheet", 2)
+    result = invoke("--model", SMALL_RCNN, "--data", data, "--out", out, "--bootstrap", 50, "--sheet", 2)
     assert result.exit_code == 0, result.output
     return result.output, out
 
@@ -63,11 +64,11 @@ def test_what_the_model_finds_is_100_against_itself(evaluated, data):
 
 def test_the_report_says_what_was_run(evaluated, data):
     report = json.loads((evaluated[1] / "report.json").read_text())
-    info = ModelFolder.open("demo").info
+    info = ModelFolder.open(SMALL_RCNN).info
 
     assert (report["model"]["name"], report["model"]["version"]) == (info.name, info.version)
     assert len(report["model"]["sha256"]) == 64
-    assert report["command"] == f"pointrend eval --model demo --data {data.name} --bootstrap 50"
+    assert report["command"] == f"pointrend eval --model rcnn_model --data {data.name} --bootstrap 50"
     assert report["speed"]["images_per_second"] > 0
     assert {(item["one"], item["other"], item["measure"], item["over"]) for item in report["differences"]} >= {
         ("refined", "coarse", "mask", "all"),
@@ -79,7 +80,7 @@ def test_the_report_says_what_was_run(evaluated, data):
 
 def test_in_cross_validation_each_model_sees_its_own_fold(data, tmp_path):
     """The second model is blind: what it should have found is missed."""
-    demo, blind = ModelFolder.open("demo").path, tmp_path / "blind"
+    demo, blind = SMALL_RCNN, tmp_path / "blind"
     shutil.copytree(demo, blind)
     state = read_checkpoint(blind / "model.safetensors")
     state["roi_heads.box_predictor.cls_score.bias"][-1] = 1e4  # everything is background

@@ -56,7 +56,7 @@ def test_an_empty_result_says_what_to_do():
     assert "found no objects" in view.summary(result(), ViewSelection())
 
 
-def test_the_filter_starts_with_what_is_reliable():
+def test_the_filter_starts_with_what_the_model_shows_by_default():
     assert view.category_choices(THREE, ["dog", "cow"]) == (["person", "dog"], ["dog"])
     assert view.category_choices(THREE, []) == (["person", "dog"], ["person", "dog"])
 
@@ -75,11 +75,12 @@ def test_every_state_of_a_server_has_its_words():
 
 
 def test_what_a_model_finds_is_said_honestly():
-    text = view.reliability("m", ("person", "horse"), ("person", "cat", "horse"))
-    assert text == "**m** finds person and horse reliably; it also knows cat, but misses or confuses them often."
-    assert view.reliability("m", (), ("cat", "dog")) == "**m** knows cat and dog."
-    assert view.reliability("m", ("cat",), ("cat",)) == "**m** finds cat reliably."
-    assert view.reliability("m", (), [f"c{n}" for n in range(80)]).endswith("c19 and 60 more.")
+    text = view.abilities("m", ("person", "cat", "horse"), ("person", "horse"), ())
+    assert text == "**m** finds person and horse. Hidden by default: cat."
+    assert view.abilities("m", ("cat", "dog"), (), ()) == "**m** finds cat and dog."
+    assert view.abilities("m", ("cat", "dog"), (), ("dog",)) == "**m** finds cat and dog. Often missed: dog."
+    assert view.abilities("m", ("cat",), ("cat",), ()) == "**m** finds cat."
+    assert view.abilities("m", [f"c{n}" for n in range(80)], (), ()).endswith("c19 and 60 more.")
     assert view.about(State(LOADING)) == ""
 
 

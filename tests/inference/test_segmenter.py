@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from demo_models import REFERENCE, SMALL_RCNN
 from pycocotools import mask as coco_mask
 
 import pointrend
@@ -17,7 +18,7 @@ from pointrend.inference.loading import load
 from pointrend.modeling.rcnn import RCNN
 
 PHOTO = decode((Path(__file__).parents[1] / "demo" / "astronaut.png").read_bytes())
-ALL = Options(score_threshold=0.05, categories=("all",))
+ALL = Options(score_threshold=0.0, categories=("all",))
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +160,8 @@ def test_points_are_where_the_last_step_changed_the_mask(segmenter):
     assert near[~changed].mean() < 0.6
 
 
-def test_points_of_a_head_without_any_are_refused(segmenter):
+def test_points_of_a_head_without_any_are_refused():
+    segmenter = load(SMALL_RCNN)
     network = RCNN(replace(segmenter.model.config, coarse_mask=None, point_head=None, conv_mask=ConvMaskConfig()))
     convolutional = InstanceSegmenter(network.eval(), segmenter.info)
     with pytest.raises(InvalidOption, match="points=true is for masks that are refined at points"):
@@ -167,7 +169,7 @@ def test_points_of_a_head_without_any_are_refused(segmenter):
 
 
 def test_a_mask_head_that_the_model_lacks_is_named():
-    without = load(Path(__file__).parents[1] / "demo" / "reference_model")
+    without = load(REFERENCE)
     with pytest.raises(InvalidOption, match="mask_head can only be point"):
         without(PHOTO, Options(mask_head="conv"))
 
@@ -179,7 +181,8 @@ def test_the_second_mask_head_draws_other_masks_in_the_same_boxes(segmenter):
     assert 0.6 < (ours & theirs).sum() / (ours | theirs).sum() < 1
 
 
-def test_unreliable_categories_are_hidden_until_asked_for(segmenter):
+def test_categories_that_a_model_does_not_list_as_reliable_are_hidden_until_asked_for():
+    segmenter = load(SMALL_RCNN)
     everything = {each.category for each in segmenter(PHOTO, replace(ALL, categories=("all",))).instances}
     shown = {each.category for each in segmenter(PHOTO, replace(ALL, categories=None)).instances}
     assert shown == everything & set(segmenter.info.reliable)

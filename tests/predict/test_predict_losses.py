@@ -158,7 +158,7 @@ def test_an_image_whose_results_cannot_be_written_fails_alone(folder: Path, cat:
 def test_a_file_that_is_too_large_for_its_disk_fails_its_image(folder: Path, cat: Path) -> None:
     """A limit of the process stands for a disk that takes no more of it; its results are whole or not there."""
     fill(folder, cat, "a.png", "c.png")
-    Image.open(DEMO / "chelsea.png").save(folder / "b.png")
+    Image.open(DEMO / "chelsea.png").resize((902, 600)).save(folder / "b.png")
     out = folder.parent / "out"
     command = [sys.executable, "-m", "pointrend", "predict", str(folder), "--out", str(out), "--save", "overlay"]
 
@@ -239,7 +239,7 @@ def test_the_end_of_a_mixed_folder(folder: Path, cat: Path) -> None:
     assert result.stdout == f"4 found: 3 done, 0 done before, 1 failed; 14 not read. Results: {out}\n"
     lines = result.stderr.splitlines()
     assert lines[0] == "Failed:"
-    assert lines[1].startswith(f"  {folder}/broken.jpg: The data")
+    assert lines[1].startswith(f"  {folder}/broken.jpg: This looks like text")
     assert lines[2:4] == [
         "Not read:",
         f"  {folder}/gone.jpg: a link to nothing, which cannot be read: No such file or directory",
@@ -269,7 +269,7 @@ def test_names_that_the_terminal_cannot_show(folder: Path) -> None:
     assert done.returncode == 1
     assert b"1 found: 0 done, 0 done before, 1 failed; 0 not read. Results: " in done.stdout
     assert b"\\u65e5" in done.stdout
-    assert b"b\\xe9\\u65e5.jpg: The data" in done.stderr
+    assert b"b\\xe9\\u65e5.jpg: This looks like text" in done.stderr
     assert b"Traceback" not in done.stderr
 
 

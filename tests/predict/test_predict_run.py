@@ -232,7 +232,7 @@ def test_the_command_line_reports_failures_and_says_so_in_its_status(photos, tmp
     )
     assert result.exit_code == 1
     assert "1 done, 0 done before, 1 failed" in result.output
-    assert "broken.jpg: The data is not an image" in result.output
+    assert "broken.jpg: This looks like text, not an image" in result.output
     assert json.loads((out / "labelme" / "astronaut.json").read_text())["shapes"] == []
 
 

@@ -81,7 +81,7 @@ def test_answers_are_as_the_openapi_file_says(ask, options, name):
 def test_every_option_in_every_form(ask, form):
     options = {
         "task": "instances",
-        "score_threshold": 0.2,
+        "score_threshold": 0.01,
         "max_detections": 3,
         "categories": "all",
         "masks": "polygon",

@@ -19,6 +19,7 @@ from pycocotools import mask as coco_mask
 from workers import wait_for_answer, workers_of
 
 from pointrend.client import Client
+from pointrend.weights.folder import ModelFolder
 
 pytestmark = pytest.mark.server
 
@@ -60,7 +61,7 @@ def test_the_answer_is_in_cocos_words(ask):
 
     assert status == 200
     assert answer["image"] == {"width": 512, "height": 512}
-    assert answer["model"] == {"name": "pointrend-demo", "version": "0.3"}
+    assert answer["model"] == {"name": "pointrend-demo", "version": ModelFolder.open("demo").info.version}
     assert set(answer["timing_ms"]) == {"decode", "inference", "encode"}
     scores = [instance["score"] for instance in answer["instances"]]
     assert scores == sorted(scores, reverse=True)
@@ -77,11 +78,11 @@ def test_the_answer_is_in_cocos_words(ask):
 
 
 def test_the_three_forms_of_a_request_are_equal(ask):
-    options = {"score_threshold": "0.05", "max_detections": "4"}
+    options = {"score_threshold": "0.01", "max_detections": "4"}
     answers = [
-        ask(data=PHOTO, headers=RAW | {"x-pointrend-options": "score_threshold=0.05&max_detections=4"}),
+        ask(data=PHOTO, headers=RAW | {"x-pointrend-options": "score_threshold=0.01&max_detections=4"}),
         ask(files={"image": PHOTO}, data=options),
-        ask(json={"image": base64.b64encode(PHOTO).decode(), "score_threshold": 0.05, "max_detections": 4}),
+        ask(json={"image": base64.b64encode(PHOTO).decode(), "score_threshold": 0.01, "max_detections": 4}),
     ]
     assert [status for status, _ in answers] == [200, 200, 200]
     assert len(answers[0][1]["instances"]) == 4

@@ -1,4 +1,4 @@
-"""The demo model, and a one-stage one, learn three new categories in CPU minutes, by the commands that a user types."""
+"""A small R-CNN and a one-stage model learn three new categories in CPU minutes, by the commands that a user types."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 import torch
 import toy
 import yaml
+from demo_models import SMALL_RCNN
 from typer.testing import CliRunner
 
 from pointrend.cli.main import app
@@ -46,13 +47,13 @@ def shapes(folder: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # two minutes of a core, of which a busy machine may give a tenth
-def test_the_demo_model_learns_three_new_categories(tmp_path: Path) -> None:
+def test_a_small_rcnn_learns_three_new_categories(tmp_path: Path) -> None:
     data = shapes(tmp_path / "data")
-    network = config_to_dict(ModelFolder.open("demo").config)
+    network = config_to_dict(ModelFolder.open(SMALL_RCNN).config)
     network["INPUT"] |= {"MIN_SIZE_TEST": SIDE, "MAX_SIZE_TEST": SIDE}
     recipe = {
         "name": "toy",
-        "init": "demo",
+        "init": str(SMALL_RCNN),
         "model": network,
         "crop": SIDE,
         "jitter": [0.8, 1.3],

@@ -522,7 +522,7 @@ def test_predict_pulls_what_is_not_here(hub: StandInHub, published: Repository, 
     options = ["--out", str(tmp_path), "--save", "coco", "--engine", "eager"]
     done = RUN.invoke(app, ["predict", str(image), "--model", f"{ADDRESS}@main", *options])
     assert done.exit_code == 0, done.output
-    assert "1 predicted" in done.output
+    assert "1 done" in done.output
     assert is_missing(ADDRESS)
     assert not is_missing(f"{ADDRESS}@main")
 
