@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from demo_models import SMALL_RCNN
 
 from benchmarks.gpu import INSTANCES, Figures, markdown, masks_of_batch, measure, ways
 from pointrend.engines.network import open_network
@@ -21,7 +22,7 @@ def images():
 
 
 def test_a_batch_has_the_masks_of_its_photos(images):
-    network = open_network(ModelFolder.open("demo"))
+    network = open_network(ModelFolder.open(SMALL_RCNN))
     with torch.inference_mode():
         together = masks_of_batch(network, images, SIZE)
         alone = [masks_of_batch(network, image[None], SIZE)[0] for image in images]
@@ -33,7 +34,7 @@ def test_a_batch_has_the_masks_of_its_photos(images):
 
 
 def test_every_way_is_measured(images):
-    runs = ways(ModelFolder.open("demo"), SIZE, "cpu", compiled=False)
+    runs = ways(ModelFolder.open(SMALL_RCNN), SIZE, "cpu", compiled=False)
     figures = measure(runs, images[:1], batch=2, rounds=2)
     assert [each.way for each in figures] == ["float32", "bfloat16", "float16 (engine cuda)"]
     assert all(0 < each.lower <= each.median <= each.upper and each.batch == 2 for each in figures)
