@@ -193,6 +193,6 @@ def suggestion() -> str | None:
     model = zoo.find(SUGGESTED)
     size, licence = f"{model.weight_bytes / 2**20:.0f} MiB", model.licence.split(",")[0]
     return (
-        f"For {len(model.categories)} categories and more accurate masks, get {model.title}: "
+        f"For more accurate masks, get {model.title}: "
         f"run 'pointrend weights pull {SUGGESTED}' ({size}, {licence}), then choose it on the page."
     )
