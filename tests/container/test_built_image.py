@@ -20,9 +20,9 @@ from gradio_client import handle_file
 from workshop import HARDENED, LIMITS, PHOTO, PODMAN, ROOT, SECRET, Container, call, missing, running
 
 from pointrend.client import Client
+from pointrend.engines import AUTO, resolve
 from pointrend.errors import RequestError
 from pointrend.serving.archive import build
-from pointrend.system.machine import has_int8_products
 from pointrend.system.processes import free_ports
 from pointrend.weights.folder import ModelFolder
 
@@ -105,9 +105,9 @@ def test_grpc_with_the_secret_a_wrong_one_and_none(container: Container) -> None
         assert caught.value.code == "invalid_token"
 
 
-def test_the_fastest_engine_computes(container: Container) -> None:
+def test_the_engine_is_what_auto_stands_for(container: Container) -> None:
     with Client(container.url, token=SECRET) as client:
-        assert client.describe()["engine"] == ("openvino-int8" if has_int8_products() else "eager")
+        assert client.describe()["engine"] == resolve(AUTO, ModelFolder.open("demo").network, quantised=True)
     assert container.execute("python", "-c", "import nncf").returncode != 0  # it was needed for the build alone
 
 
