@@ -4,8 +4,7 @@
 
 prints ``SCORE_CALIBRATION`` for the model's ``config.yaml``, fitted to detections that match an object by an IoU of
 0.5, and how scores of this model, as it is configured now, compare with how often they are right. ``--check`` prints
-the comparison alone, for images that nothing may be fitted to. Use sources that label all categories: an unlabelled
-object would make a right detection wrong.
+the comparison alone, for images that nothing may be fitted to.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from rich.progress import track
 
 from pointrend.config.schema import OneStageConfig
 from pointrend.datasets.ground_truth import GroundTruth
-from pointrend.errors import ConfigError, DataError
+from pointrend.errors import ConfigError
 from pointrend.evaluation.evaluator import Evaluator
 from pointrend.images.decode import decode
 from pointrend.inference.instances import InstanceSegmenter
@@ -69,21 +68,10 @@ def matched(
     assert isinstance(segmenter, InstanceSegmenter)
     options = Options(task="detection", score_threshold=0.0, categories=(ALL_CATEGORIES,))
     found = {image.id: segmenter(decode(image.path.read_bytes()), options) for image in track(images, transient=True)}
-    by_category = Evaluator(truth).boxes(found)
-    scores, right = [], []
-    for category, matches in zip(by_category.categories, by_category.by_area["all"], strict=True):
-        own = [
-            instance.score
-            for image in images
-            for instance in found[image.id].instances
-            if instance.category_id == category
-        ]
-        # Matches are ordered by descending score, as these are.
-        counted = matches.counted[0]
-        if len(own) != len(counted):
-            raise DataError("Some images do not label all categories; name the sources that do with --source.")
-        scores.append(np.sort(np.array(own))[::-1][counted])
-        right.append(matches.right[0][counted])
+    matches = Evaluator(truth).boxes(found).by_area["all"]
+    # A detection of a category that its image does not label is neither right nor wrong, and is not among these.
+    scores = [each.scores[each.counted[0]] for each in matches]
+    right = [each.right[0][each.counted[0]] for each in matches]
     return np.concatenate(scores), np.concatenate(right)
 
 

@@ -37,12 +37,14 @@ class CategoryMatches:
 
     Attributes:
         image: (D) index of the image of each detection.
+        scores: (D) in 0..1.
         right: (T, D) bool: matched to an object.
         counted: (T, D) bool: right or wrong; the rest found a crowd or something outside the range of areas.
         objects: (I) objects to be found in each image.
     """
 
     image: NDArray[np.intp]
+    scores: NDArray[np.float64]
     right: NDArray[np.bool_]
     counted: NDArray[np.bool_]
     objects: NDArray[np.int64]
@@ -54,14 +56,14 @@ class CategoryMatches:
         present = [(index, item) for index, item in enumerate(images) if item is not None]
         if not present:
             nothing = np.zeros((len(THRESHOLDS), 0), dtype=np.bool_)
-            return cls(np.zeros(0, dtype=np.intp), nothing, nothing, objects)
+            return cls(np.zeros(0, dtype=np.intp), np.zeros(0), nothing, nothing, objects)
         scores = np.concatenate([item["dtScores"] for _, item in present])
         # pycocotools orders equal scores by image: so does a stable sort.
         order = np.argsort(-scores, kind="mergesort")
         image = np.concatenate([np.full(len(item["dtScores"]), index) for index, item in present])[order]
         matched = np.concatenate([item["dtMatches"] for _, item in present], axis=1)[:, order] != 0
         ignored = np.concatenate([item["dtIgnore"] for _, item in present], axis=1)[:, order].astype(np.bool_)
-        return cls(image.astype(np.intp), matched & ~ignored, ~ignored, objects)
+        return cls(image.astype(np.intp), scores[order], matched & ~ignored, ~ignored, objects)
 
     def average_precision(self, weights: Weights) -> NDArray[np.float64]:
         """AP at each threshold.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 _BEGINNING = 1024  # bytes that are looked at
+_UNDECODED = "it is damaged, or of a kind that the decoder lacks: convert it to JPEG"
+_DAMAGED = "it is damaged, or was cut short on its way: send the whole file, in binary"
 
 _SIGNATURES = (
     (rb"version https://git-lfs", "a Git LFS pointer", "the file itself was not fetched: run `git lfs pull`"),
@@ -16,12 +18,8 @@ _SIGNATURES = (
     (rb"data:image/", "a data: URL", "send the bytes that it stands for, or put it in JSON as 'image'"),
     (rb"https?://\S+", "a URL", "fetch it, and send the bytes: the server opens no address"),
     (rb"[{\[]", "JSON", "declare it as Content-Type: application/json, with the image in base64 as 'image'"),
-    (rb"(?s:.{4})ftyp(?:avif|avis)", "AVIF", "it is damaged, or of a kind that the decoder lacks: convert it to JPEG"),
-    (
-        rb"(?s:.{4})ftyp(?:hei[cmsx]|hev[cmsx]|mif[12]|msf1)",
-        "HEIC",
-        "it is damaged, or of a kind that the decoder lacks: convert it to JPEG",
-    ),
+    (rb"(?s:.{4})ftyp(?:avif|avis)", "AVIF", _UNDECODED),
+    (rb"(?s:.{4})ftyp(?:hei[cmsx]|hev[cmsx]|mif[12]|msf1)", "HEIC", _UNDECODED),
     (rb"(?s:.{4})ftypcrx", "a camera's raw file (CR3)", "develop it as JPEG or TIFF"),
     (rb"II\*\0(?s:.{4})CR|IIU\0|IIRO|FUJIFILMCCD-RAW|\0MRM|FOVb", "a camera's raw file", "develop it as JPEG or TIFF"),
     (rb"(?s:.{4})ftyp|(?s:.{4})moov|\x1aE\xdf\xa3|RIFF(?s:.{4})AVI |OggS|\0\0\x01\xba", "video", "send single frames"),
@@ -65,9 +63,9 @@ def recognise(data: bytes | bytearray) -> tuple[str, str]:
             return name, advice
     for signature, name in _RIGHT:
         if start.startswith(signature):
-            return name, "it is damaged, or was cut short on its way: send the whole file, in binary"
+            return name, _DAMAGED
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
-        return "WebP", "it is damaged, or was cut short on its way: send the whole file, in binary"
+        return "WebP", _DAMAGED
     if _BASE64.fullmatch(start) and (len(set(start)) > 12):
         return "base64 text", "decode it first, or put it in JSON as 'image'"
     if not start.strip(b"\0"):

@@ -143,9 +143,8 @@ def _matching(path: Path, outside: tuple[Path, ...]) -> tuple[Path, Contents]:
             not_read.append(NotRead(text, "one of this command's results"))
         elif stat.S_ISDIR(mode):
             not_read.append(NotRead(text, "a folder; name it, or use **, to read what it holds"))
-        elif (reason := why_not(each.name, mode)) is not None:
-            special = not stat.S_ISREG(mode)
-            not_read.append(NotRead(text, reason, missed=special and has_image_suffix(each.name)))
+        elif (left_out := why_not(each, mode)) is not None:
+            not_read.append(left_out)
         else:
             images.append(each)
     return base, Contents(images, not_read)

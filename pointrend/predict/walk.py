@@ -78,12 +78,11 @@ def walk(folder: Path, *, outside: Iterable[Path] = ()) -> Contents:
                 continue
             identity = (state.st_dev, state.st_ino)
             if not stat.S_ISDIR(state.st_mode):
-                reason = why_not(name, state.st_mode)
-                if reason is None:
+                left_out = why_not(path, state.st_mode)
+                if left_out is None:
                     images.append(path)
                 else:
-                    special = not stat.S_ISREG(state.st_mode)
-                    not_read.append(NotRead(str(path), reason, missed=special and has_image_suffix(name)))
+                    not_read.append(left_out)
             elif identity in closed:
                 not_read.append(NotRead(str(path), "holds this command's results"))
             elif identity in chain:
@@ -102,11 +101,12 @@ def identity_of(path: Path) -> Identity | None:
     return state.st_dev, state.st_ino
 
 
-def why_not(name: str, mode: int) -> str | None:
+def why_not(path: Path, mode: int) -> NotRead | None:
     """Why a file is not read, by its name and mode; None where it is."""
+    named = has_image_suffix(path.name)
     if not stat.S_ISREG(mode):
-        return not_regular(mode)
-    return None if has_image_suffix(name) else "no image by its suffix"
+        return NotRead(str(path), not_regular(mode), missed=named)
+    return None if named else NotRead(str(path), "no image by its suffix")
 
 
 def not_regular(mode: int) -> str:

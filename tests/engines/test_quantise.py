@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import Result
 from demo_models import SMALL_RCNN
 from PIL import Image
 from rich.console import Console
@@ -174,6 +175,12 @@ def test_auto_serves_a_model_that_int8_would_spoil_without_it(
         pack(folder, tmp_path / "store", "pointrend", OPENVINO_INT8, Console(file=told))
 
 
+def archive_calibrated_with(photos: Path, destination: Path) -> Result:
+    """``pointrend archive`` of the small R-CNN in int8."""
+    command = ["archive", "--model", str(SMALL_RCNN), "--engine", OPENVINO_INT8, "--calibrate", str(photos)]
+    return CliRunner().invoke(app, [*command, "--destination", str(destination)])
+
+
 def test_a_folder_of_photos_is_calibrated_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One small photo; what a process of its own does is done here, and its numbers of photos are noted."""
     photos = tmp_path / "photos" / "below"
@@ -190,16 +197,7 @@ def test_a_folder_of_photos_is_calibrated_with(tmp_path: Path, monkeypatch: pyte
         store.stamp(destination, model, len(calibration.find_images(given)))
 
     monkeypatch.setattr(export, "export", written)
-    command = [
-        "archive",
-        "--model",
-        str(SMALL_RCNN),
-        "--engine",
-        OPENVINO_INT8,
-        "--calibrate",
-        str(tmp_path / "photos"),
-    ]
-    done = CliRunner().invoke(app, [*command, "--destination", str(tmp_path / "store")])
+    done = archive_calibrated_with(tmp_path / "photos", tmp_path / "store")
     assert done.exit_code == 0, done.exception
     assert asked == [tmp_path / "photos"]
     with zipfile.ZipFile(tmp_path / "store" / "pointrend.mar") as content:
@@ -229,18 +227,7 @@ def test_a_folder_without_photos_is_named(kind: str, tmp_path: Path) -> None:
     elif kind == "a file":
         folder.touch()
     expected = "holds no photo" if kind == "empty" else "there is no folder"
-    command = [
-        "archive",
-        "--model",
-        str(SMALL_RCNN),
-        "--engine",
-        OPENVINO_INT8,
-        "--calibrate",
-        str(folder),
-        "--destination",
-        str(tmp_path / "to"),
-    ]
-    refused = CliRunner().invoke(app, command)
+    refused = archive_calibrated_with(folder, tmp_path / "to")
     assert isinstance(refused.exception, ConfigError)
     assert str(refused.exception).startswith("calibrate: ")
     assert expected in str(refused.exception)

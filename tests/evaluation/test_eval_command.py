@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from demo_models import SMALL_RCNN
-from labelled import DEMO, EVERYTHING, label
+from demo_models import REFERENCE, SMALL_RCNN
+from labelled import EVERYTHING, label
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -98,7 +98,7 @@ def test_in_cross_validation_each_model_sees_its_own_fold(data, tmp_path):
 
 
 def test_different_networks_are_not_judged_as_one(data):
-    result = invoke("--data", data, "--model", "demo", "--model", DEMO / "reference_model")
+    result = invoke("--data", data, "--model", "demo", "--model", REFERENCE)
     assert isinstance(result.exception, ConfigError)
     assert "cannot be judged as one" in str(result.exception)
 
