@@ -12,15 +12,14 @@ from dataclasses import fields
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
-
-from openapi import document  # noqa: E402
+sys.path.insert(0, str(ROOT))
 
 from handler.config import HandlerConfig  # noqa: E402
 from handler.metrics import DESCRIPTIONS  # noqa: E402
 from pointrend.error_codes import ERROR_CODES  # noqa: E402
 from pointrend.structures.options import FORMATS, table  # noqa: E402
 from pointrend.system.environment import VARIABLES  # noqa: E402
+from scripts.openapi import document  # noqa: E402
 
 SERVING = ROOT / "docs" / "serving"
 PAGES = {

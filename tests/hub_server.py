@@ -51,7 +51,7 @@ class Fault:
     body: bytes | None = None
     cut_after: int | None = None
     location: str | None = None
-    before: Callable[[], None] | None = None
+    before: Callable[[], object] | None = None
 
 
 @dataclass

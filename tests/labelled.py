@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pointrend
 from pointrend.images.decode import decode
@@ -19,7 +20,8 @@ def label(folder: Path, names: Sequence[str], model: str | Path = "demo") -> Non
     """Write ``images`` and ``instances_val.json`` of some of the test photos into a folder."""
     (folder / "images").mkdir()
     segmenter = pointrend.load(model)
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for number, name in enumerate(names):
         path = shutil.copy(DEMO / f"{name}.png", folder / "images")
         found = segmenter(decode(Path(path).read_bytes()), EVERYTHING)

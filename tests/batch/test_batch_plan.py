@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from demo_models import SMALL_RCNN
 from fsspec.implementations.memory import MemoryFileSystem
 
 from pointrend.batch.plan import BatchConfig, BatchError, Plan, put
@@ -18,6 +17,7 @@ from pointrend.errors import InvalidOption
 from pointrend.images.inputs import pixels
 from pointrend.inference.loading import load
 from pointrend.structures.prediction import Instance
+from tests.demo_models import SMALL_RCNN
 
 DEMO = Path(__file__).parents[1] / "demo"
 

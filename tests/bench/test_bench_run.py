@@ -4,11 +4,11 @@ import io
 import json
 import re
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from demo_models import SMALL_RCNN
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -22,8 +22,11 @@ from pointrend.cli.main import app
 from pointrend.engines import BF16, CUDA, DETECTRON2, EAGER, NAMES
 from pointrend.errors import ConfigError
 from pointrend.images.decode import decode
+from pointrend.inference.instances import InstanceSegmenter
 from pointrend.inference.loading import load
 from pointrend.modeling.preprocess import resize, to_input
+from pointrend.modeling.rcnn import RCNN
+from tests.demo_models import SMALL_RCNN
 
 COUNTS = 1, 3
 DENSE = ("decode", "resize", "trunk", "proposals", "box")
@@ -31,7 +34,7 @@ ONE_STAGE = ("decode", "resize", "trunk", "select")
 
 
 def settings(**other):
-    given = {
+    given: dict[str, Any] = {
         "models": (str(SMALL_RCNN),),
         "engines": (EAGER, BF16),
         "sides": (96,),
@@ -108,12 +111,16 @@ def test_the_footprint_is_of_a_process_with_the_model(results):
 def test_the_memory_is_not_that_of_the_process_that_asks():
     held = np.ones(200_000_000)
     taken = footprint(SMALL_RCNN, EAGER, 96, 1)
+    assert taken.peak_mib is not None
     assert 100 < taken.peak_mib < held.nbytes / 2**20
 
 
 @pytest.mark.slow
 def test_a_random_network_gives_as_much_to_do_as_a_trained_one(tmp_path):
-    model = load(open_model("random:coco-r50-3x", tmp_path).path).model
+    segmenter = load(open_model("random:coco-r50-3x", tmp_path).path)
+    assert isinstance(segmenter, InstanceSegmenter)
+    model = segmenter.model
+    assert isinstance(model, RCNN)
     images, size = to_input(resize(decode(picture(480, 640)), model.config), model.config)
     with torch.inference_mode():
         features, logits, offsets = model.trunk(images)
@@ -125,7 +132,9 @@ def test_a_random_network_gives_as_much_to_do_as_a_trained_one(tmp_path):
 
 
 def test_the_trunks_operations_are_those_of_the_convolutions(results):
-    network = load(SMALL_RCNN).model
+    segmenter = load(SMALL_RCNN)
+    assert isinstance(segmenter, InstanceSegmenter)
+    network = segmenter.model
     counted = []
 
     def count(layer, _, output):

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from demo_models import SMALL_RCNN
 
 from benchmarks.gpu import INSTANCES, Figures, markdown, masks_of_batch, measure, ways
 from pointrend.engines.network import open_network
+from pointrend.modeling.rcnn import RCNN
 from pointrend.weights.folder import ModelFolder
+from tests.demo_models import SMALL_RCNN
 
 ROOT = Path(__file__).parents[2]
 SIZE = 96, 128
@@ -23,6 +24,7 @@ def images():
 
 def test_a_batch_has_the_masks_of_its_photos(images):
     network = open_network(ModelFolder.open(SMALL_RCNN))
+    assert isinstance(network, RCNN)
     with torch.inference_mode():
         together = masks_of_batch(network, images, SIZE)
         alone = [masks_of_batch(network, image[None], SIZE)[0] for image in images]

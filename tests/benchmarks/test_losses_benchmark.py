@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from labelled import label
 
 from benchmarks.losses import found_again
 from pointrend.masks.rle import encode_crop
 from pointrend.structures.prediction import Instance, Prediction
+from tests.labelled import label
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,12 +9,12 @@ import threading
 import zipfile
 
 import pytest
-from workers import wait_for_answer, workers_of
 
 from pointrend.serving.archive import build
 from pointrend.serving.torchserve import Ports, TorchServe
 from pointrend.system.processes import free_ports
 from pointrend.weights.folder import ModelFolder
+from tests.workers import wait_for_answer, workers_of
 
 
 class Canned:
@@ -26,8 +26,8 @@ class Canned:
     """
 
     def __init__(self):
-        self.received = []
-        self._answers = []
+        self.received: list[tuple[str, dict[str, str], bytes]] = []
+        self._answers: list[tuple[int | None, bytes, dict[str, str]]] = []
         self._released = threading.Event()
         canned = self
 

@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -58,11 +59,11 @@ class HostileWire:
     pause: float = 0.0
 
 
-def mask_of(height: int, width: int) -> dict[str, object]:
+def mask_of(height: int, width: int) -> dict[str, Any]:
     return encode_crop(np.ones((max(1, height // 2), max(1, width // 2)), bool), 0, 0, height, width)
 
 
-VALID = {
+VALID: dict[str, Any] = {
     "model": {"name": "m", "version": "1"},
     "image": {"width": 40, "height": 30},
     "task": "instances",
@@ -89,7 +90,7 @@ def changed(tree: dict, *path_and_value: object) -> bytes:
     """``tree`` as JSON with the value at a path replaced."""
     *path, last, value = path_and_value
     tree = copy.deepcopy(tree)
-    node = tree
+    node: Any = tree
     for key in path:
         node = node[key]
     node[last] = value
@@ -97,10 +98,10 @@ def changed(tree: dict, *path_and_value: object) -> bytes:
 
 
 def without(tree: dict, *path: object) -> bytes:
-    *path, last = path
+    *parents, last = path
     tree = copy.deepcopy(tree)
-    node = tree
-    for key in path:
+    node: Any = tree
+    for key in parents:
         node = node[key]
     del node[last]
     return json.dumps(tree).encode()
@@ -150,6 +151,7 @@ def _json() -> Iterator[tuple[str, bytes]]:
 
 
 def _fields() -> Iterator[tuple[str, bytes]]:
+    value: Any
     for field in ("model", "image", "task", "instances", "timing_ms"):
         yield f"no {field}", without(VALID, field)
         for value in (None, 5, "text", [[]]):
@@ -168,6 +170,7 @@ def _fields() -> Iterator[tuple[str, bytes]]:
 
 
 def _instances() -> Iterator[tuple[str, bytes]]:
+    value: Any
     at = ("instances", 0)
     yield "101 instances", changed(VALID, "instances", VALID["instances"] * 101)
     yield "an instance is a list", changed(VALID, *at, [1])
@@ -406,7 +409,7 @@ def _descriptions() -> Iterator[tuple[str, bytes]]:
 
 def refusals() -> Iterator[tuple[str, int, bytes]]:
     """Errors of odd shapes: a name, a status and a body."""
-    details = {
+    details: dict[str, Any] = {
         "a list": [],
         "text": "no",
         "null": None,

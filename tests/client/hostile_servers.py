@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -24,7 +24,7 @@ class HostileServer:
     """
 
     def __init__(self) -> None:
-        self.pieces = lambda: iter(())
+        self.pieces: Callable[[], Iterator[bytes]] = lambda: iter(())
         self.pause = 0.0
         self.received: list[bytes] = []
         self._closed = threading.Event()

@@ -18,6 +18,7 @@ def compiled(tmp_path_factory):
     ts = importlib.util.find_spec("ts")
     if ts is None or importlib.util.find_spec("grpc_tools") is None:
         pytest.skip("needs torchserve and grpcio-tools")
+    assert ts.submodule_search_locations
     folder = tmp_path_factory.mktemp("proto")
     with zipfile.ZipFile(f"{ts.submodule_search_locations[0]}/frontend/model-server.jar") as jar:
         for name in ("proto/inference.proto", "google/rpc/status.proto", "google/protobuf/any.proto"):

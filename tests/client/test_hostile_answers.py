@@ -9,15 +9,15 @@ import sys
 import time
 
 import grpc
-import hostile_answers as hostile
 import pytest
-from hostile_servers import HostileRpc, HostileServer
 from PIL import Image
 
 from pointrend.client import AsyncClient, Client, ResponseLimits, Retries
 from pointrend.error_codes import ERROR_CODES
 from pointrend.errors import RequestError, ServerError, UnsupportedImage, from_response
 from pointrend.plain_text import UNPRINTABLE
+from tests.client import hostile_answers as hostile
+from tests.client.hostile_servers import HostileRpc, HostileServer
 
 PHOTO = hostile.png_file(Image.new("RGB", (40, 30)))
 CODES = {entry.code for entry in ERROR_CODES}

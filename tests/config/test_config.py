@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from pointrend.config.files import config_from_dict, config_to_dict, read_config
-from pointrend.config.schema import ConvMaskConfig, EfficientNetConfig
+from pointrend.config.schema import ConvMaskConfig, EfficientNetConfig, ModelConfig
 from pointrend.config.tree import nest
 from pointrend.errors import ConfigError
 
@@ -306,7 +306,9 @@ def test_this_projects_own_keys_read_back() -> None:
 
 
 def test_a_model_without_mask_head_cannot_be_written() -> None:
-    config = replace(read_config(POINT_REND), point_head=None)
+    config = read_config(POINT_REND)
+    assert isinstance(config, ModelConfig)
+    config = replace(config, point_head=None)
     with pytest.raises(ConfigError, match="either conv_mask or both"):
         config_to_dict(config)
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from file_server import served
-from published import write_checkpoint
-from workshop import IMAGE, MODEL, ROOT, SECRET, SPACE, build
+
+from tests.container.workshop import IMAGE, MODEL, ROOT, SECRET, SPACE, build
+from tests.file_server import served
+from tests.published import write_checkpoint
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,6 @@ import httpx
 import pytest
 from gradio_client import Client as PageClient
 from gradio_client import handle_file
-from workshop import HARDENED, LIMITS, PHOTO, PODMAN, ROOT, SECRET, Container, call, missing, running
 
 from pointrend.client import Client
 from pointrend.engines import AUTO, resolve
@@ -25,6 +24,7 @@ from pointrend.errors import RequestError
 from pointrend.serving.archive import build
 from pointrend.system.processes import free_ports
 from pointrend.weights.folder import ModelFolder
+from tests.container.workshop import HARDENED, LIMITS, PHOTO, PODMAN, ROOT, SECRET, Container, call, missing, running
 
 reason = missing()
 pytestmark = [

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import Repository, StandInHub
-from workshop import HARDENED, LIMITS, MODEL, PHOTO, PODMAN, ROOT, SECRET, Container, build, call, missing, running
 
 from pointrend.client import Client
 from pointrend.structures.model_info import Category, ModelInfo
@@ -21,6 +19,21 @@ from pointrend.system.machine import has_int8_products
 from pointrend.system.processes import free_ports
 from pointrend.weights import zoo
 from pointrend.weights.convert import convert
+from tests.container.workshop import (
+    HARDENED,
+    LIMITS,
+    MODEL,
+    PHOTO,
+    PODMAN,
+    ROOT,
+    SECRET,
+    Container,
+    build,
+    call,
+    missing,
+    running,
+)
+from tests.hub_server import Repository, StandInHub
 
 reason = missing()
 pytestmark = [

@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
-from workshop import LIMITS, PHOTO, PODMAN, ROOT, SECRET, Container, call, missing
 
 from pointrend.client import Client
 from pointrend.system.processes import free_ports
+from tests.container.workshop import LIMITS, PHOTO, PODMAN, ROOT, SECRET, Container, call, missing
 
 reason = missing()
 pytestmark = [

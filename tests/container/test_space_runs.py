@@ -9,9 +9,9 @@ import httpx
 import pytest
 from gradio_client import Client as PageClient
 from gradio_client import handle_file
-from workshop import MODEL, PHOTO, SECRET, missing, running
 
 from pointrend.client import Client
+from tests.container.workshop import MODEL, PHOTO, SECRET, missing, running
 
 reason = missing()
 pytestmark = [

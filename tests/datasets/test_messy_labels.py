@@ -27,7 +27,7 @@ GOOD = [2, 2, 22, 2, 22, 22, 2, 22]
 DOCS = Path(__file__).parents[2] / "docs" / "training.md"
 
 
-def annotation(number: int, **changes: Any) -> dict[str, Any]:
+def annotation(number: int | str, **changes: Any) -> dict[str, Any]:
     plain = {"id": number, "image_id": 1, "category_id": 1, "bbox": [2, 2, 20, 20], "area": 400, "iscrowd": 0}
     return {**plain, "segmentation": [GOOD], **changes}
 

@@ -23,7 +23,7 @@ def test_hadolint_finds_nothing() -> None:
 
 def locked(*names: str) -> dict[str, str]:
     """Versions by name; every line of the files is part of an entry with hashes."""
-    versions = {}
+    versions: dict[str, str] = {}
     for name in names:
         text = (ROOT / "requirements" / name).read_text()
         assert ENTRY.sub("", text).splitlines() == text.splitlines()[:1]

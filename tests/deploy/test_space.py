@@ -51,7 +51,7 @@ def test_it_holds_what_the_dockerfile_copies_and_nothing_else(space: Path) -> No
 
 def assembled(folder: Path, *options: str) -> tuple[str, str]:
     """The default model of the Dockerfile, and the card."""
-    command = [sys.executable, ROOT / "spaces" / "assemble.py", *options, folder]
+    command: list[str | Path] = [sys.executable, ROOT / "spaces" / "assemble.py", *options, folder]
     subprocess.run(command, check=True, capture_output=True)
     (model,) = re.findall(r"^ARG MODEL=(.*)$", (folder / "Dockerfile").read_text(), re.MULTILINE)
     return model, (folder / "README.md").read_text()
@@ -81,7 +81,7 @@ def test_a_model_of_the_hub(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model", ["coco-r50", "", "hf://ada", "demo\nRUN id", "hf://ada/shapes; id"])
 def test_an_unknown_model_is_refused(tmp_path: Path, model: str) -> None:
-    command = [sys.executable, ROOT / "spaces" / "assemble.py", "--model", model, tmp_path / "space"]
+    command: list[str | Path] = [sys.executable, ROOT / "spaces" / "assemble.py", "--model", model, tmp_path / "space"]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 1
     assert f"--model is {model!r}; it may be demo, coco-r50-1x, " in done.stderr

@@ -14,11 +14,12 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
 
+from scripts import draw_diagrams
+from scripts.sphinx_roles import to_markdown
+
 ROOT = Path(__file__).parents[2]
 LOADED = {("script", "src"), ("link", "href"), ("img", "src"), ("iframe", "src"), ("source", "src"), ("object", "data")}
 NOT_LOADED = {"canonical", "next", "prev"}  # values of <link rel> that browsers do not fetch
-sys.path.insert(0, str(ROOT / "scripts"))
-from sphinx_roles import to_markdown  # noqa: E402
 
 
 @dataclass
@@ -112,8 +113,6 @@ def test_every_page_begins_with_its_title(site: Path, pages: dict[Path, Page]) -
 
 
 def test_diagrams_are_current() -> None:
-    import draw_diagrams
-
     for name, draw in draw_diagrams.DIAGRAMS.items():
         text = (draw_diagrams.FOLDER / name).read_text(encoding="utf-8")
         assert text == draw(), f"{name} is out of date: python scripts/draw_diagrams.py"
@@ -121,8 +120,6 @@ def test_diagrams_are_current() -> None:
 
 
 def test_the_diagram_shows_every_package() -> None:
-    import draw_diagrams
-
     packages = {path.parent.name for path in (ROOT / "pointrend").glob("*/__init__.py")}
     drawn = {name.strip() for layer in draw_diagrams.layers() for name in layer.split("|")}
     assert packages <= drawn

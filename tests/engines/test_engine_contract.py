@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from demo_models import REFERENCE, SMALL_RCNN
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -20,6 +19,7 @@ from pointrend.modeling.rcnn import RCNN
 from pointrend.structures.model_info import Category, ModelInfo
 from pointrend.structures.options import Options
 from pointrend.weights.convert import convert
+from tests.demo_models import REFERENCE, SMALL_RCNN
 
 TESTS = Path(__file__).parents[1]
 FAST = (BF16, OPENVINO, OPENVINO_INT8)
@@ -114,6 +114,8 @@ def test_the_parts_have_eagers_shapes(engine: str) -> None:
     fast, eager = small(engine), small(EAGER)
     assert isinstance(fast, InstanceSegmenter)
     assert isinstance(eager, InstanceSegmenter)
+    assert isinstance(fast.model, RCNN)
+    assert isinstance(eager.model, RCNN)
     images = torch.rand(1, 3, 96, 160)
     with torch.inference_mode():
         for one, other in zip(shapes(eager.model, images), shapes(fast.model, images), strict=True):

@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from demo_models import SMALL_RCNN
 from typer.testing import CliRunner
 
 import pointrend
@@ -23,6 +22,7 @@ from pointrend.service.description import describe
 from pointrend.serving.archive import build
 from pointrend.weights import zoo
 from pointrend.weights.folder import ModelFolder
+from tests.demo_models import SMALL_RCNN
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 DEMO = Path(__file__).parents[1] / "demo"

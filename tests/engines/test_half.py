@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from demo_models import SMALL_RCNN
 
 from pointrend.engines import half
 from pointrend.engines.network import open_network
@@ -11,6 +10,7 @@ from pointrend.engines.parts import parts
 from pointrend.modeling.layers import ConvNorm
 from pointrend.modeling.rcnn import RCNN
 from pointrend.weights.folder import ModelFolder
+from tests.demo_models import SMALL_RCNN
 
 
 def small() -> RCNN:

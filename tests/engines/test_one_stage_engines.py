@@ -14,6 +14,7 @@ from PIL import Image
 
 import pointrend
 from pointrend.bench.subjects import boxes
+from pointrend.config.schema import OneStageConfig
 from pointrend.engines import AUTO, BF16, DETECTRON2, EAGER, EXPORTED, OPENVINO, OPENVINO_INT8, resolve
 from pointrend.engines.parts import parts
 from pointrend.errors import ConfigError
@@ -119,7 +120,9 @@ def test_an_engines_network_lets_go_of_what_it_replaced(one_stage_folder: ModelF
 
 @pytest.mark.parametrize("keep_aspect", [False, True])
 def test_the_trunk_is_for_the_size_that_the_network_takes(keep_aspect: bool, one_stage_folder: ModelFolder) -> None:
-    config = replace(one_stage_folder.network, min_size=100, max_size=200, keep_aspect=keep_aspect)
+    network = one_stage_folder.network
+    assert isinstance(network, OneStageConfig)
+    config = replace(network, min_size=100, max_size=200, keep_aspect=keep_aspect)
     side = -1 if keep_aspect else 128  # a multiple of 32
     assert parts(OneStage(config))[0].inputs == ((1, 3, side, side),)
 

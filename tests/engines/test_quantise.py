@@ -13,11 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from click.testing import Result
-from demo_models import SMALL_RCNN
 from PIL import Image
 from rich.console import Console
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 import pointrend
 from handler.pointrend_handler import PointRendHandler
@@ -33,6 +31,7 @@ from pointrend.structures.options import Options
 from pointrend.weights.checkpoint import read_checkpoint, save_safetensors
 from pointrend.weights.convert import convert
 from pointrend.weights.folder import WEIGHTS, ModelFolder
+from tests.demo_models import SMALL_RCNN
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "pointrend_coco80_landscape"
 DEMO_PHOTOS = Path(__file__).parents[1] / "demo"

@@ -31,8 +31,8 @@ def photo(number: int, source: str = "here", labelled: set[int] | None = None) -
 
 
 def thing(photo_id: int, rectangle: Rectangle, category: Category = PERSON, crowd: bool = False) -> TrueObject:
-    area = float(rectangle[2] * rectangle[3])
-    return TrueObject(photo_id, category.id, tuple(map(float, rectangle)), area, rle(rectangle), crowd)
+    x, y, width, height = map(float, rectangle)
+    return TrueObject(photo_id, category.id, (x, y, width, height), width * height, rle(rectangle), crowd)
 
 
 def truth(photos, objects, categories=(PERSON, DOG)) -> GroundTruth:
@@ -41,8 +41,8 @@ def truth(photos, objects, categories=(PERSON, DOG)) -> GroundTruth:
 
 def found(rectangle: Rectangle, score: float = 0.9, category: Category = PERSON, bbox=None) -> Instance:
     area = rectangle[2] * rectangle[3]
-    box = tuple(map(float, bbox or rectangle))
-    return Instance(category.id, category.name, score, box, area, rle(rectangle))
+    x, y, width, height = map(float, bbox or rectangle)
+    return Instance(category.id, category.name, score, (x, y, width, height), area, rle(rectangle))
 
 
 def predictions(by_photo: dict[int, list[Instance]]) -> dict[int, Prediction]:
@@ -55,7 +55,8 @@ def predictions(by_photo: dict[int, list[Instance]]) -> dict[int, Prediction]:
 def random_scene(seed: int, photos: int = 12, sources: int = 2) -> tuple[GroundTruth, dict[int, Prediction]]:
     """Objects of all sizes, crowds among them, each found a little beside itself or not at all, and false alarms."""
     generator = np.random.default_rng(seed)
-    objects, by_photo = [], {}
+    objects: list[TrueObject] = []
+    by_photo: dict[int, list[Instance]] = {}
     for number in range(1, photos + 1):
         by_photo[number] = []
         for _ in range(generator.integers(0, 5)):

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from scenes import DOG, PERSON, found, photo, predictions, thing, truth
 
 from pointrend.evaluation.evaluator import Evaluator
 from pointrend.evaluation.figures import figures
+from tests.evaluation.scenes import DOG, PERSON, found, photo, predictions, thing, truth
 
 SQUARE = (20, 20, 40, 40)
 OTHER = (120, 120, 40, 40)

@@ -3,12 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco_mask
-from scenes import found, photo, predictions, rle, thing, truth
 
 from pointrend.evaluation.boundary import boundary
 from pointrend.evaluation.evaluator import Evaluator
 from pointrend.evaluation.figures import figures
 from pointrend.masks.rle import encode_crop
+from tests.evaluation.scenes import found, photo, predictions, rle, thing, truth
 
 
 def eroded_step_by_step(mask, steps):

@@ -4,16 +4,15 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from demo_models import REFERENCE, SMALL_RCNN
-from labelled import EVERYTHING, label
 from PIL import Image
 from typer.testing import CliRunner
 
 import pointrend
 from pointrend.cli.main import app
-from pointrend.config.schema import ConvMaskConfig
+from pointrend.config.schema import ConvMaskConfig, ModelConfig, OneStageConfig
 from pointrend.datasets.coco import DatasetImage
 from pointrend.datasets.folds import fold_of
 from pointrend.datasets.ground_truth import GroundTruth
@@ -23,6 +22,8 @@ from pointrend.evaluation.predictions import choose_heads, run
 from pointrend.images.decode import decode
 from pointrend.weights.checkpoint import read_checkpoint, save_safetensors
 from pointrend.weights.folder import ModelFolder
+from tests.demo_models import REFERENCE, SMALL_RCNN
+from tests.labelled import EVERYTHING, label
 
 PHOTOS = ("astronaut", "chelsea", "coffee")
 
@@ -85,7 +86,7 @@ def test_in_cross_validation_each_model_sees_its_own_fold(data, tmp_path):
     state = read_checkpoint(blind / "model.safetensors")
     state["roi_heads.box_predictor.cls_score.bias"][-1] = 1e4  # everything is background
     save_safetensors(state, blind / "model.safetensors")
-    names = {0: [], 1: []}
+    names: dict[int, list[int]] = {0: [], 1: []}
     for photo in GroundTruth.read(data, "val", ModelFolder.open(demo).info.categories).images:
         names[fold_of(photo.path.name, 2)].append(photo.id)
     assert all(names.values())
@@ -190,10 +191,13 @@ def test_a_photo_of_another_size_than_its_label_says(data, tmp_path):
 
 
 def test_heads_are_those_that_the_model_has():
-    point = ModelFolder.open("demo").config
-    point = replace(point, conv_mask=None)
+    demo = ModelFolder.open("demo").config
+    assert isinstance(demo, OneStageConfig)
+    point = replace(demo, conv_mask=None)
     both = replace(point, conv_mask=ConvMaskConfig())
-    conv = replace(both, coarse_mask=None, point_head=None)
+    rcnn = ModelFolder.open(SMALL_RCNN).config
+    assert isinstance(rcnn, ModelConfig)
+    conv = replace(rcnn, coarse_mask=None, point_head=None, conv_mask=ConvMaskConfig())
 
     assert choose_heads(None, point) == ("refined", "coarse")
     assert choose_heads(None, both) == ("refined", "coarse", "conv")
@@ -213,7 +217,7 @@ def test_each_head_draws_what_the_segmenter_would(data):
     answers = run([folder], photos, choose_heads(None, folder.config))
 
     segmenter = pointrend.load("demo")
-    asked = {"refined": {}, "coarse": {"refinement": 0}, "conv": {"mask_head": "conv"}}
+    asked: dict[str, dict[str, Any]] = {"refined": {}, "coarse": {"refinement": 0}, "conv": {"mask_head": "conv"}}
     assert list(answers.by_head) == list(asked)
     for photo in photos:
         image = decode(photo.path.read_bytes())

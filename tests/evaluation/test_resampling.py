@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-from scenes import DOG, PERSON, found, photo, predictions, random_scene, thing, truth
 
 from pointrend.evaluation.average_precision import AREAS, RECALLS
 from pointrend.evaluation.bootstrap import Resampled, difference, reliability, resamples
 from pointrend.evaluation.evaluator import Evaluator
 from pointrend.evaluation.figures import figures
+from tests.evaluation.scenes import DOG, PERSON, found, photo, predictions, random_scene, thing, truth
 
 SQUARE = (20, 20, 40, 40)
 
@@ -110,9 +110,14 @@ def test_a_difference_is_paired():
     same = difference(one, one)
     assert (same.value, same.low, same.high) == (0, 0, 0)
     fewer = difference(one, other)
+    assert fewer.low is not None
+    assert fewer.value is not None
+    assert fewer.high is not None
     assert fewer.low <= fewer.value <= fewer.high
     assert fewer.value == pytest.approx(100 * (one.mean_ap()[0] - other.mean_ap()[0]), abs=0.01)
-    assert difference(other, one, PERSON.id).value == pytest.approx(-difference(one, other, PERSON.id).value)
+    there, back = (difference(*pair, PERSON.id).value for pair in ((one, other), (other, one)))
+    assert there is not None
+    assert back == pytest.approx(-there)
 
 
 def test_the_interval_of_a_difference_by_hand():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from exporter_cases import disc, instance, prediction
 
 from pointrend.masks.rle import encode_crop
 from pointrend.structures.prediction import Segment
+from tests.exporters.exporter_cases import disc, instance, prediction
 
 
 @pytest.fixture

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 
+from pointrend.masks.decode import Segmentation
 from pointrend.masks.polygons import polygons
 from pointrend.masks.rle import encode_crop
 from pointrend.structures.prediction import Instance, Prediction
 
-CATEGORIES = [{"id": 1, "name": "person"}, {"id": 17, "name": "cat"}, {"id": 90, "name": 'tooth "brush": x'}]
+CATEGORIES: list[dict[str, Any]] = [
+    {"id": 1, "name": "person"},
+    {"id": 17, "name": "cat"},
+    {"id": 90, "name": 'tooth "brush": x'},
+]
 
 
 def instance(mask, category=0, score=0.9, form="rle"):
     rows, columns = np.nonzero(mask)
     box = (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1) if rows.size else (0, 0, 1, 1)
-    segmentation = {
+    left, top, width, height = map(float, box)
+    forms: dict[str, Callable[[], Segmentation | None]] = {
         "rle": lambda: encode_crop(mask, 0, 0, *mask.shape),
         "polygon": lambda: polygons(mask, 0, 0),
         "none": lambda: None,
-    }[form]()
+    }
     return Instance(
         category_id=CATEGORIES[category]["id"],
         category=CATEGORIES[category]["name"],
         score=score,
-        bbox=tuple(float(side) for side in box),
+        bbox=(left, top, width, height),
         area=None if form == "none" else int(mask.sum()),
-        segmentation=segmentation,
+        segmentation=forms[form](),
     )
 
 

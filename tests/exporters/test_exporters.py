@@ -12,7 +12,6 @@ import jsonschema
 import numpy as np
 import pytest
 import yaml
-from exporter_cases import CATEGORIES, disc, instance, prediction, predictions
 from hypothesis import given
 from PIL import Image, ImageDraw
 from pycocotools import mask as coco_mask
@@ -28,6 +27,7 @@ from pointrend.exporters import (
     yolo_data,
 )
 from pointrend.exporters.coco import CocoImage
+from tests.exporters.exporter_cases import CATEGORIES, disc, instance, prediction, predictions
 
 IDS = [category["id"] for category in CATEGORIES]
 LABELME_SCHEMA = json.loads((Path(__file__).parent / "labelme.schema.json").read_text())

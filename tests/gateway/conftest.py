@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from served_nginx import SECRET, MakeNginx
 
 from gateway.config import ContainerConfig
 from gateway.limits import ServerLimits
@@ -19,6 +18,7 @@ from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.torchserve import Ports, TorchServe
 from pointrend.system.processes import free_ports
 from pointrend.weights.folder import ModelFolder
+from tests.gateway.served_nginx import SECRET, MakeNginx
 
 
 @pytest.fixture(scope="session")

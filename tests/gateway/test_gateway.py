@@ -16,7 +16,8 @@ import httpx
 import pytest
 
 from gateway.access import AccessPolicy
-from gateway.app import build, server
+from gateway.app import build
+from gateway.http_server import server
 from gateway.limits import ClientLimits
 from pointrend.system.processes import free_ports
 

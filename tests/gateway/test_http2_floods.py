@@ -25,13 +25,13 @@ from hyperframe.frame import (
     SettingsFrame,
     WindowUpdateFrame,
 )
-from served_nginx import SECRET, MakeNginx, upstreams_of
 
 from gateway.limits import ServerLimits
 from gateway.nginx import SERVICE, Nginx
 from pointrend.client import Client
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.torchserve import TorchServe
+from tests.gateway.served_nginx import SECRET, MakeNginx, upstreams_of
 
 pytestmark = [
     pytest.mark.nginx,

@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 import grpc
 import httpx
 import pytest
-from served_nginx import SECRET, MakeNginx, upstreams_of
 
 import gateway.nginx as nginx_module
 from gateway.limits import ServerLimits
@@ -28,6 +27,7 @@ from pointrend.errors import ImageTooLarge, InvalidRequest, RequestError
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.torchserve import TorchServe
 from pointrend.system.processes import free_ports
+from tests.gateway.served_nginx import SECRET, MakeNginx, upstreams_of
 
 pytestmark = [
     pytest.mark.nginx,

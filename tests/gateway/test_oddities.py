@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 from urllib.parse import urlsplit
 
-import oddities
 import pytest
-from served_nginx import SECRET, MakeNginx, upstreams_of
 
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.torchserve import TorchServe
+from tests.gateway import oddities
+from tests.gateway.served_nginx import SECRET, MakeNginx, upstreams_of
 
 pytestmark = pytest.mark.server
 

@@ -13,13 +13,13 @@ import h11
 import httpx
 import psutil
 import pytest
-from served_nginx import SECRET, MakeNginx, upstreams_of
 
 from gateway.nginx import SERVICE, Nginx, Upstreams
 from pointrend.client import Client
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.torchserve import TorchServe
 from pointrend.system.processes import free_ports
+from tests.gateway.served_nginx import SECRET, MakeNginx, upstreams_of
 
 pytestmark = [
     pytest.mark.nginx,

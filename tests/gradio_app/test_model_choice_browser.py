@@ -6,12 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
-from kept_models import exchangeable, keep
 
 from pointrend.client import Client
 from pointrend.serving.up import Page
 from pointrend.system.channel import Channel
 from pointrend.system.processes import free_ports
+from tests.kept_models import exchangeable, keep
 
 
 @pytest.mark.server

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 from pycocotools import mask as coco_mask
-from visits import (
+
+from pointrend.images.decode import ImageLimits
+from tests.gradio_app.visits import (
     ASTRONAUT,
     PATIENCE_MS,
     address_of,
@@ -23,8 +25,6 @@ from visits import (
     wait_for,
     wait_for_another_picture,
 )
-
-from pointrend.images.decode import ImageLimits
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
 

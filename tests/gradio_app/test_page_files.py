@@ -19,7 +19,6 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
-from raw import FILE_META, RawCaller
 
 from gradio_app.examples import EXAMPLES
 from gradio_app.upload_errors import NOT_UPLOADED
@@ -27,6 +26,7 @@ from gradio_app.upload_limits import BY_ADDRESS
 from pointrend.serving.torchserve import TorchServe
 from pointrend.serving.up import Page
 from pointrend.system.processes import free_ports
+from tests.gradio_app.raw import FILE_META, RawCaller
 
 pytestmark = pytest.mark.server
 
@@ -240,9 +240,9 @@ def test_a_neighbours_upload_and_session_are_not_shared(page: Page, folder: Path
     script = Client(page.url, verbose=False, download_files=False)
     before = stored(folder)
     assert script.predict(photo=handle_file(PHOTO), api_name="/segment")
-    (path,) = stored(folder) - before
+    (kept,) = stored(folder) - before
     for caller in (other, nobody):
-        assert NOT_UPLOADED in caller.call("segment", [{"path": str(path)}, 0.5, "", None])
+        assert NOT_UPLOADED in caller.call("segment", [{"path": str(kept)}, 0.5, "", None])
 
 
 def test_the_same_content_lies_apart(page: Page) -> None:
@@ -503,7 +503,7 @@ from gradio_app.servers import Server, Servers
 page = app.build(Servers([Server("Here", {served.url!r})]))
 _, url, _ = page.launch(server_name="127.0.0.1", ssr_mode=False, prevent_thread_lock=True, quiet=True, show_error=True)
 resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
-from raw import RawCaller
+from tests.gradio_app.raw import RawCaller
 me = RawCaller(url)
 full = me.post_upload(bytes(200_000))
 print(full.status_code, full.text)

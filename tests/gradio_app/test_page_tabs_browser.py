@@ -8,7 +8,13 @@ import sys
 import httpx
 import pytest
 from playwright.sync_api import expect
-from visits import (
+
+from pointrend.serving.archive import build
+from pointrend.serving.torchserve import Ports, TorchServe
+from pointrend.serving.up import Page as PageProcess
+from pointrend.system.processes import Service, free_ports
+from pointrend.weights.folder import ModelFolder
+from tests.gradio_app.visits import (
     PATIENCE_MS,
     address_of,
     choose_astronaut,
@@ -20,12 +26,6 @@ from visits import (
     wait_for,
     wait_for_another_picture,
 )
-
-from pointrend.serving.archive import build
-from pointrend.serving.torchserve import Ports, TorchServe
-from pointrend.serving.up import Page as PageProcess
-from pointrend.system.processes import Service, free_ports
-from pointrend.weights.folder import ModelFolder
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
 

@@ -9,7 +9,7 @@ from gradio_app.result import BOXES, CUTOUTS, MASKS, SCREEN_SIDE, SEMANTIC, VIEW
 from pointrend.errors import UnsupportedImage
 from pointrend.masks.rle import encode_crop
 from pointrend.structures.prediction import Instance, Prediction
-from pointrend.visualize.overlay import colour
+from pointrend.visualize.palettes import colour
 
 
 def instance(category_id, category, score, x, y, width, height, size):
@@ -21,8 +21,12 @@ def instance(category_id, category, score, x, y, width, height, size):
 def make(height=100, width=200, scale=1):
     """Two overlapping people and a dog on a grey photo; all lengths times ``scale``."""
     size = height * scale, width * scale
-    places = [(1, "person", 0.9, 10, 10, 60, 60), (18, "dog", 0.7, 120, 20, 40, 40), (1, "person", 0.4, 50, 30, 50, 60)]
-    found = tuple(instance(*place[:3], *(value * scale for value in place[3:]), size) for place in places)
+    people = [(1, "person", 0.9, (10, 10, 60, 60)), (1, "person", 0.4, (50, 30, 50, 60))]
+    places = [people[0], (18, "dog", 0.7, (120, 20, 40, 40)), people[1]]
+    found = tuple(
+        instance(number, name, score, x * scale, y * scale, w * scale, h * scale, size)
+        for number, name, score, (x, y, w, h) in places
+    )
     file = io.BytesIO()
     Image.new("RGB", (size[1], size[0]), (128, 128, 128)).save(file, "PNG")
     prediction = Prediction(size[1], size[0], found, {"name": "m", "version": "1"})

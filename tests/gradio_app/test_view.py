@@ -1,3 +1,5 @@
+import numpy as np
+
 from gradio_app import view
 from gradio_app.examples import EXAMPLES, credits
 from gradio_app.result import Result, ViewSelection
@@ -5,11 +7,13 @@ from gradio_app.servers import DOWN, LOADING, OVERLOADED, READY, State
 from pointrend.errors import ImageTooLarge
 from pointrend.structures.prediction import Instance, Prediction
 
+SCREEN = np.zeros((100, 200, 3), np.uint8)
+
 
 def result(*instances):
     timing = {"inference": 1500.0, "decode": 20.0}
     prediction = Prediction(200, 100, tuple(instances), {"name": "m", "version": "1"}, timing)
-    return Result("photo.jpg", b"", prediction, None, prediction, ("person 1", "dog 1", "person 2")[: len(instances)])
+    return Result("photo.jpg", b"", prediction, SCREEN, prediction, ("person 1", "dog 1", "person 2")[: len(instances)])
 
 
 def found(category, score, area=200):

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -35,7 +36,7 @@ def test_a_form(part):
 
 
 def test_json_parsed_by_torchserve_and_json_that_it_left_alone():
-    tree = {"image": base64.b64encode(b"photo").decode(), "refinement": 1}
+    tree: dict[str, Any] = {"image": base64.b64encode(b"photo").decode(), "refinement": 1}
     expected = asked(refinement=1)
     assert read({"body": tree}, JSON_BODY, LIMITS) == expected
     assert read({"body": json.dumps(tree).encode()}, JSON_BODY, LIMITS) == expected
@@ -118,11 +119,12 @@ def test_a_field_that_is_no_text():
 
 @pytest.mark.parametrize("action", ["describe", "health"])
 def test_what_needs_no_image(action):
-    for data, headers in [
+    asked: list[tuple[dict[str, Any], dict[str, Any]]] = [
         ({action: b"true"}, {}),
         ({"body": {action: True}}, JSON_BODY),
         ({"body": json.dumps({action: True}).encode()}, JSON_BODY),
-    ]:
+    ]
+    for data, headers in asked:
         assert read(data, headers, LIMITS) == Request(action)
     with pytest.raises(InvalidOption, match=f"{action} must be true or false"):
         read({action: b"maybe"}, {}, LIMITS)

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,7 +68,9 @@ def test_sixteen_bit_files_and_their_pictures_agree(order: str, tmp_path: Path) 
     np.testing.assert_array_equal(decode(path.read_bytes()), want)
 
 
-@pytest.mark.parametrize("values", [np.int32([[-(2**31), 0, 2**31 - 1]]), np.float32([[-3e38, 0, 3e38]])])
+@pytest.mark.parametrize(
+    "values", [np.array([[-(2**31), 0, 2**31 - 1]], np.int32), np.array([[-3e38, 0, 3e38]], np.float32)]
+)
 def test_deep_values_are_stretched_without_overflow(values: np.ndarray) -> None:
     assert to_pixels(Image.fromarray(values))[0, :, 0].tolist() == [0, 128, 255]
 
@@ -91,9 +94,13 @@ def test_a_picture_of_many_strips_is_turned_whole(orientation: int) -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "JPEG", "WEBP", "AVIF"])
 @pytest.mark.parametrize(("primaries", "curve"), [(DISPLAY_P3, SRGB_CURVE), (SRGB_PRIMARIES, 1.8), (REC_2020, 2.2)])
-def test_colours_are_converted_from_the_profile(kind: str, primaries: object, curve: object) -> None:
+def test_colours_are_converted_from_the_profile(kind: str, primaries: Any, curve: Any) -> None:
     profile = matrix_profile(primaries, curve)
-    options = {"JPEG": {"quality": 100, "subsampling": 0}, "WEBP": {"lossless": True}, "AVIF": {"quality": 100}}
+    options: dict[str, dict[str, Any]] = {
+        "JPEG": {"quality": 100, "subsampling": 0},
+        "WEBP": {"lossless": True},
+        "AVIF": {"quality": 100},
+    }
     data = saved(in_space(profile), kind, icc_profile=profile, **options.get(kind, {}))
     near = 12 if kind in ("JPEG", "AVIF") else 3  # eight bits hold sRGB in a wider space to some levels
     assert difference(decode(data), np.asarray(ramps())) <= near

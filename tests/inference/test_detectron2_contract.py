@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 import pointrend
 from pointrend.config.files import config_from_dict, read_config
-from pointrend.config.schema import ConvMaskConfig, EfficientNetConfig, SemanticConfig
+from pointrend.config.schema import ConvMaskConfig, EfficientNetConfig, ModelConfig, SemanticConfig
 from pointrend.errors import CheckpointError, ConfigError, InvalidOption
 from pointrend.inference import detectron2
 from pointrend.inference.detectron2 import Detectron2Segmenter, Detectron2SemanticSegmenter
@@ -120,6 +120,12 @@ def info(count: int) -> ModelInfo:
     return ModelInfo(name="tested", version="1", categories=categories)
 
 
+def rcnn_config(case: Path) -> ModelConfig:
+    config = read_config(case / "config.yaml")
+    assert isinstance(config, ModelConfig)
+    return config
+
+
 def photo(name: str) -> NDArray[np.uint8]:
     return np.asarray(Image.open(GOLDEN / "images" / name).convert("RGB"))
 
@@ -128,7 +134,7 @@ def photo(name: str) -> NDArray[np.uint8]:
 def both() -> tuple[InstanceSegmenter, Detectron2Segmenter]:
     """The same network, run by us and behind detectron2's interface."""
     case = GOLDEN / "pointrend_3class_portrait"
-    network = RCNN(read_config(case / "config.yaml")).eval()
+    network = RCNN(rcnn_config(case)).eval()
     load_into(network, read_checkpoint(case / "model_final.pkl"))
     return InstanceSegmenter(network, info(3)), Detectron2Segmenter(OurRCNN(network), network.config, info(3))
 
@@ -158,7 +164,7 @@ def test_the_same_network_gives_the_same_answer(
 def test_arrays_that_detectron2_produced_become_its_own_detections() -> None:
     """Mask R-CNN's boxes, scores, classes and mask logits as they left detectron2, against what it made of them."""
     case = GOLDEN / "maskrcnn_coco80_landscape"
-    config = read_config(case / "config.yaml")
+    config = rcnn_config(case)
     final = json.loads((case / "final.json").read_text())["detections"]
     with np.load(case / "arrays.npz") as file:
         arrays = {name: torch.from_numpy(file[name]) for name in file.files}
@@ -194,7 +200,7 @@ def test_a_photo_without_any_object() -> None:
     nothing = Instances(
         pred_boxes=Boxes(torch.zeros(0, 4)), scores=torch.zeros(0), pred_classes=torch.zeros(0, dtype=torch.int64)
     )
-    config = read_config(GOLDEN / "pointrend_3class_portrait" / "config.yaml")
+    config = rcnn_config(GOLDEN / "pointrend_3class_portrait")
     segmenter = Detectron2Segmenter(Answering(nothing), config, info(3))
     for task in segmenter.tasks:
         answered = segmenter(photo("coffee_600x400.png"), Options(task=task))
@@ -246,13 +252,13 @@ def test_every_published_configuration_is_in_detectron2s_keys(name: str) -> None
 
 
 def test_a_second_mask_head_is_left_out() -> None:
-    config = read_config(GOLDEN / "pointrend_3class_portrait" / "config.yaml")
+    config = rcnn_config(GOLDEN / "pointrend_3class_portrait")
     tree = detectron2.configuration(replace(config, conv_mask=ConvMaskConfig()))
     assert config_from_dict(tree) == config
 
 
 def test_a_backbone_that_it_has_not_is_named() -> None:
-    config = read_config(GOLDEN / "pointrend_3class_portrait" / "config.yaml")
+    config = rcnn_config(GOLDEN / "pointrend_3class_portrait")
     with pytest.raises(ConfigError, match="has no EfficientNet-Lite"):
         detectron2.configuration(replace(config, trunk=EfficientNetConfig()))
 

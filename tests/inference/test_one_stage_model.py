@@ -8,10 +8,10 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from labelled import DEMO, label
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -28,6 +28,7 @@ from pointrend.serving.torchserve import Ports, TorchServe
 from pointrend.structures.options import Options
 from pointrend.system.processes import free_ports
 from pointrend.weights.folder import ModelFolder
+from tests.labelled import DEMO, label
 
 PHOTO = (DEMO / "coffee.png").read_bytes()
 LOW = 0.2  # below which random weights find hardly anything
@@ -61,7 +62,7 @@ def client(request: pytest.FixtureRequest, server: TorchServe) -> Iterator[Clien
     ],
 )
 def test_the_server_answers_as_the_library(
-    client: Client, one_stage_folder: ModelFolder, options: dict[str, object]
+    client: Client, one_stage_folder: ModelFolder, options: dict[str, Any]
 ) -> None:
     asked = Options.parse({"score_threshold": LOW, **options})
     answered = client.segment(PHOTO, score_threshold=LOW, **options)
@@ -83,7 +84,7 @@ def test_every_format_is_drawn(client: Client) -> None:
     found = client.segment(PHOTO, score_threshold=LOW).instances
     assert Image.open(io.BytesIO(client.render(PHOTO, score_threshold=LOW))).size == (width, height)
     assert Image.open(io.BytesIO(client.render(PHOTO, score_threshold=LOW, task="semantic"))).size == (width, height)
-    assert len(client.cutouts(PHOTO, score_threshold=LOW)) == sum(each.area > 0 for each in found)
+    assert len(client.cutouts(PHOTO, score_threshold=LOW)) == sum(bool(each.area) for each in found)
     numbers = client.label_map(PHOTO, score_threshold=LOW)
     assert numbers.shape == (height, width)
     assert 0 < len(np.unique(numbers)) <= len(found) + 1

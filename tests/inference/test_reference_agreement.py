@@ -26,7 +26,9 @@ CASES = {case["image"]: case for case in json.loads((DEMO / "reference_detection
 
 @pytest.fixture(scope="module")
 def segmenter() -> InstanceSegmenter:
-    return pointrend.load(DEMO / "reference_model")
+    segmenter = pointrend.load(DEMO / "reference_model")
+    assert isinstance(segmenter, InstanceSegmenter)
+    return segmenter
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from demo_models import REFERENCE, SMALL_RCNN
 from pycocotools import mask as coco_mask
 
 import pointrend
 from pointrend import Options, Prediction
-from pointrend.config.schema import ConvMaskConfig
+from pointrend.config.schema import ConvMaskConfig, ModelConfig
 from pointrend.errors import InvalidOption
 from pointrend.images.decode import decode
 from pointrend.inference.instances import InstanceSegmenter
 from pointrend.inference.loading import load
 from pointrend.modeling.rcnn import RCNN
+from tests.demo_models import REFERENCE, SMALL_RCNN
 
 PHOTO = decode((Path(__file__).parents[1] / "demo" / "astronaut.png").read_bytes())
 ALL = Options(score_threshold=0.0, categories=("all",))
@@ -144,6 +144,7 @@ def test_points_lie_in_the_box_of_their_instance(segmenter, refinement, count):
     assert {each.points for each in without.instances} == {None}
     assert "points" not in without.instances[0].to_dict()
     again = Prediction.from_dict(prediction.to_dict())
+    assert again.instances[0].points is not None
     assert len(again.instances[0].points) == count
 
 
@@ -162,7 +163,10 @@ def test_points_are_where_the_last_step_changed_the_mask(segmenter):
 
 def test_points_of_a_head_without_any_are_refused():
     segmenter = load(SMALL_RCNN)
-    network = RCNN(replace(segmenter.model.config, coarse_mask=None, point_head=None, conv_mask=ConvMaskConfig()))
+    assert isinstance(segmenter, InstanceSegmenter)
+    config = segmenter.model.config
+    assert isinstance(config, ModelConfig)
+    network = RCNN(replace(config, coarse_mask=None, point_head=None, conv_mask=ConvMaskConfig()))
     convolutional = InstanceSegmenter(network.eval(), segmenter.info)
     with pytest.raises(InvalidOption, match="points=true is for masks that are refined at points"):
         convolutional(PHOTO, Options(points=True))

@@ -65,5 +65,6 @@ def test_an_outline_that_is_too_long_is_refused():
 
 @pytest.mark.parametrize("size", [(-1, 4), (4.0, 4), (True, 4), (4,), None, (2**20, 2**20)])
 def test_a_size_must_be_one(size):
+    segmentation: list[list[float]] = [[0, 0, 1, 0, 1, 1]]
     with pytest.raises(ValueError, match="A mask"):
-        full([[0, 0, 1, 0, 1, 1]], size or ())
+        full(segmentation, size)

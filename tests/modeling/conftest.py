@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from golden_case import CASES, MASK_RCNN_CASE, POINT_REND_CASES, GoldenCase, load_case
+
+from tests.modeling.golden_case import CASES, MASK_RCNN_CASE, POINT_REND_CASES, GoldenCase, load_case
 
 
 @pytest.fixture(params=CASES)

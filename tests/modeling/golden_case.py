@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from pointrend.config.files import read_config
+from pointrend.config.schema import ModelConfig
 from pointrend.modeling.preprocess import resize, to_input
 from pointrend.modeling.rcnn import RCNN
 from pointrend.weights.checkpoint import load_into, read_checkpoint
@@ -50,6 +51,7 @@ class GoldenCase:
 def load_case(name: str) -> GoldenCase:
     folder = GOLDEN / name
     config = read_config(folder / "config.yaml")
+    assert isinstance(config, ModelConfig)
     model = RCNN(config).eval()
     load_into(model, read_checkpoint(folder / "model_final.pkl"))
     summary = json.loads((folder / "summary.json").read_text())

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from golden_case import GoldenCase, largest_difference
 from pycocotools import mask as coco_mask
 
 from pointrend.inference.paste import paste_mask
 from pointrend.modeling.boxes import clip_boxes, nonempty
+from tests.modeling.golden_case import GoldenCase, largest_difference
 
 SMALL = 50  # pixels: below, a mask's overlap says little, and its differing pixels are counted
 

@@ -11,7 +11,6 @@ import hashlib
 import numpy as np
 import pytest
 import torch
-from golden_case import GoldenCase, largest_difference
 from pycocotools import mask as coco_mask
 
 from pointrend.inference.paste import paste_mask
@@ -30,6 +29,7 @@ from pointrend.modeling.roi_heads.box_head import select_detections
 from pointrend.modeling.roi_heads.point_mask_head import PointRendMaskHead
 from pointrend.modeling.roi_heads.roi_align import assign_levels
 from pointrend.modeling.rpn import cell_anchors
+from tests.modeling.golden_case import GoldenCase, largest_difference
 
 pytestmark = pytest.mark.usefixtures("inference")
 

@@ -150,7 +150,7 @@ def test_residual_blocks_start_as_the_identity(network: OneStage) -> None:
     with torch.no_grad():
         assert torch.equal(block(features), features)
         learnt = copy.deepcopy(block)
-        learnt.pointwise.norm.weight.fill_(1)
+        learnt.get_parameter("pointwise.norm.weight").fill_(1)
         assert (learnt(features) - features).abs().max() > 0.1
 
 

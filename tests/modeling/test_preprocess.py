@@ -21,7 +21,7 @@ CONFIG = ModelConfig(
 
 
 @pytest.mark.parametrize(
-    ("photo", "network"),
+    ("size", "network"),
     [
         ((300, 451), (800, 1203)),  # detectron2 on the same sizes
         ((512, 280), (1333, 729)),
@@ -29,8 +29,9 @@ CONFIG = ModelConfig(
         ((1, 5000), (1, 1333)),  # no side vanishes
     ],
 )
-def test_network_size_follows_detectron2(photo, network):
-    assert network_size(*photo, CONFIG) == network
+def test_network_size_follows_detectron2(size, network):
+    height, width = size
+    assert network_size(height, width, CONFIG) == network
 
 
 def test_a_photo_of_the_right_size_is_not_resampled():

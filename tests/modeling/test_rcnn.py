@@ -49,6 +49,7 @@ TINY_MASK_RCNN = replace(TINY, coarse_mask=None, point_head=None, conv_mask=Conv
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_names_and_shapes_of_published_models(name: str) -> None:
     config = read_config(KEYS / f"{name}.config.yaml")
+    assert isinstance(config, ModelConfig)
     with torch.device("meta"):
         ours = {key: list(value.shape) for key, value in RCNN(config).state_dict().items()}
     published = json.loads((KEYS / f"{name}.keys.json").read_text())["keys"]

@@ -7,9 +7,9 @@ from pathlib import Path
 import grpc
 import pytest
 import requests
-from workers import workers_of
 
 from pointrend.client.grpc_stubs import SERVICE, InferenceStub, PredictionResponse, PredictionsRequest
+from tests.workers import workers_of
 
 pytestmark = pytest.mark.server
 

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from hostile import corpus
 from PIL import Image
-from workers import workers_of
 
 from pointrend.errors import RequestError
 from pointrend.images.decode import decode
+from tests.server.hostile import corpus
+from tests.workers import workers_of
 
 RAW = {"Content-Type": "application/octet-stream"}
 CORPUS = {each.name: each for each in corpus()}

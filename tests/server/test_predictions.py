@@ -16,10 +16,10 @@ import pytest
 import requests
 from PIL import Image
 from pycocotools import mask as coco_mask
-from workers import wait_for_answer, workers_of
 
 from pointrend.client import Client
 from pointrend.weights.folder import ModelFolder
+from tests.workers import wait_for_answer, workers_of
 
 pytestmark = pytest.mark.server
 

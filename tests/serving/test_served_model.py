@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kept_models import exchangeable, keep
 from PIL import Image
 from rich.console import Console
 
@@ -21,6 +20,7 @@ from pointrend.system.processes import LaunchError
 from pointrend.weights import cache
 from pointrend.weights.checkpoint import read_checkpoint, save_safetensors
 from pointrend.weights.folder import WEIGHTS, ModelFolder
+from tests.kept_models import exchangeable, keep
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

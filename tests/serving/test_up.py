@@ -11,13 +11,13 @@ import httpx
 import psutil
 import pytest
 import requests
-from launched import launched
 from PIL import Image
-from ports import free_server_port, is_free
 
 from pointrend.client import Client
 from pointrend.system import kept_logs
 from pointrend.system.processes import free_ports
+from tests.launched import launched
+from tests.ports import free_server_port, is_free
 
 pytestmark = pytest.mark.server
 

@@ -10,15 +10,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from file_server import served
-from launched import launched
 from PIL import Image
-from ports import free_server_port
 
 from pointrend.client import Client
 from pointrend.config.files import config_to_dict, read_config
 from pointrend.weights import zoo
 from pointrend.weights.convert import convert
+from tests.file_server import served
+from tests.launched import launched
+from tests.ports import free_server_port
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "pointrend_coco80_landscape"
 MASK_RCNN = GOLDEN.parent / "maskrcnn_coco80_landscape"

@@ -3,6 +3,7 @@ import subprocess
 import sys
 import threading
 from multiprocessing import AuthenticationError, connection
+from typing import Any
 
 import pytest
 
@@ -34,8 +35,13 @@ def test_a_refusal_keeps_its_words_and_a_fault_does_not():
 
 
 def test_without_the_secret_nothing_is_answered():
-    asked = []
-    with Channel(lambda question: asked.append(question) or {}) as channel:
+    asked: list[object] = []
+
+    def answer(question: object) -> dict[str, Any]:
+        asked.append(question)
+        return {}
+
+    with Channel(answer) as channel:
         with pytest.raises(ChannelError):
             ask(channel.environment | {SECRET: "guess"}, {})
         with pytest.raises(AuthenticationError):
@@ -46,8 +52,13 @@ def test_without_the_secret_nothing_is_answered():
 
 @pytest.mark.parametrize("sent", [b"[]", b"not JSON", json.dumps({"x": "y" * MOST_BYTES}).encode(), b"\x80\x04K\x01."])
 def test_what_is_no_small_json_object_is_not_answered(sent):
-    asked = []
-    with Channel(lambda question: asked.append(question) or {}) as channel:
+    asked: list[object] = []
+
+    def answer(question: object) -> dict[str, Any]:
+        asked.append(question)
+        return {}
+
+    with Channel(answer) as channel:
         with connection.Client(channel.environment[ADDRESS], authkey=channel.environment[SECRET].encode()) as peer:
             peer.send_bytes(sent)
             try:

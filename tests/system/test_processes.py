@@ -149,7 +149,9 @@ def test_a_killed_service_is_told_with_its_signal_and_a_log_that_stays(tmp_path:
     assert text.startswith(f"The thing was ended by {number.name} ({int(number)})")
     assert ("out-of-memory killer" in text) == (number == signal.SIGKILL)
     assert not (tmp_path / "service").exists()
-    log = Path(re.search(r"; its log is (\S+\.log)\.$", text)[1])
+    named = re.search(r"; its log is (\S+\.log)\.$", text)
+    assert named is not None
+    log = Path(named[1])
     assert log.read_text() == "the reason\n"
 
 

@@ -1,23 +1,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import toy
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
 from pointrend.datasets.annotations import Annotations, LabelledImage
 from pointrend.training.augment import Augmentation, colour_matrix, place, place_mask, tight_boxes
+from tests.training import toy
 
-STILL = {"flip": 0.0, "brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
+STILL: dict[str, Any] = {"flip": 0.0, "brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "hue": 0.0}
 
 
-@pytest.fixture(scope="module")
-def annotations(tmp_path_factory: pytest.TempPathFactory) -> Annotations:
+@pytest.fixture(scope="module", name="annotations")
+def read_annotations(tmp_path_factory: pytest.TempPathFactory) -> Annotations:
     data = toy.write(tmp_path_factory.mktemp("toy"), train=12)
     return Annotations.read(data / "instances_train.json", data / "images")
 
@@ -82,7 +83,7 @@ def test_cut_objects_and_crowds_are_neutral(tmp_path: Path) -> None:
 
     # Twice as large as fits, from the left top corner on: the crop shows the photo's first 50 pixels, each twice.
     class Corner(np.random.Generator):
-        def random(self, *args: object, **kwargs: object) -> object:
+        def random(self, *args: Any, **kwargs: Any) -> Any:
             return np.zeros(2) if args else 0.9
 
     sample = Augmentation(100, (2.0, 2.0), **STILL)(photo, Corner(np.random.PCG64(0)))

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-import toy
 import yaml
-from demo_models import SMALL_RCNN
 from typer.testing import CliRunner
 
 from pointrend.cli.main import app
@@ -22,6 +20,8 @@ from pointrend.training.run import RECIPES
 from pointrend.weights.checkpoint import read_checkpoint, save_safetensors
 from pointrend.weights.convert import convert
 from pointrend.weights.folder import ModelFolder
+from tests.demo_models import SMALL_RCNN
+from tests.training import toy
 
 PHOTOS = Path(__file__).parents[1] / "demo"
 SIDE = 128
@@ -68,7 +68,18 @@ def test_a_small_rcnn_learns_three_new_categories(tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
 
     # Steps, not minutes: the same model comes out of a slow machine.
-    train = ["train", path, "--data", data, "--out", tmp_path / "out", "--budget", "160steps", "--seed", "0"]
+    train: list[str | Path] = [
+        "train",
+        path,
+        "--data",
+        data,
+        "--out",
+        tmp_path / "out",
+        "--budget",
+        "160steps",
+        "--seed",
+        "0",
+    ]
     said = invoke(*train, "--threads", "1", "--workers", "0")
     assert "startsatstep0,0of160steps" in said
     _, _, after = said.partition("initialised:")
@@ -121,7 +132,18 @@ def test_a_one_stage_model_learns_them_from_labels(tmp_path: Path, published: Mo
     }
     path = tmp_path / "toy.yaml"
     path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
-    train = ["train", path, "--data", data, "--out", tmp_path / "out", "--budget", "200steps", "--seed", "0"]
+    train: list[str | Path] = [
+        "train",
+        path,
+        "--data",
+        data,
+        "--out",
+        tmp_path / "out",
+        "--budget",
+        "200steps",
+        "--seed",
+        "0",
+    ]
     said = invoke(*train, "--threads", "1", "--workers", "0")
     assert "8bycategory" in said  # whose boxes are taken
     assert "initialised" not in said

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from crops import make_sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pointrend.modeling.one_stage.gfl_head import cell_corners, decode_distances
 from pointrend.training.gfl_losses import assign, distribution_focal_loss, label_losses, paired_iou
+from tests.training.crops import make_sample
 
 BINS = 8
 MAPS = [torch.zeros(1, 1, 128 // stride, 128 // stride) for stride in (8, 16, 32, 64)]

@@ -3,12 +3,11 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import toy
-from crops import make_sample
 
 from pointrend.config.schema import ModelConfig
 from pointrend.datasets.annotations import Annotations, LabelledImage, LabelledObject
@@ -18,6 +17,8 @@ from pointrend.training.copy_paste import paste
 from pointrend.training.loader import batches
 from pointrend.training.sample import Sample
 from pointrend.training.sample_order import SampleOrder, repeat_factors, source_factors
+from tests.training import toy
+from tests.training.crops import make_sample
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +26,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return toy.write(tmp_path_factory.mktemp("toy"), train=10)
 
 
-@pytest.fixture(scope="module")
-def annotations(data: Path) -> Annotations:
+@pytest.fixture(scope="module", name="annotations")
+def read_annotations(data: Path) -> Annotations:
     return Annotations.read(data / "instances_train.json", data / "images")
 
 
@@ -114,8 +115,8 @@ def test_nothing_to_lay_over_changes_nothing() -> None:
 class AllOf(np.random.Generator):
     """Chooses every object."""
 
-    def random(self, *args: object, **kwargs: object) -> object:
-        return np.zeros(args[0]) if args else 0.0  # type: ignore[call-overload]
+    def random(self, *args: Any, **kwargs: Any) -> Any:
+        return np.zeros(args[0]) if args else 0.0
 
 
 def test_a_batch_has_one_side_and_the_stream_all_of_them(annotations: Annotations, settings: TrainingConfig) -> None:

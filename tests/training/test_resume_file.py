@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import toy
 import yaml
 from safetensors.torch import load_file, save_file
 
@@ -23,6 +22,7 @@ from pointrend.training.log import CSV_NAME, read_rows
 from pointrend.training.optimiser import MovingAverage
 from pointrend.training.run import train
 from pointrend.training.state import RESUME_NAME, Progress, read_resume, write_resume
+from tests.training import toy
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import toy
 import yaml
 from PIL import Image
 
@@ -24,6 +23,7 @@ from pointrend.training.budget import Budget
 from pointrend.training.log import CSV_NAME, CURVE_NAME, read_rows
 from pointrend.training.run import train
 from pointrend.training.state import STATE_NAME
+from tests.training import toy
 
 STEPS = {"anchors": 64, "regions": 32, "masks": 8, "points": 49, "proposals": 50}
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from crops import make_sample
 
 from pointrend.config.schema import ModelConfig
 from pointrend.errors import CheckpointError, TrainingError
@@ -16,6 +15,7 @@ from pointrend.training.optimiser import MovingAverage, build_optimiser
 from pointrend.training.run import build_objective
 from pointrend.training.state import RESUME_NAME, STATE_NAME, Progress, load_state, save_state
 from pointrend.training.trainer import PATIENCE, Trainer
+from tests.training.crops import make_sample
 
 RECIPE = SamplingConfig(anchors=64, regions=32, masks=8, points=49, proposals=50)
 PHOTO = make_sample([[10, 10, 60, 70], [70, 20, 120, 60]], [0, 2])
@@ -86,10 +86,11 @@ def test_a_step_that_is_not_finite_changes_nothing_and_many_end_the_training(
 ) -> None:
     one = trainer(tiny_config, tmp_path)
     with torch.no_grad():
-        one.model.roi_heads.box_predictor.cls_score.bias.fill_(float("nan"))
-    kept = one.model.backbone.fpn_output2.weight.detach().clone()
+        one.model.get_parameter("roi_heads.box_predictor.cls_score.bias").fill_(float("nan"))
+    weight = one.model.get_parameter("backbone.fpn_output2.weight")
+    kept = weight.detach().clone()
     for step in range(PATIENCE - 1):
         one.step([PHOTO], step, 0.0)
-    assert torch.equal(one.model.backbone.fpn_output2.weight, kept)
+    assert torch.equal(weight, kept)
     with pytest.raises(TrainingError, match="not finite in 20 steps in a row"):
         one.step([PHOTO], PATIENCE, 0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -31,7 +32,8 @@ def write(
     (folder / "images").mkdir(parents=True, exist_ok=True)
     for split, count, paths in (("train", train, train_grounds), ("val", val, val_grounds)):
         grounds = [Image.open(path).convert("RGB") for path in paths]
-        images, annotations = [], []
+        images: list[dict[str, Any]] = []
+        annotations: list[dict[str, Any]] = []
         for number in range(1, count + 1):
             name = f"{split}-{number}.png"
             picture, shapes = _photo(rng, side, grounds)

@@ -24,11 +24,12 @@ def rle(mask: np.ndarray) -> dict:
 def instance(mask: np.ndarray, category: str = "cat", score: float = 0.9, *, with_mask: bool = True) -> Instance:
     rows, columns = np.nonzero(mask)
     box = (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1) if rows.size else (0, 0, 1, 1)
+    left, top, width, height = map(float, box)
     return Instance(
         category_id=17,
         category=category,
         score=score,
-        bbox=tuple(float(v) for v in box),
+        bbox=(left, top, width, height),
         area=int(mask.sum()),
         segmentation=rle(mask) if with_mask else None,
     )

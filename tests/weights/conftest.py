@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hub_cases import GOLDEN, INFO, OWN, content
-from hub_server import Repository, StandInHub
 
 from pointrend.weights import download
 from pointrend.weights.convert import convert
 from pointrend.weights.folder import ModelFolder
+from tests.hub_server import Repository, StandInHub
+from tests.weights.hub_cases import GOLDEN, INFO, OWN, content
 
 
 @pytest.fixture(scope="session")

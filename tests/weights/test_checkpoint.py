@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from pointrend.config.files import read_config
+from pointrend.config.schema import ModelConfig
 from pointrend.errors import CheckpointError
 from pointrend.modeling.rcnn import RCNN
 from pointrend.weights.checkpoint import load_into, read_checkpoint, save_safetensors
@@ -47,7 +48,7 @@ def same(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> bool:
 
 @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
 def test_every_protocol_and_array_layout(tmp_path: Path, protocol: int) -> None:
-    arrays = {
+    arrays: dict[str, Any] = {
         "matrix": np.arange(6, dtype=np.float32).reshape(2, 3),
         "fortran": np.asfortranarray(np.arange(6, dtype=np.float64).reshape(2, 3)),
         "half": np.array([1.5, -2], np.float16),
@@ -281,7 +282,9 @@ def test_generations_of_names_load_to_the_same(tmp_path: Path, rename: Callable[
     "case", ["pointrend_coco80_landscape", "pointrend_3class_portrait", "maskrcnn_coco80_landscape"]
 )
 def test_golden_checkpoints_fit_their_models(case: str) -> None:
-    model = RCNN(read_config(GOLDEN / case / "config.yaml"))
+    config = read_config(GOLDEN / case / "config.yaml")
+    assert isinstance(config, ModelConfig)
+    model = RCNN(config)
     state = read_checkpoint(GOLDEN / case / "model_final.pkl")
     load_into(model, state)
     assert same(model.state_dict(), state)

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from flaky_server import Behaviour, FlakyServer
 
 from pointrend.errors import DownloadError, Unreachable
 from pointrend.system.processes import free_ports
 from pointrend.weights.download import ATTEMPTS, download
 from pointrend.weights.expected_file import ExpectedFile
+from tests.weights.flaky_server import Behaviour, FlakyServer
 
 BODY = random.Random(1).randbytes(1_000_003)
 PIECE = 2**16

@@ -15,6 +15,7 @@ import torch
 import yaml
 
 from pointrend.config.files import config_from_dict, config_to_dict, read_config
+from pointrend.config.schema import ModelConfig, OneStageConfig
 from pointrend.errors import CheckpointError, ConfigError
 from pointrend.modeling.one_stage.network import OneStage
 from pointrend.modeling.rcnn import RCNN
@@ -53,13 +54,14 @@ def test_the_demo_is_complete() -> None:
     assert demo.info.licence
     assert (demo.path / "MODEL_CARD.md").is_file()
     assert demo.weights.stat().st_size < 12_000_000
+    assert isinstance(demo.config, OneStageConfig)
     load_into(OneStage(demo.config), read_checkpoint(demo.weights))
 
 
 def test_a_partial_configuration_means_its_full_one() -> None:
     """The narrow network as its training configuration says it, key by key, over the published R50's full one."""
     full = yaml.safe_load((GOLDEN.parent / "keys" / "pointrend_rcnn_R_50_FPN_3x_coco.config.yaml").read_text())
-    narrow = {
+    narrow: dict[str, dict[str, Any]] = {
         "INPUT": {"MIN_SIZE_TEST": 320, "MAX_SIZE_TEST": 512},
         "MODEL": {
             "PIXEL_STD": [57.375, 57.12, 58.395],
@@ -113,6 +115,7 @@ def test_converting_keeps_weights_configuration_and_info(folder: Path) -> None:
 def test_converting_to_half_takes_less_room(folder: Path, tmp_path: Path) -> None:
     half = convert(GOLDEN / "model_final.pkl", GOLDEN / "config.yaml", tmp_path / "half", INFO, half=True)
     assert half.weights.stat().st_size < 0.6 * (folder / "model.safetensors").stat().st_size
+    assert isinstance(half.config, ModelConfig)
     load_into(RCNN(half.config), read_checkpoint(half.weights))
 
 
@@ -158,6 +161,7 @@ def test_weights_may_have_another_name(folder: Path, name: str) -> None:
     (folder / "model.safetensors").rename(folder / name)  # what they are is told by their content
     opened = ModelFolder.open(folder)
     assert opened.weights == folder / name
+    assert isinstance(opened.config, ModelConfig)
     load_into(RCNN(opened.config), read_checkpoint(opened.weights))
 
 

@@ -37,7 +37,7 @@ def test_an_address(text: str, parts: tuple[str, str, str | None]) -> None:
 
 @given(PART.filter(lambda owner: owner not in ("datasets", "spaces", "buckets", "kernels")), PART)
 def test_any_owner_and_name_that_the_hub_allows(owner: str, name: str) -> None:
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils._validators import validate_repo_id
 
     validate_repo_id(f"{owner}/{name}")  # the library's own rule
     assert HubAddress.parse(f"hf://{owner}/{name}").repository == f"{owner}/{name}"

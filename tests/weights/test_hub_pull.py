@@ -16,8 +16,6 @@ from typing import Any
 import huggingface_hub
 import pytest
 import torch
-from hub_cases import GOLDEN, OWN, content
-from hub_server import TOKEN, Fault, Repository, StandInHub
 from typer.testing import CliRunner
 
 import pointrend
@@ -30,6 +28,8 @@ from pointrend.weights.hub import api, store
 from pointrend.weights.hub.address import HubAddress
 from pointrend.weights.hub.pull import MOST_BYTES
 from pointrend.weights.pull import is_missing, pull
+from tests.hub_server import TOKEN, Fault, Repository, StandInHub
+from tests.weights.hub_cases import GOLDEN, OWN, content
 
 ADDRESS = f"hf://{OWN}"
 RUN = CliRunner()

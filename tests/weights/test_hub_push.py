@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from hub_cases import OWN, content
-from hub_server import TOKEN, Fault, Repository, StandInHub
 from huggingface_hub import get_session
 from typer.testing import CliRunner
 
@@ -25,6 +23,8 @@ from pointrend.weights.hub.address import HubAddress
 from pointrend.weights.hub.card import readme
 from pointrend.weights.hub.push import push
 from pointrend.weights.pull import pull
+from tests.hub_server import TOKEN, Fault, Repository, StandInHub
+from tests.weights.hub_cases import OWN, content
 
 ADDRESS = HubAddress.parse(f"hf://{OWN}")
 RUN = CliRunner()
@@ -226,7 +226,7 @@ def test_a_hub_that_falls_silent_is_given_up(
 ) -> None:
     monkeypatch.setattr(api, "UPLOAD_SECONDS", 0.3)
     released = threading.Event()
-    hub.hub.faults = [Fault(question, before=lambda: bool(released.wait(60)))]
+    hub.hub.faults = [Fault(question, before=lambda: released.wait(60))]
     try:
         with pytest.raises(UploadError, match="cannot be reached: it is silent"):
             push(small_model.path, ADDRESS)

@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from hub_cases import OWN
-from hub_server import Repository, StandInHub
-from launched import launched
 from PIL import Image
-from ports import free_server_port
 
 from pointrend.client import Client
+from tests.hub_server import Repository, StandInHub
+from tests.launched import launched
+from tests.ports import free_server_port
+from tests.weights.hub_cases import OWN
 
 # The archives are kept out of the checkout's store.
 PROGRAM = """

@@ -12,8 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from flaky_server import Behaviour, FlakyServer
-from published import KEYS, PUBLISHED, random_weights, shapes
 from typer.testing import CliRunner
 
 from pointrend.cli.main import app
@@ -29,6 +27,8 @@ from pointrend.weights import cache, download, zoo
 from pointrend.weights.checkpoint import load_into, read_checkpoint, save_safetensors
 from pointrend.weights.folder import ModelFolder
 from pointrend.weights.pull import is_missing, pull, source
+from tests.published import KEYS, PUBLISHED, random_weights, shapes
+from tests.weights.flaky_server import Behaviour, FlakyServer
 
 RUN = CliRunner()
 
