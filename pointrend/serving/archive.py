@@ -28,7 +28,8 @@ import yaml
 
 import pointrend
 from pointrend.engines import AUTO, EAGER, EXPORTED, OPENVINO_INT8, int8_is_here
-from pointrend.errors import ConfigError, InaccurateExport, PointRendError
+from pointrend.engines.fallback import make_or_fall_back
+from pointrend.errors import ConfigError, PointRendError
 from pointrend.system.processes import child_environment
 from pointrend.weights.folder import INFO, WEIGHTS, ModelFolder
 
@@ -99,13 +100,18 @@ def build(
             if engine == AUTO and not int8_is_here(folder.network):
                 engine = EAGER
             brings = OPENVINO_INT8 if engine == AUTO else engine
-            try:
-                files |= _engine_files(folder, brings, calibrate, Path(scratch) / "exported")
-            except InaccurateExport as error:
-                if engine != AUTO:
-                    raise
-                logger.warning("%s It is packed without int8.", error)
-                engine = EAGER
+            if calibrate is not None and brings != OPENVINO_INT8:
+                raise ConfigError(f"calibrate: the engine {brings} is not calibrated; {OPENVINO_INT8} is.")
+            made_for, exported = make_or_fall_back(
+                brings,
+                lambda name: _engine_files(folder, name, calibrate, Path(scratch) / "exported"),
+                automatic=engine == AUTO,
+                model=folder.info.name,
+                tell=logger.warning,
+            )
+            if made_for != brings:
+                engine = made_for
+            files |= exported
             _check_room(files.values(), destination)
             staged = _stage(files, Path(scratch) / "staged", engine)
             archive = _run_archiver(staged, Path(scratch), name, folder.info.version)
@@ -118,8 +124,6 @@ def build(
 
 def _engine_files(folder: ModelFolder, engine: str, calibrate: Path | None, scratch: Path) -> dict[Path, Path]:
     """What an engine needs besides the model, by its place in the archive's folder ``model``."""
-    if engine != OPENVINO_INT8 and calibrate is not None:
-        raise ConfigError(f"calibrate: the engine {engine} is not calibrated; {OPENVINO_INT8} is.")
     if engine not in EXPORTED:
         return {}
     from pointrend.engines.export import export, prepare  # with it comes torch, which an archive needs else not

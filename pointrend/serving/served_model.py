@@ -13,8 +13,9 @@ from typing import Any
 
 from rich.console import Console
 
-from pointrend.engines import AUTO, EAGER, EXPORTED, OPENVINO_INT8, resolve, store
-from pointrend.errors import InaccurateExport, PointRendError
+from pointrend.engines import AUTO, EXPORTED, OPENVINO_INT8, resolve, store
+from pointrend.engines.fallback import make_or_fall_back
+from pointrend.errors import PointRendError
 from pointrend.serving.archive import build
 from pointrend.serving.torchserve import TorchServe
 from pointrend.system.channel import ChannelError
@@ -157,15 +158,13 @@ def pack(folder: ModelFolder, model_store: Path, archive: str, engine: str, cons
     Raises:
         PointRendError: as :func:`pointrend.serving.archive.build` says.
     """
-    auto, engine = engine == AUTO, resolve(engine, folder.network)
-    if engine in EXPORTED:
-        try:
-            _export(folder, engine, console)
-        except InaccurateExport as error:
-            if not auto:
-                raise
-            engine = EAGER
-            console.print(f"{error} {folder.info.name} is served in float32.", markup=False, soft_wrap=True)
+    engine, _ = make_or_fall_back(
+        resolve(engine, folder.network),
+        lambda name: _export(folder, name, console),
+        automatic=engine == AUTO,
+        model=folder.info.name,
+        tell=lambda message: console.print(message, markup=False, soft_wrap=True),
+    )
     with console.status("Building the archive"):
         path = build(folder, model_store, archive, engine=engine)
     size = f"{path.stat().st_size / 2**20:.1f} MiB"
@@ -173,7 +172,9 @@ def pack(folder: ModelFolder, model_store: Path, archive: str, engine: str, cons
 
 
 def _export(folder: ModelFolder, engine: str, console: Console) -> None:
-    """Make an engine's files where this was not done before, and say so: it takes a while."""
+    """Make the files of an engine that needs some, unless they are there, and say so: it takes a while."""
+    if engine not in EXPORTED:
+        return
     from pointrend.engines.export import prepare  # imports torch, which an eager start need not wait for
 
     doing, done = ("Quantising", "quantised") if engine == OPENVINO_INT8 else ("Converting", "converted")
