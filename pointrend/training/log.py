@@ -79,5 +79,6 @@ def draw_curve(log: Path, picture: Path) -> None:
             axes.plot(steps[window - 1 :], smooth, label=name.removeprefix("loss_"), linewidth=1.2)
     axes.set(xlabel="step", ylabel="loss", yscale="log")
     axes.grid(alpha=0.3)
-    axes.legend(ncols=4, fontsize="small")
+    if axes.get_lines():  # none after a run without a step
+        axes.legend(ncols=4, fontsize="small")
     figure.savefig(picture)
