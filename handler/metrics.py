@@ -49,7 +49,7 @@ class Metrics:
         self._stages = {stage: add(f"pointrend_{stage}_seconds", "seconds", MetricTypes.HISTOGRAM) for stage in STAGES}
 
     def answered(self, options: Options, found: int, timing_ms: Mapping[str, float]) -> None:
-        """A photo was answered.
+        """An image was answered.
 
         Args:
             options: as they were read.

@@ -40,7 +40,7 @@ logger = logging.getLogger(__name__)
 MODEL_FOLDER = "model"  # where the archive keeps weights, configuration and model.json
 CLIENT_ID_HEADER = "X-Client-Request-Id"
 # A strip: the network's longest edge bounds its size, to a fraction of a photo's, and a busy machine answers in time.
-_HEALTH_PHOTO = np.full((4, 256, 3), 128, dtype=np.uint8)
+_HEALTH_IMAGE = np.full((4, 256, 3), 128, dtype=np.uint8)
 
 
 class PointRendHandler:
@@ -100,7 +100,7 @@ class PointRendHandler:
     def _answer(
         self, item: Mapping[str, Any], headers: Mapping[str, Any], request_id: str | None
     ) -> tuple[outputs.Reply, dict[str, Any]]:
-        """The reply, and what the log may say of the request: nothing that tells what is on the photo."""
+        """The reply, and what the log may say of the request: nothing that tells what is in the image."""
         try:
             try:
                 return self._perform(item, headers)
@@ -159,10 +159,10 @@ class PointRendHandler:
         return reply, facts
 
     def _health(self) -> outputs.Reply:
-        """Send a small grey photo through the whole network: a worker that is up but cannot predict is not healthy."""
+        """Send a small grey image through the whole network: a worker that is up but cannot predict is not healthy."""
         # The task that every model answers.
         options = Options(task="semantic", score_threshold=0.0, max_detections=1, categories=("all",))
-        prediction = self._segmenter(_HEALTH_PHOTO, options)
+        prediction = self._segmenter(_HEALTH_IMAGE, options)
         return outputs.Reply.json(
             {"health": "ok", "model": prediction.model, "inference_ms": round(prediction.timing_ms["inference"], 1)}
         )

@@ -111,7 +111,7 @@ def run(plan: Plan, workers: int, threads: int, address: str | None = None) -> B
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = 0
-    items = [{"number": shard.number, "photos": json.dumps(shard.images)} for shard in left]
+    items = [{"number": shard.number, "images": json.dumps(shard.images)} for shard in left]
     shards = ray.data.from_items(items, override_num_blocks=len(items))
     counts = shards.map_batches(
         Worker,

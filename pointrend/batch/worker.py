@@ -41,7 +41,7 @@ class Worker:
 
         A part that cannot be written is told in ``error``: the shard is left for the next run, and the others go on.
         """
-        shard = Shard(int(batch["number"][0]), tuple(json.loads(batch["photos"][0])))
+        shard = Shard(int(batch["number"][0]), tuple(json.loads(batch["images"][0])))
         try:
             done, failed, error = *self.do(shard), ""
         except OSError as problem:

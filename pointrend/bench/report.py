@@ -38,7 +38,7 @@ def markdown(results: Results) -> str:
     for model in settings.models:
         group = [each for each in results.measured if each.model == model]
         for side in settings.sides:
-            lines += _photos([each for each in group if each.side == side], settings.counts)
+            lines += _image_tables([each for each in group if each.side == side], settings.counts)
         lines += _processes([each for each in group if each.footprint is not None], results.peaks)
     return "\n".join(lines)
 
@@ -101,8 +101,8 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
     return float(low), float(middle), float(high)
 
 
-def _photos(group: Sequence[Measurement], counts: Sequence[int]) -> list[str]:
-    """The stages of one photo size, and the whole photo."""
+def _image_tables(group: Sequence[Measurement], counts: Sequence[int]) -> list[str]:
+    """The stages of one image size, and the whole image."""
     model, side = group[0].model, group[0].side
     names = [*dense(group[0].rounds[0]), *(f"{stage} {count}" for stage in MASKS for count in counts)]
     stages = [(name, *(_milliseconds(each, name) for each in group)) for name in names]

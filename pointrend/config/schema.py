@@ -145,7 +145,7 @@ class SemanticHeadConfig:
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """What every network has: how many classes it knows, and how a photo enters it."""
+    """What every network has: how many classes it knows, and how an image enters it."""
 
     num_classes: int  # MODEL.ROI_HEADS.NUM_CLASSES; SEM_SEG_HEAD's for a semantic model, GFL_HEAD's for a one-stage one
     pixel_mean: tuple[float, float, float]  # MODEL.PIXEL_MEAN, in the order of input_format
@@ -153,7 +153,7 @@ class NetworkConfig:
     input_format: str  # INPUT.FORMAT: "BGR" or "RGB"
     min_size: int  # INPUT.MIN_SIZE_TEST: the shorter edge
     max_size: int  # INPUT.MAX_SIZE_TEST: the longer edge's limit
-    # INPUT.KEEP_ASPECT_TEST, of one-stage models only: False squeezes every photo into a square of min_size.
+    # INPUT.KEEP_ASPECT_TEST, of one-stage models only: False squeezes every image into a square of min_size.
     keep_aspect: bool = field(default=True, kw_only=True)
 
 

@@ -69,7 +69,7 @@ def without_defaults(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def input_keys(config: NetworkConfig) -> dict[str, Any]:
-    """Dotted keys of how a photo enters a network."""
+    """Dotted keys of how an image enters a network."""
     return {
         "INPUT.FORMAT": config.input_format,
         "INPUT.MIN_SIZE_TEST": config.min_size,

@@ -21,7 +21,7 @@ from pointrend.images.suffixes import has_image_suffix
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.preprocess import resize, to_input
 
-MOST_PHOTOS = 32  # more of them cost time and move the ranges little
+MOST_IMAGES = 32  # more of them cost time and move the ranges little
 REGIONS = 64  # of a photo's, for a part that sees regions
 MASKS = 16  # of a photo's, whose masks are drawn
 # Photos with people, animals and things among those that scikit-image's wheel carries; all free of rights or CC0.
@@ -64,14 +64,14 @@ def find_images(folder: Path | None) -> list[Path]:
     if not folder.is_dir():
         raise ConfigError(f"calibrate: there is no folder {folder}.")
     labels = read_labels(folder)
-    photos = sorted({image.path for image in labels.images}) if labels is not None else _photos_below(folder)
-    if not photos:
+    paths = sorted({image.path for image in labels.images}) if labels is not None else _images_below(folder)
+    if not paths:
         raise ConfigError(f"calibrate: {folder} holds no photo ({', '.join(SUFFIXES)}).")
-    count = min(len(photos), MOST_PHOTOS)
-    return [photos[index * len(photos) // count] for index in range(count)]
+    count = min(len(paths), MOST_IMAGES)
+    return [paths[index * len(paths) // count] for index in range(count)]
 
 
-def _photos_below(folder: Path) -> list[Path]:
+def _images_below(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if has_image_suffix(path.name) and path.is_file())
 
 
@@ -88,13 +88,13 @@ def _network_input(path: Path, network: InstanceNetwork) -> tuple[Tensor, tuple[
     return to_input(resize(image, network.config), network.config)
 
 
-def record(network: InstanceNetwork, parts: Sequence[Part], photos: Sequence[Path]) -> Inputs:
+def record(network: InstanceNetwork, parts: Sequence[Part], paths: Sequence[Path]) -> Inputs:
     """Run a network over photos, and keep what each part is given.
 
     Args:
         network: in evaluation mode, computed by plain PyTorch; left as it is.
         parts: its own.
-        photos: at least one.
+        paths: of the images, at least one.
 
     Returns:
         by a part's name, the inputs of its calls: of a call with many regions, :data:`REGIONS` evenly chosen ones.
@@ -107,8 +107,8 @@ def record(network: InstanceNetwork, parts: Sequence[Part], photos: Sequence[Pat
     for part in parts:
         part.install(watched, _keeping(part, seen[part.name]))
     with torch.inference_mode():
-        for photo in photos:
-            images, (height, width) = _network_input(photo, network)
+        for path in paths:
+            images, (height, width) = _network_input(path, network)
             features, found = watched.detect(images, (height, width))
             boxes, classes = found.boxes[:MASKS], found.classes[:MASKS]
             if not len(boxes):  # the middle of the photo, rather than nothing

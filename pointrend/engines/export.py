@@ -67,19 +67,19 @@ def prepare(folder: ModelFolder, engine: str) -> Path:
     return place
 
 
-def export(folder: ModelFolder, destination: Path, engine: str, photos: Path | None = None) -> None:
+def export(folder: ModelFolder, destination: Path, engine: str, images: Path | None = None) -> None:
     """Convert a model's dense parts for an engine, in a process of its own.
 
     Args:
         folder: of the model.
         destination: a folder that receives each part's ``NAME.xml`` and ``NAME.bin``, and a note on whose they are.
         engine: one of :data:`pointrend.engines.EXPORTED`.
-        photos: a folder of photos to calibrate with, where the engine quantises; None takes those that come with
+        images: a folder of images to calibrate with, where the engine quantises; None takes those that come with
             scikit-image.
 
     Raises:
         InaccurateExport: a converted part answers too differently.
-        ConfigError: a package is missing, the model has no such parts, or a photo cannot be read, or there is none.
+        ConfigError: a package is missing, the model has no such parts, or an image cannot be read, or there is none.
     """
     require(engine)
     require_fit(engine, folder.network)
@@ -90,13 +90,13 @@ def export(folder: ModelFolder, destination: Path, engine: str, photos: Path | N
                 "Install the project with its extra openvino (pip install 'pointrend-serve[openvino]'); "
                 "a model that was quantised elsewhere runs without it."
             )
-        find_images(photos)  # here, where the message is not yet another process's
+        find_images(images)  # here, where the message is not yet another process's
     here = str(Path(__file__).resolve().parents[2])
     environment = child_environment(PYTHONPATH=os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")])))
     command = [sys.executable, "-m", __name__, str(folder.path), str(destination), engine, str(torch.get_num_threads())]
     with tempfile.TemporaryDirectory() as scratch:  # NNCF and OpenVINO write logs where they run
         done = subprocess.run(
-            [*command, str(photos.resolve())] if photos is not None else command,
+            [*command, str(images.resolve())] if images is not None else command,
             cwd=scratch,
             env=environment,
             capture_output=True,
@@ -110,14 +110,14 @@ def export(folder: ModelFolder, destination: Path, engine: str, photos: Path | N
         raise kind(f"engine: {folder.info.name} could not be {verb}: {last}")
 
 
-def _main(model: str, destination: str, engine: str, threads: str, photos: str | None = None) -> None:
+def _main(model: str, destination: str, engine: str, threads: str, images: str | None = None) -> None:
     """What the process of its own does."""
     torch.set_num_threads(int(threads))
     folder, into = ModelFolder.open(model), Path(destination)
     network = load_network(folder.network, read_checkpoint(folder.weights)).eval()
     assert isinstance(network, InstanceNetwork)  # export() has seen to it
     own = parts(network)
-    chosen = find_images(None if photos is None else Path(photos)) if engine == OPENVINO_INT8 else []
+    chosen = find_images(None if images is None else Path(images)) if engine == OPENVINO_INT8 else []
     seen = record(network, own, chosen) if chosen else {part.name: [example(part)] for part in own}
 
     import openvino  # optional, and here after its telemetry was turned off

@@ -72,7 +72,7 @@ def fold(convolution: ConvNorm) -> None:
 
 def _run(part: Part, dtype: torch.dtype) -> Run:
     def run(*inputs: Tensor) -> tuple[Tensor, ...]:
-        # A photo that a tender layer sees first is not rounded before it.
+        # An image that a tender layer sees first is not rounded before it.
         first = torch.float32 if part.tender else dtype
         given = [
             each.to(first, memory_format=torch.channels_last if each.dim() == 4 else torch.preserve_format)

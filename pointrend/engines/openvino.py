@@ -1,6 +1,6 @@
 """Run the dense parts of a network with OpenVINO on a CPU, from what :mod:`pointrend.engines.export` has written.
 
-Any photo's size and any number of regions go through one compiled model: OpenVINO makes kernels for a new size once
+Images of any size and any number of regions go through one compiled model: OpenVINO makes kernels for a new size once
 (a fraction of a prediction's time) and keeps them. Outputs are written straight into the tensors that PyTorch reads.
 """
 

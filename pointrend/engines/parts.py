@@ -38,7 +38,7 @@ class Part(nn.Module, ABC):
 
     Attributes:
         name: of the part.
-        inputs: the shape of each input; -1 where it differs from photo to photo.
+        inputs: the shape of each input; -1 where it differs from image to image.
         answers: names of those modules whose outputs are the network's answers; they stay float32.
         tender: beginnings of the names of other modules that stay float32.
     """

@@ -22,15 +22,15 @@ def find(folder: ModelFolder, engine: str) -> Path | None:
     return next((place for place in places if _fits(place, digest)), None)
 
 
-def stamp(source: Path, folder: ModelFolder, photos: int) -> None:
+def stamp(source: Path, folder: ModelFolder, images: int) -> None:
     """Note in a folder of exported files which weights they are of.
 
     Args:
         source: holds the files.
         folder: of the model.
-        photos: how many they were calibrated with; 0 where they are not quantised.
+        images: how many they were calibrated with; 0 where they are not quantised.
     """
-    note = {"version": VERSION, "weights": cache.sha256(folder.weights), "photos": photos}
+    note = {"version": VERSION, "weights": cache.sha256(folder.weights), "photos": images}
     (source / STAMP).write_text(json.dumps(note) + "\n", encoding="utf-8")
 
 

@@ -69,7 +69,7 @@ def figures(matches: DetectionMatches, truth: GroundTruth, weights: Weights) -> 
         **sized,
         "recall": matches.recall(rows)[0].mean(axis=1),
     }  # (K) each
-    labels = np.array([[photo.labels(number) for photo in truth.images] for number in matches.categories])  # (K, I)
+    labels = np.array([[image.labels(number) for image in truth.images] for number in matches.categories])  # (K, I)
     photos = labels @ weights  # (K)
     objects = matches.objects(rows)[0]
     names = {category.id: category.name for category in truth.categories}

@@ -25,7 +25,7 @@ class SemanticNetwork(Protocol):
         """How an image enters the network."""
 
     def classify(
-        self, images: Tensor, image_size: tuple[int, int], photo_size: tuple[int, int], refinement: int
+        self, images: Tensor, image_size: tuple[int, int], original_size: tuple[int, int], refinement: int
     ) -> Tensor:
         """The class of each of the image's pixels: (H, W) int16."""
 

@@ -1,4 +1,4 @@
-"""From a photo to the network's input, exactly as detectron2 does it at test time.
+"""From an image to the network's input, exactly as detectron2 does it at test time.
 
 Shapes: H, W height and width in pixels. Images are HWC uint8 RGB.
 """
@@ -17,7 +17,7 @@ SIZE_DIVISOR = 32  # the pyramid halves five times; every level must divide even
 
 
 def network_size(height: int, width: int, config: NetworkConfig) -> tuple[int, int]:
-    """Size (height, width) of the resized photo: shortest edge to ``min_size``, longest at most ``max_size``.
+    """Size (height, width) of the resized image: shortest edge to ``min_size``, longest at most ``max_size``.
 
     A network that does not keep the aspect gets a square of ``min_size``.
 
@@ -39,7 +39,7 @@ def network_size(height: int, width: int, config: NetworkConfig) -> tuple[int, i
 
 
 def resize(image: NDArray[np.uint8], config: NetworkConfig) -> NDArray[np.uint8]:
-    """Resize an HWC uint8 RGB photo to the network's size with Pillow's bilinear filter."""
+    """Resize an HWC uint8 RGB image to the network's size with Pillow's bilinear filter."""
     height, width = network_size(image.shape[0], image.shape[1], config)
     if (height, width) == image.shape[:2]:
         return image
@@ -47,7 +47,7 @@ def resize(image: NDArray[np.uint8], config: NetworkConfig) -> NDArray[np.uint8]
 
 
 def to_input(resized: NDArray[np.uint8], config: NetworkConfig) -> tuple[Tensor, tuple[int, int]]:
-    """Order channels, normalise and pad a resized HWC uint8 RGB photo.
+    """Order channels, normalise and pad a resized HWC uint8 RGB image.
 
     Returns:
         images (1, 3, H, W) float32, zero-padded at the bottom and right to multiples of 32, and the size (height,

@@ -1,11 +1,11 @@
 """Semantic PointRend (arXiv:1912.08193, section 4.3): Semantic FPN's coarse map, refined at points.
 
 Each pixel gets the class of its largest logit. The reference holds logits of all classes for all pixels, first at the
-network's resolution and then at the photo's: 160 MB for 1024x2048 and 19 classes, several times over. Here the last
-doubling and the photo's size are computed in bands of rows, so that besides the coarse map only its doublings but
+network's resolution and then at the image's: 160 MB for 1024x2048 and 19 classes, several times over. Here the last
+doubling and the image's own size are computed in bands of rows, so that besides the coarse map only its doublings but
 the last are ever held whole.
 
-Shapes: C channels, K classes, P points, h, w of a map of logits in cells, H, W of the photo in pixels.
+Shapes: C channels, K classes, P points, h, w of a map of logits in cells, H, W of the image as it came, in pixels.
 """
 
 from __future__ import annotations
@@ -198,14 +198,14 @@ class SemanticPointRend(nn.Module):
         return logits
 
     def classify(
-        self, images: Tensor, image_size: tuple[int, int], photo_size: tuple[int, int], refinement: int
+        self, images: Tensor, image_size: tuple[int, int], original_size: tuple[int, int], refinement: int
     ) -> Tensor:
-        """The class of each of the photo's pixels.
+        """The class of each pixel of the original image.
 
         Args:
             images: as :meth:`logits` takes them.
             image_size: height and width before padding.
-            photo_size: (H, W) of the photo.
+            original_size: (H, W) of the original image.
             refinement: as :meth:`logits` takes it.
 
         Returns:
@@ -213,7 +213,7 @@ class SemanticPointRend(nn.Module):
         """
         logits = self.logits(images, refinement)
         scale = logits.height / images.shape[2]
-        return resized_classes(logits, (_scaled(image_size[0], scale), _scaled(image_size[1], scale)), photo_size)
+        return resized_classes(logits, (_scaled(image_size[0], scale), _scaled(image_size[1], scale)), original_size)
 
 
 def resized_classes(logits: Logits, used: tuple[int, int], size: tuple[int, int]) -> Tensor:
@@ -232,7 +232,7 @@ def resized_classes(logits: Logits, used: tuple[int, int], size: tuple[int, int]
     places = ((torch.arange(height) + 0.5) * (used[0] / height) - 0.5).clamp(min=0)
     above = places.long()
     below = (above + 1).clamp(max=used[0] - 1)
-    # Bounded are a band's rows of the map, and of the photo.
+    # Bounded are a band's rows of the map, and of the image.
     source_rows = max(2, _rows_of_a_band(logits.num_classes * logits.width))
     rows = _rows_of_a_band(logits.num_classes * max(width, used[1]))
     start = 0
@@ -267,5 +267,5 @@ def _lead(logits: Tensor) -> Tensor:
 
 
 def _scaled(side: int, scale: float) -> int:
-    """A side of the photo in cells; a coarser map than the input may end within a cell, which is rounded."""
+    """A side of the image in cells; a coarser map than the input may end within a cell, which is rounded."""
     return max(1, round(side * scale))

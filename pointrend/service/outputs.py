@@ -22,7 +22,7 @@ from pointrend.visualize.overlay import overlay
 
 LEGEND_HEADER = "X-PointRend-Legend"
 MANIFEST = "manifest.json"
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same photo makes the same zip; a zip knows no earlier time
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the same image makes the same zip; a zip knows no earlier time
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def reply(prediction: Prediction, image: NDArray[np.uint8], options: Options, ma
 
     Args:
         prediction: what was found, with masks as run lengths unless ``format=json`` or ``task=detection``.
-        image: the HWC uint8 RGB photo that it was found in.
+        image: the HWC uint8 RGB image that it was found in.
         options: ``format`` chooses.
         max_bytes: the largest body that the server sends.
 
@@ -80,21 +80,21 @@ def _json(prediction: Prediction, _image: NDArray[np.uint8], max_bytes: int) -> 
 
 def _png(prediction: Prediction, image: NDArray[np.uint8], max_bytes: int) -> Reply:
     body = encode_png(overlay(image, prediction))
-    _check(len(body), max_bytes, "format", "send a smaller photo, or ask for format=json")
+    _check(len(body), max_bytes, "format", "send a smaller image, or ask for format=json")
     return Reply(body, "image/png")
 
 
 def _label_map(prediction: Prediction, _image: NDArray[np.uint8], max_bytes: int) -> Reply:
     body = encode_label_map(prediction)
-    _check(len(body), max_bytes, "format", "send a smaller photo, or ask for format=json")
+    _check(len(body), max_bytes, "format", "send a smaller image, or ask for format=json")
     return Reply(body, "image/png", headers={LEGEND_HEADER: json.dumps(legend(prediction), separators=(",", ":"))})
 
 
 def _cutouts(prediction: Prediction, image: NDArray[np.uint8], max_bytes: int) -> Reply:
-    """A zip of PNG files, and a manifest that says where in the photo each one was; checked as it grows."""
+    """A zip of PNG files, and a manifest that says where in the image each one was; checked as it grows."""
     buffer = io.BytesIO()
     manifest = []
-    advice = "send a smaller photo, or ask for a higher score_threshold or fewer max_detections"
+    advice = "send a smaller image, or ask for a higher score_threshold or fewer max_detections"
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for cutout in cutouts(image, prediction):
             name = f"{cutout.name}.png"

@@ -67,7 +67,7 @@ def test_whoever_waits_is_told_for_what(
 ) -> None:
     def quick(folder: ModelFolder, destination: Path, engine: str) -> None:
         destination.mkdir()
-        store.stamp(destination, folder, photos=1)
+        store.stamp(destination, folder, images=1)
 
     monkeypatch.setenv("POINTREND_HOME", str(tmp_path))
     monkeypatch.setattr(export, "export", quick)
@@ -208,7 +208,7 @@ def test_many_photos_are_chosen_from_evenly(tmp_path: Path) -> None:
         (tmp_path / f"{number:03}.JPG").touch()
     (tmp_path / "notes.txt").touch()
     chosen = [int(path.stem) for path in calibration.find_images(tmp_path)]
-    assert len(chosen) == calibration.MOST_PHOTOS
+    assert len(chosen) == calibration.MOST_IMAGES
     assert {3, 4} >= set(np.diff(chosen).tolist())
     assert chosen[0] == 0
 

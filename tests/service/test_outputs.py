@@ -116,7 +116,7 @@ def test_ids_that_eight_bits_cannot_tell_are_refused(number):
 
 @pytest.mark.parametrize(
     ("kind", "advice"),
-    [("json", "masks=none"), ("png", "smaller photo"), ("label_map", "smaller photo"), ("cutouts", "max_detections")],
+    [("json", "masks=none"), ("png", "smaller image"), ("label_map", "smaller image"), ("cutouts", "max_detections")],
 )
 def test_an_answer_that_torchserve_could_not_send_is_refused_with_advice(kind, advice):
     whole = len(ask(INSTANCES, kind).body)
