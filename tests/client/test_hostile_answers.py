@@ -16,10 +16,13 @@ from pointrend.client import AsyncClient, Client, ResponseLimits, Retries
 from pointrend.error_codes import ERROR_CODES
 from pointrend.errors import RequestError, ServerError, UnsupportedImage, from_response
 from pointrend.plain_text import UNPRINTABLE
-from tests.client import hostile_answers as hostile
+from tests.client.hostile_answers import bodies, refusals
+from tests.client.hostile_files import MEBIBYTE, png_file
+from tests.client.hostile_json import SEMANTIC, VALID, changed
 from tests.client.hostile_servers import HostileRpc, HostileServer
+from tests.client.hostile_wires import BAD, wires
 
-PHOTO = hostile.png_file(Image.new("RGB", (40, 30)))
+PHOTO = png_file(Image.new("RGB", (40, 30)))
 CODES = {entry.code for entry in ERROR_CODES}
 ONCE = Retries(count=1, first=0.0)
 SECONDS = 0.5
@@ -81,9 +84,9 @@ def problems(cases):
 
 def test_bodies_over_rest(server):
     def cases(client):
-        for each in hostile.bodies():
+        for each in bodies():
             server.says(200, each.body)
-            yield each.name, lambda method=each.method: ask(client, method), (hostile.BAD,)
+            yield each.name, lambda method=each.method: ask(client, method), (BAD,)
 
     with Client(server.url) as client:
         assert problems(cases(client)) == {}
@@ -91,10 +94,10 @@ def test_bodies_over_rest(server):
 
 def test_bodies_over_grpc(rpc_server):
     def cases(client):
-        for each in hostile.bodies():
+        for each in bodies():
             rpc_server.says(each.body)
             # Over gRPC the body alone tells an error: this one is.
-            codes = (hostile.BAD, "internal_error") if each.name.startswith("our own error") else (hostile.BAD,)
+            codes = (BAD, "internal_error") if each.name.startswith("our own error") else (BAD,)
             yield each.name, lambda method=each.method: ask(client, method), codes
 
     with Client(rpc_server.url) as client:
@@ -104,7 +107,7 @@ def test_bodies_over_grpc(rpc_server):
 @pytest.mark.parametrize("call", [blocking, awaited])
 def test_what_http_can_do_wrong(server, call):
     def cases():
-        for each in hostile.wires():
+        for each in wires():
             server.pieces, server.pause = each.pieces, each.pause
             yield each.name, lambda: call(server.url, token="secret", timeout=SECONDS, retries=ONCE), each.codes
 
@@ -113,10 +116,10 @@ def test_what_http_can_do_wrong(server, call):
 
 def test_errors_of_odd_shapes(server, rpc_server):
     def cases():
-        for name, status, body in hostile.refusals():
+        for name, status, body in refusals():
             server.says(status, body)
             rpc_server.says(body)
-            codes = ("unsupported_image", hostile.BAD, "internal_error")
+            codes = ("unsupported_image", BAD, "internal_error")
             yield f"REST: {name}", lambda: ask(rest, "segment"), codes
             yield f"gRPC: {name}", lambda: ask(rpc, "segment"), codes
 
@@ -158,15 +161,15 @@ def test_every_status_of_grpc(rpc_server, call, status):
 def test_messages_that_are_none(rpc_server, call):
     for message in (b"\xff" * 50, b"\x0a\x85\x80\x80\x80\x0fabc", b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"):
         rpc_server.message = message
-        assert problem(lambda: call(rpc_server.url, retries=ONCE), (hostile.BAD,)) is None
+        assert problem(lambda: call(rpc_server.url, retries=ONCE), (BAD,)) is None
 
 
 @pytest.mark.parametrize("call", [blocking, awaited])
 def test_a_compressed_message_is_not_unpacked(call):
     server = HostileRpc(grpc.Compression.Gzip)
     try:
-        server.says(bytes(64 * hostile.MEBIBYTE))
-        assert problem(lambda: call(server.url, retries=ONCE), (hostile.BAD,)) is None
+        server.says(bytes(64 * MEBIBYTE))
+        assert problem(lambda: call(server.url, retries=ONCE), (BAD,)) is None
     finally:
         server.close()
 
@@ -174,18 +177,18 @@ def test_a_compressed_message_is_not_unpacked(call):
 @pytest.mark.parametrize("call", [blocking, awaited])
 @pytest.mark.parametrize("scheme", ["http", "grpc"])
 def test_limits_of_bytes_can_be_changed(server, rpc_server, call, scheme):
-    body = json.dumps(hostile.VALID).encode()
+    body = json.dumps(VALID).encode()
     server.says(200, body)
     rpc_server.says(body)
     url = server.url if scheme == "http" else rpc_server.url
     assert call(url, limits=ResponseLimits(max_bytes=len(body))).width == 40
     with pytest.raises(ServerError, match=rf"more than max_bytes={len(body) - 100}") as raised:
         call(url, limits=ResponseLimits(max_bytes=len(body) - 100))
-    assert (raised.value.code, raised.value.status) == (hostile.BAD, 502)
+    assert (raised.value.code, raised.value.status) == (BAD, 502)
 
 
 def test_limits_of_pixels_can_be_changed(server):
-    server.says(200, json.dumps(hostile.VALID).encode())
+    server.says(200, json.dumps(VALID).encode())
     assert blocking(server.url, limits=ResponseLimits(max_pixels=1200)).width == 40
     with pytest.raises(ServerError, match=r"image has 40x30 pixels; at most 1199"):
         blocking(server.url, limits=ResponseLimits(max_pixels=1199))
@@ -205,7 +208,7 @@ def test_a_token_goes_nowhere_else(server, call):
 
 
 def test_nothing_is_asked_for_compressed_and_no_cookie_is_kept(server):
-    body = json.dumps(hostile.VALID).encode()
+    body = json.dumps(VALID).encode()
     head = f"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     server.pieces = lambda: iter([head.encode() + body])
     with Client(server.url) as client:
@@ -219,18 +222,18 @@ def test_nothing_is_asked_for_compressed_and_no_cookie_is_kept(server):
 
 def test_an_answer_to_another_question(server):
     with Client(server.url) as client:
-        server.says(200, json.dumps(hostile.SEMANTIC).encode())
+        server.says(200, json.dumps(SEMANTIC).encode())
         assert ask(client, "segment", task="semantic").segments[0].mask().sum() == 300
         with pytest.raises(ServerError, match="task is semantic, where instances was asked for"):
             ask(client, "segment")
-        server.says(200, json.dumps({**hostile.VALID, "instances": hostile.VALID["instances"] * 3}).encode())
+        server.says(200, json.dumps({**VALID, "instances": VALID["instances"] * 3}).encode())
         assert len(ask(client, "segment", max_detections=3).instances) == 3
         with pytest.raises(ServerError, match="3 instances, where 2 were asked for"):
             ask(client, "segment", max_detections=2)
 
 
 def test_the_error_names_the_field(server):
-    server.says(200, hostile.changed(hostile.VALID, "instances", 0, "segmentation", "counts", "0"))
+    server.says(200, changed(VALID, "instances", 0, "segmentation", "counts", "0"))
     with pytest.raises(ServerError, match=r"instances\[0\]\.segmentation\.counts cannot be read: The runs"):
         blocking(server.url)
 
@@ -260,16 +263,30 @@ def test_bombs_are_not_unpacked(server):
         )
         return json.loads(run.stdout)
 
-    bodies = ("deep lists", "megabytes", "zigzags", "label map: 10,000", "label map: a text bomb", "many bombs", "LZMA")
-    wires = ("body in gzip", "chunks without end", "body without length", "error without end", "headers without end")
+    big = (
+        "deep lists",
+        "megabytes",
+        "zigzags",
+        "label map: 10,000",
+        "label map: a text bomb",
+        "many bombs",
+        "LZMA",
+    )
+    endless = (
+        "body in gzip",
+        "chunks without end",
+        "body without length",
+        "error without end",
+        "headers without end",
+    )
     measured = {}
-    for body in hostile.bodies():
-        if any(name in body.name for name in bodies):
+    for body in bodies():
+        if any(name in body.name for name in big):
             server.says(200, body.body)
             measured[body.name] = peak(body.method)
-    for wire in hostile.wires():
-        if any(name in wire.name for name in wires):
+    for wire in wires():
+        if any(name in wire.name for name in endless):
             server.pieces, server.pause = wire.pieces, wire.pause
             measured[wire.name] = peak("segment")
-    assert len(measured) >= len(bodies) + len(wires)
+    assert len(measured) >= len(big) + len(endless)
     assert {name: each for name, each in measured.items() if each[0] == "a result" or each[1] > 300} == {}

@@ -3,45 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import huggingface_hub
 import pytest
 import torch
 from typer.testing import CliRunner
 
 import pointrend
 from pointrend.cli.main import app
-from pointrend.errors import CheckpointError, ConfigError, DownloadError, Unreachable
+from pointrend.errors import CheckpointError, ConfigError, DownloadError
 from pointrend.weights import cache
 from pointrend.weights.checkpoint import read_checkpoint
 from pointrend.weights.folder import ModelFolder
-from pointrend.weights.hub import api, store
-from pointrend.weights.hub.address import HubAddress
 from pointrend.weights.hub.pull import MOST_BYTES
 from pointrend.weights.pull import is_missing, pull
-from tests.hub_server import TOKEN, Fault, Repository, StandInHub
-from tests.weights.hub_cases import GOLDEN, OWN, content
+from tests.hub_server import Fault, Repository, StandInHub
+from tests.weights.hub_cases import ADDRESS, GOLDEN, OWN, content, home, nothing_is_kept
 
-ADDRESS = f"hf://{OWN}"
 RUN = CliRunner()
 KEPT = {"model.safetensors", "config.yaml", "model.json", "MODEL_CARD.md", "manifest.json"}
-
-
-def home() -> Path:
-    return Path(os.environ["POINTREND_HOME"])
-
-
-def nothing_is_kept() -> bool:
-    return store.kept_models() == [] and is_missing(ADDRESS)
 
 
 def test_three_files_and_the_card_are_kept(hub: StandInHub, published: Repository, small_model: ModelFolder) -> None:
@@ -289,269 +272,3 @@ def test_the_hubs_listing_decides_nothing(hub: StandInHub, published: Repository
         pull(ADDRESS)
     assert {seen.split("/")[-1] for seen in hub.asked if "resolve" in seen} <= KEPT
     assert {path.name for path in home().rglob("*") if path.is_file()} <= {".shapes.lock"}
-
-
-# What the Hub refuses.
-
-
-def test_no_such_repository_or_a_private_one(
-    hub: StandInHub, published: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    published.private = True
-    for address in ("hf://ada/none", ADDRESS):
-        with pytest.raises(DownloadError, match=r"has no such repository, or it is private. No token is set here"):
-            pull(address)
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    with pytest.raises(
-        DownloadError, match=r"has no such repository, or it is private. The token .* not have the right"
-    ):
-        pull("hf://ada/none")
-    assert pull(ADDRESS).info.name == "shapes"
-    monkeypatch.setenv("HF_TOKEN", "hf_another")
-    with pytest.raises(DownloadError, match="does not accept the token") as caught:
-        pull(ADDRESS, force=True)
-    assert "hf_another" not in str(caught.value)
-
-
-def test_the_token_goes_to_the_hub_only_and_is_not_kept(
-    hub: StandInHub, published: Repository, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(0)
-    published.private = True
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    pull(ADDRESS)
-    assert all(
-        seen.headers["authorization"] == f"Bearer {TOKEN}" for seen in hub.hub.requests if "resolve" in seen.path
-    )
-    assert hub.storage.requests
-    assert not any("authorization" in seen.headers for seen in hub.storage.requests)
-    assert TOKEN not in caplog.text
-    assert not [path for path in home().rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
-
-
-@pytest.mark.parametrize("where", ["GET /api/models", "HEAD .*model.json", "GET .*model.json"])
-def test_a_redirect_to_a_foreign_server_does_not_take_the_token_along(
-    hub: StandInHub, published: Repository, monkeypatch: pytest.MonkeyPatch, where: str
-) -> None:
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    hub.hub.faults = [Fault(where, location=f"{hub.storage.url}/elsewhere")]
-    with pytest.raises(DownloadError):
-        pull(ADDRESS)
-    assert not any("authorization" in seen.headers for seen in hub.storage.requests)
-    assert nothing_is_kept()
-
-
-def test_a_netrc_does_not_replace_the_token(
-    hub: StandInHub, published: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "netrc").write_text("machine 127.0.0.1 login ada password secret\n")
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    published.private = True
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    assert pull(ADDRESS).info.name == "shapes"
-
-
-@pytest.mark.parametrize(
-    ("fault", "message"),
-    [
-        (Fault("GET /api/", status=429, headers={"Retry-After": "120"}), "limits how often .* in 120 seconds"),
-        (Fault("HEAD", status=429), "limits how often it is asked. Try again later"),
-        (Fault("GET .*resolve", status=429, headers={"Retry-After": "999"}), "429 .* asks to wait 999 seconds"),
-        (Fault("GET /api/", status=500), "answers 500 .* Try again later"),
-        (Fault("HEAD", status=504), "answers 504 .* Try again later"),
-        (Fault("GET .*resolve", status=503), "4 attempts: the server answers 503"),
-        (Fault("GET .*resolve", status=403), "403 Forbidden. The Hub told of the file a moment ago"),
-        (Fault("GET /api/", status=403), "forbids it: .* No token is set here"),
-        (Fault("GET /api/", status=418), "answers 418"),
-        (Fault("GET /api/", body=b"<html>"), "speaks the Hub's API"),
-        (Fault("GET /api/", body=b"[1, 2]"), "speaks the Hub's API"),
-        (Fault("HEAD .*model.json", location="/ada/shapes/resolve/main/model.json"), "cannot be asked: .*redirects"),
-    ],
-)
-def test_what_the_hub_refuses_is_a_sentence(hub: StandInHub, published: Repository, fault: Fault, message: str) -> None:
-    hub.hub.faults = [fault]
-    with pytest.raises(DownloadError, match=message):
-        pull(ADDRESS)
-    assert nothing_is_kept()
-
-
-def test_no_such_revision(hub: StandInHub, published: Repository) -> None:
-    with pytest.raises(DownloadError, match=rf"{ADDRESS}@v9: the repository has no revision 'v9'"):
-        pull(f"{ADDRESS}@v9")
-
-
-def test_a_gated_repository(hub: StandInHub, published: Repository) -> None:
-    published.gated = True
-    with pytest.raises(DownloadError, match=f"is gated. Accept its terms at {hub.url}/{OWN}, .* run `hf auth login`"):
-        pull(ADDRESS)
-
-
-def test_a_wait_that_the_server_asks_for_is_kept(hub: StandInHub, published: Repository) -> None:
-    hub.hub.faults = [Fault("GET .*resolve", times=1, status=429, headers={"Retry-After": "1"})]
-    assert pull(ADDRESS).info.name == "shapes"
-
-
-# What the network does.
-
-
-def test_a_hub_that_is_down(hub: StandInHub, published: Repository) -> None:
-    hub.stop()
-    with pytest.raises(Unreachable, match=f"{ADDRESS}: {hub.url} cannot be reached: there is no connection"):
-        pull(ADDRESS)
-
-
-def test_a_hub_that_closes_the_connection(hub: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{listening.getsockname()[1]}")
-        thread = threading.Thread(target=lambda: listening.accept()[0].close())  # noqa: PLW0108  # it waits in the thread
-        thread.start()
-        with pytest.raises(Unreachable, match="the connection breaks off"):
-            pull(ADDRESS)
-        thread.join()
-
-
-def test_a_hub_that_is_silent(hub: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "SECONDS", 0.3)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{listening.getsockname()[1]}")
-        with pytest.raises(Unreachable, match="cannot be reached: it is silent"):
-            pull(ADDRESS)
-
-
-def test_a_hub_without_tls_where_it_is_asked_for(hub: StandInHub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", hub.url.replace("http:", "https:"))
-    with pytest.raises(Unreachable, match="does not speak TLS"):
-        pull(ADDRESS)
-
-
-@pytest.fixture
-def certificate(hub: StandInHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """The stand-in speaks TLS now, with a certificate that nobody knows; huggingface_hub forgets what it knew."""
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
-    hub.hub.speak_tls(certificate, key)
-    monkeypatch.setenv("HF_ENDPOINT", hub.url.replace("http:", "https:"))
-    huggingface_hub.close_session()
-    yield certificate
-    huggingface_hub.close_session()
-
-
-@pytest.mark.usefixtures("certificate")
-def test_a_certificate_of_nobody(published: Repository) -> None:
-    with pytest.raises(Unreachable, match=r"its certificate is not accepted.*self.signed"):
-        pull(ADDRESS)
-
-
-def test_a_certificate_of_ones_own(published: Repository, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    with pytest.raises(Unreachable, match="its certificate is not accepted"):
-        pull(ADDRESS)  # while the files are fetched
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
-    assert pull(ADDRESS).info.name == "shapes"
-
-
-@pytest.mark.parametrize("variable", ["POINTREND_OFFLINE", "HF_HUB_OFFLINE"])
-def test_offline(hub: StandInHub, published: Repository, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
-    monkeypatch.setenv(variable, "1")
-    for force in (False, True):
-        with pytest.raises(Unreachable, match=f"{ADDRESS} cannot be pulled .* {variable} forbids the network"):
-            pull(ADDRESS, force=force)
-    with pytest.raises(ConfigError, match=f"Get it with: pointrend weights pull {ADDRESS}"):
-        pointrend.load(ADDRESS)
-    assert hub.asked == []
-    monkeypatch.delenv(variable)
-    pull(ADDRESS)
-    monkeypatch.setenv(variable, "1")
-    hub.forget()
-    assert pull(ADDRESS).info.name == "shapes"
-    assert hub.asked == []
-
-
-def test_a_full_disk(hub: StandInHub, published: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.disk_usage", lambda _path: SimpleNamespace(total=10, used=10, free=0))
-    with pytest.raises(DownloadError, match=r"MiB are still to come\. Free some space"):
-        pull(ADDRESS)
-    assert nothing_is_kept()
-
-
-@pytest.mark.slow
-def test_two_processes_pull_once(hub: StandInHub, published: Repository) -> None:
-    program = f"from pointrend.weights.pull import pull; print(pull({ADDRESS!r}).path)"
-    both = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    paths = {process.communicate(timeout=120)[0].strip() for process in both}
-    assert paths == {str(home() / "hub" / "ada" / "shapes" / published.branches["main"])}
-    assert sum("/object/" in seen for seen in hub.asked) == 1
-
-
-# The command line.
-
-
-def test_the_command_line_lists_tells_and_removes(hub: StandInHub, published: Repository) -> None:
-    sha = published.branches["main"]
-    pulled = RUN.invoke(app, ["weights", "pull", ADDRESS])
-    assert f"{ADDRESS} is pinned to commit {sha}" in pulled.output
-    assert "shapes, 3 categories" in pulled.output
-    assert f"still at commit {sha}" in RUN.invoke(app, ["weights", "pull", ADDRESS]).output
-    listed = RUN.invoke(app, ["weights", "list"], env={"COLUMNS": "150"}).output
-    assert ADDRESS in listed
-    assert sha in listed
-    told = RUN.invoke(app, ["weights", "info", ADDRESS]).output
-    assert all(word in told for word in ("shapes 1.0", sha, f"{hub.url}/{OWN}", "square, disc, star", "MIT"))
-    removed = RUN.invoke(app, ["weights", "remove", ADDRESS])
-    assert removed.output.strip() == f"Removed {ADDRESS}@{sha} from the cache."
-    assert nothing_is_kept()
-    with pytest.raises(ConfigError, match=r"is not in .* yet"):
-        RUN.invoke(app, ["weights", "info", ADDRESS], catch_exceptions=False)
-    with pytest.raises(ConfigError, match="is not in"):
-        store.remove(HubAddress.parse(ADDRESS))
-
-
-def test_an_implicit_token_can_be_forbidden(
-    hub: StandInHub, published: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_IMPLICIT_TOKEN", True)
-    pull(ADDRESS)
-    assert not any("authorization" in seen.headers for seen in hub.hub.requests)
-
-
-def test_predict_pulls_what_is_not_here(hub: StandInHub, published: Repository, tmp_path: Path) -> None:
-    image = GOLDEN.parent / "images" / "chelsea_451x300.png"
-    options = ["--out", str(tmp_path), "--save", "coco", "--engine", "eager"]
-    done = RUN.invoke(app, ["predict", str(image), "--model", f"{ADDRESS}@main", *options])
-    assert done.exit_code == 0, done.output
-    assert "1 done" in done.output
-    assert is_missing(ADDRESS)
-    assert not is_missing(f"{ADDRESS}@main")
-
-
-def test_archive_pulls_what_is_not_here(hub: StandInHub, published: Repository, tmp_path: Path) -> None:
-    done = RUN.invoke(app, ["archive", "--model", ADDRESS, "--destination", str(tmp_path), "--engine", "eager"])
-    assert done.exit_code == 0, done.output
-    assert (tmp_path / "pointrend.mar").stat().st_size > 100_000
-    assert not is_missing(ADDRESS)
-
-
-def test_a_batch_names_the_commit(hub: StandInHub, published: Repository) -> None:
-    """What is read from a plan by another machine, or later, is the same model."""
-    from pointrend.batch.run import batch_config
-
-    pull(ADDRESS)
-    settings = batch_config("photos", model=ADDRESS, engine="eager", options={}, form="jsonl", shard_size=4)
-    assert settings.model == f"{ADDRESS}@{published.branches['main']}"
-    assert batch_config("photos", model="demo", engine="eager", options={}, form="jsonl", shard_size=4).model == "demo"
-
-
-def test_pins_that_cannot_be_read_are_a_sentence(hub: StandInHub, published: Repository) -> None:
-    pull(ADDRESS)
-    pins = home() / "hub" / "ada" / "shapes" / "pins.json"
-    for text in ("{", "[]", '{"": "../../../etc"}', '{"": 3}'):
-        pins.write_text(text)
-        with pytest.raises(CheckpointError, match=rf"pins.json .* Delete it, and pull {ADDRESS} again"):
-            ModelFolder.open(ADDRESS)
-    pins.unlink()
-    hub.forget()
-    assert pull(ADDRESS).info.name == "shapes"
-    assert not any("resolve" in seen for seen in hub.asked)  # the commit was still there
