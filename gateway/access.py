@@ -53,7 +53,7 @@ class AccessPolicy:
                 )
         if origin is not None and origin not in self.origins and not _same(origin, host):
             raise RequestError(
-                f"Pages of {origin[:100]!r} may not ask this server; --allow-origin names those that may.",
+                f"Pages of {origin[:100]!r} may not call this server; --allow-origin allows them.",
                 field="Origin",
                 value=origin[:100],
                 code="foreign_origin",

@@ -86,7 +86,7 @@ def main(
     any_host: Annotated[bool, typer.Option(help="Accept any Host: a proxy in front checks a secret.")] = False,
     page: Annotated[str | None, typer.Option(help="The page's URL, for /readyz.")] = None,
 ) -> None:
-    """Serve before a TorchServe until SIGTERM."""
+    """Run the gateway in front of a TorchServe until SIGTERM."""
     hosts = {name.lower() for name in allow_host or ()}
     access = AccessPolicy(check_names=not any_host, hosts=hosts, origins=set(allow_origin or ()))
     limits = ClientLimits()

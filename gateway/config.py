@@ -138,7 +138,7 @@ class ContainerConfig:
                 "POINTREND_TOKEN_FILE to a secret that callers send as `Authorization: Bearer`."
             )
         if role == PAGE and not config.server:
-            raise VariableError("The page needs POINTREND_SERVER, the URL of the server that it asks.")
+            raise VariableError("The page needs POINTREND_SERVER, the URL of its server.")
         if config.grpc_port == config.port:
             raise VariableError(f"PORT and POINTREND_GRPC_PORT are both {config.port}.")
         return config
@@ -155,7 +155,7 @@ def _host(text: str) -> str:
     try:
         address = ipaddress.ip_address(text.strip("[]"))
     except ValueError:
-        raise VariableError(f"POINTREND_HOST is {text!r}, no IP address.") from None
+        raise VariableError(f"POINTREND_HOST is {text!r}, which is not an IP address.") from None
     return f"[{address}]" if address.version == 6 else str(address)
 
 
@@ -163,7 +163,7 @@ def _network(text: str) -> str:
     try:
         return str(ipaddress.ip_network(text.strip()))
     except ValueError:
-        raise VariableError(f"POINTREND_TRUSTED_PROXIES names {text!r}, no network such as 10.0.0.0/8.") from None
+        raise VariableError(f"POINTREND_TRUSTED_PROXIES names {text!r}, not a network such as 10.0.0.0/8.") from None
 
 
 def _number(values: Mapping[str, str], name: str, least: int, most: int) -> int:
@@ -176,7 +176,7 @@ def _number(values: Mapping[str, str], name: str, least: int, most: int) -> int:
 def _tokens(given: str, file: str) -> tuple[str, ...]:
     """The secrets; no message repeats one."""
     if given and file:
-        raise VariableError("POINTREND_TOKEN and POINTREND_TOKEN_FILE are both set; one must go.")
+        raise VariableError("POINTREND_TOKEN and POINTREND_TOKEN_FILE are both set; remove one.")
     tokens, source = ([given] if given else []), "POINTREND_TOKEN"
     if file:
         source = f"POINTREND_TOKEN_FILE ({file})"

@@ -66,7 +66,7 @@ def parse(body: bytes, content_type: Header) -> list[tuple[str, Part]]:
     # The parser skips what stands around the parts; here nothing is lost silently.
     end = 0 if body.startswith(closing) else body.find(b"\r\n" + closing) + 2
     if not body.lstrip(b"\r\n").startswith(delimiter) or body[end + len(closing) :].strip():
-        raise invalid_form("Something stands before the form's first boundary, or after its last.", "form")
+        raise invalid_form("There is data before the form's first boundary, or after its last.", "form")
     return [(_name(part), part) for part in collected.parts]
 
 

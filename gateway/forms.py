@@ -44,7 +44,7 @@ def clean(parts: Sequence[tuple[str, Part]]) -> dict[str, Field]:
     images = [name for name, _ in parts if name in IMAGE_NAMES]
     if len(images) > 1:
         raise InvalidRequest(
-            f"The form carries {len(images)} images, {' and '.join(map(repr, images[:4]))}; send one a request.",
+            f"The form carries {len(images)} images, {' and '.join(map(repr, images[:4]))}; send one per request.",
             field="image",
             limit=1,
             value=len(images),
@@ -83,7 +83,7 @@ def _field(name: str, part: Part) -> Field:
     kind = Header.parse("Content-Type", part.headers.get("content-type") or "text/plain")
     codec = kind.codec(f"Content-Type of the part {name[:100]!r}")
     if kind.value.startswith("multipart/"):
-        raise invalid_form(f"The part {name[:100]!r} is itself {kind.value[:100]}; send one part a file.", name[:100])
+        raise invalid_form(f"The part {name[:100]!r} is itself {kind.value[:100]}; send one part per file.", name[:100])
     if name in IMAGE_NAMES and kind.value != JSON:
         return Field(part.content, BINARY)
     if not _PLAIN_NAME.fullmatch(name):

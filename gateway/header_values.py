@@ -69,7 +69,7 @@ class Header:
         charset = self.parameters.get("charset", "utf-8")
         if charset.lower() not in CHARSETS:
             raise invalid_form(
-                f"{name} declares the charset {charset[:100]!r}, which is not read; send UTF-8.",
+                f"{name} declares the charset {charset[:100]!r}, which is not supported; send UTF-8.",
                 name,
                 limit=sorted(CHARSETS),
                 value=charset[:100],

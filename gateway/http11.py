@@ -90,7 +90,7 @@ class HttpProtocol(H11Protocol):
             self.cycle.keep_alive = False
             return not self.transport.is_closing()
         if answering or self._head_arriving:
-            self._refuse(bad_request("The request ended before all of it had arrived."))
+            self._refuse(bad_request("The request ended before it was complete."))
         return False
 
     def pause_writing(self) -> None:
@@ -111,7 +111,7 @@ class HttpProtocol(H11Protocol):
         if hint == 431:
             self._refuse(bad_request("The request's line and headers are too long.", 431))
         else:
-            self._refuse(bad_request(f"The request is not HTTP/1.1 as it should be: {error}."))
+            self._refuse(bad_request(f"The request is not valid HTTP/1.1: {error}."))
 
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing: a caller may offer another protocol, and is answered in this one."""

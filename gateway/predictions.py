@@ -43,11 +43,11 @@ def check_headers(headers: Headers) -> int | None:
     for name in PASSED_HEADERS:
         if not headers.get(name, "").isascii():
             code = "invalid_options_header" if name == _OPTIONS else None
-            raise InvalidRequest(f"The header {name} holds other letters than ASCII's.", field=name, code=code)
+            raise InvalidRequest(f"The header {name} has characters outside ASCII.", field=name, code=code)
     encoding = headers.get("content-encoding", "identity").strip()
     if encoding.lower() != "identity":
         raise InvalidRequest(
-            f"Content-Encoding {encoding[:100]!r} is not read; send the body uncompressed.",
+            f"Content-Encoding {encoding[:100]!r} is not supported; send the body uncompressed.",
             field="Content-Encoding",
             value=encoding[:100],
             code="unsupported_encoding",
@@ -56,7 +56,7 @@ def check_headers(headers: Headers) -> int | None:
     declared = media_type(headers)
     if declared.startswith("multipart/") and declared != FORM:
         raise RequestError(
-            f"Content-Type {declared[:100]!r} is not read: a form is {FORM}.",
+            f"Content-Type {declared[:100]!r} is not supported: a form is {FORM}.",
             field="Content-Type",
             limit=FORM,
             value=declared[:100],

@@ -15,7 +15,7 @@ _CODES = {
 }
 
 
-def bad_request(why: str = "The request is not HTTP/1.1 as it should be.", status: int = 400) -> RequestError:
+def bad_request(why: str = "The request is not valid HTTP/1.1.", status: int = 400) -> RequestError:
     """400, or another ``status`` of those that have a code here: HTTP itself is broken."""
     return InvalidRequest(why, code=_CODES[status], status=status)
 
@@ -30,7 +30,7 @@ def invalid_form(
 def not_found() -> RequestError:
     """404: no such path."""
     return RequestError(
-        "There is nothing here; a model answers at /predictions/NAME, and the first one is called pointrend.",
+        "There is nothing at this path; models are at /predictions/NAME, and the first one is called pointrend.",
         code="not_found",
         status=404,
     )
@@ -69,7 +69,7 @@ def overloaded() -> RequestError:
 
 def worker_died() -> RequestError:
     """500: the worker ended, perhaps by this request."""
-    return ServerError("The process of the model ended on this request; it is restarting.", code="worker_died")
+    return ServerError("The model's process ended on this request; it is restarting.", code="worker_died")
 
 
 def timeout(seconds: float) -> RequestError:

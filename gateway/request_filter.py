@@ -43,11 +43,11 @@ class RequestFilter:
     def _check(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         if scope["http_version"] not in ("1.0", "1.1"):
-            raise bad_request(f"HTTP/{scope['http_version']} is not spoken here; HTTP/1.1 is.")
+            raise bad_request(f"HTTP/{scope['http_version']} is not supported; HTTP/1.1 is.")
         if "transfer-encoding" in headers and "content-length" in headers:
             raise bad_request("The request gives both Transfer-Encoding and Content-Length: where it ends is unclear.")
         if headers.get("expect", "100-continue").lower() != "100-continue":
-            raise bad_request(f"Expect: {headers['expect'][:100]} cannot be met; 100-continue can.", 417)
+            raise bad_request(f"Expect: {headers['expect'][:100]} is not supported; 100-continue is.", 417)
         if len(scope["raw_path"]) + len(scope["query_string"]) > HEAD_BYTES // 4:
             raise bad_request(f"The request's path has more than {HEAD_BYTES // 4} bytes.", 414)
         if sum(len(name) + len(value) for name, value in scope["headers"]) > HEAD_BYTES:

@@ -79,7 +79,7 @@ class Uploads:
                     message = await receive()
             except TimeoutError:
                 raise RequestError(
-                    f"The body came too slowly: {received} bytes in {loop.time() - begun:.0f} s. It may take "
+                    f"The body arrived too slowly: {received} bytes in {loop.time() - begun:.0f} s. It may take "
                     f"{limits.upload_seconds:g} s in all, at {limits.upload_bytes_per_second} bytes a second or more.",
                     field="body",
                     limit=limits.upload_seconds,

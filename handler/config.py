@@ -25,7 +25,7 @@ class HandlerConfig:
         default=EAGER, metadata={"help": "What computes the network, see docs/engines.md; `pointrend archive` sets it."}
     )
     threads: int | None = field(
-        default=None, metadata={"help": "Threads of a prediction; without it, one a core that the worker may use."}
+        default=None, metadata={"help": "Threads per prediction; by default one per core that the worker may use."}
     )
     max_image_bytes: int = field(
         default=_IMAGE.max_bytes, metadata={"help": "The largest image file; a larger one is answered with 413."}
@@ -36,7 +36,9 @@ class HandlerConfig:
     max_image_side: int = field(default=_IMAGE.max_side, metadata={"help": "Its largest width and height, in pixels."})
     max_image_memory: int = field(
         default=_IMAGE.max_memory,
-        metadata={"help": "Bytes of memory that decoding it may take, by its size, format and mode; checked before."},
+        metadata={
+            "help": "Bytes of memory that decoding it may need; estimated beforehand from its size, format and mode."
+        },
     )
     max_response_bytes: int = field(
         default=41_000_000,
@@ -62,7 +64,7 @@ class HandlerConfig:
         values: dict[str, Any] = dict(tree or {})
         for name, value in values.items():
             if name not in known:
-                raise ConfigError(f"handler.{name} is no setting of the handler. Known: {', '.join(sorted(known))}.")
+                raise ConfigError(f"handler.{name} is not a setting of the handler. Known: {', '.join(sorted(known))}.")
             if name == "engine":
                 if not isinstance(value, str):
                     raise ConfigError(f"handler.engine is {value!r:.100}; it must be an engine's name.")

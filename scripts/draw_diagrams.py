@@ -90,7 +90,7 @@ def layers() -> list[str]:
 
 
 def data() -> str:
-    """The way of an image, as SVG.
+    """The path of an image, as SVG.
 
     Raises:
         ValueError: a step names a module that does not exist.
@@ -106,7 +106,7 @@ def data() -> str:
         if number < len(STEPS) - 1:
             body.append(arrow((MARGIN + left) / 2, y + BOX, GAP))
         y += BOX + GAP
-    return svg(y - GAP + MARGIN, "The way of an image, from request to response", body)
+    return svg(y - GAP + MARGIN, "The path of an image, from request to response", body)
 
 
 def box(x: float, y: float, width: float, name: str, fill: str, below: str = "") -> str:

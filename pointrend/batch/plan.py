@@ -123,7 +123,7 @@ class Plan:
                 now, not_read = _find(settings.input, output)
             except OSError as error:  # what is left may still be there
                 return cls(settings, output, images, (NotRead(settings.input, f"cannot be listed: {error}", True),))
-            reason = "came after the batch was begun; a new output folder takes it"
+            reason = "added after the batch started; use a new output folder"
             planned = set(images)
             new = [NotRead(f"{settings.input}/{image}", reason, missed=True) for image in now if image not in planned]
             return cls(settings, output, images, (*new, *not_read))
@@ -154,7 +154,7 @@ class Plan:
         except (OSError, ValueError, KeyError, AttributeError) as error:
             raise BatchError(f"The plan in {output} cannot be read: {error}") from error
         if digest != _digest(text):
-            raise BatchError(f"{name} in {output} is not what its plan was made with.")
+            raise BatchError(f"{name} in {output} does not match its plan.")
         for key, value in json.loads(json.dumps(asdict(settings))).items():
             if tree.get(key) != value:
                 raise BatchError(
@@ -244,7 +244,7 @@ def _find(place: str, output: str) -> tuple[tuple[str, ...], tuple[NotRead, ...]
         if has_image_suffix(name):
             found.append(name)
         else:
-            left.append(NotRead(f"{place.rstrip('/')}/{name}", "no image by its suffix"))
+            left.append(NotRead(f"{place.rstrip('/')}/{name}", "not an image by its suffix"))
     return tuple(sorted(found)), tuple(left)
 
 

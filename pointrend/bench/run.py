@@ -131,7 +131,7 @@ def _load(folder: Path, settings: BenchConfig, left_out: dict[str, str]) -> dict
             left_out[engine] = str(error)
             continue
         if not isinstance(segmenter, InstanceSegmenter):
-            raise ConfigError(f"{segmenter.info.name} finds no single objects: its stages are others.")
+            raise ConfigError(f"{segmenter.info.name} is a semantic model; only instance models are measured.")
         segmenters[engine] = segmenter
     return segmenters
 

@@ -78,7 +78,7 @@ def open_model(name: str, scratch: Path) -> ModelFolder:
     torch.manual_seed(0)
     network = build_network(model.config).eval()
     if not isinstance(network, RCNN):
-        raise ConfigError(f"{published} finds no single objects: its stages are others.")
+        raise ConfigError(f"{published} is a semantic model; only instance models are measured.")
     randomise(network)
     with torch.inference_mode():
         _spread(network)

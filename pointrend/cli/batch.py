@@ -42,8 +42,8 @@ def batch(
 ) -> None:
     """Segment millions of images on Ray: sharded, and resumed after a crash.
 
-    What failed and what was not read is named at the end. The exit status is 0 if every image is in a part or in a file
-    of failures, else 1.
+    The end of the output lists failed images and files that were not read. The exit status is 0 if every image is in a
+    part or in a file of failures, otherwise 1.
     """
     if form not in FORMS:
         raise typer.BadParameter(f"{form!r} is not {' or '.join(FORMS)}.", param_hint="--form")

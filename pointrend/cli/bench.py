@@ -23,7 +23,7 @@ def bench(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="demo, a published model, hf://OWNER/NAME, a folder, or random:NAME, that published network with "
+            help="demo, a published model, hf://OWNER/NAME, a folder, or random:NAME, a published network with "
             "random weights."
         ),
     ] = None,
@@ -43,9 +43,9 @@ def bench(
     markdown: Annotated[
         Path | None, typer.Option(help="Write the tables to this file, and a plot to a .png next to it.")
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="Write all single measurements to this file.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write all measurements to this file, as JSON.")] = None,
 ) -> None:
-    """Measure what an image costs: stages, engines, sizes and instances, side by side."""
+    """Measure speed: stages, engines, image sizes and numbers of instances."""
     for option, path in (("--json", json), ("--markdown", markdown)):
         if path is not None:
             check_file(path, option)

@@ -24,7 +24,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             help="demo, a published model, hf://OWNER/NAME, or a model's folder. Repeat it for cross-validation: the "
-            "models that were trained with --fold 1/N to N/N, in this order, each judge the images that they did not "
+            "models trained with --fold 1/N to N/N, in this order, each evaluate the images that they were not "
             "learn from. \\[default: demo]"
         ),
     ] = None,

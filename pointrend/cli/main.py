@@ -25,7 +25,7 @@ COMMANDS = {
     "weights": ("weights", "List, pull, convert and publish models."),
     "train": ("train", "Train or fine-tune a model."),
     "eval": ("evaluate", "Measure a model on labelled images: box, mask and boundary AP."),
-    "bench": ("bench", "Measure what an image costs: stages, engines, sizes and instances, side by side."),
+    "bench": ("bench", "Measure speed: stages, engines, image sizes and numbers of instances."),
 }
 """Each command's module, and its line in ``pointrend --help``, which must not wait for PyTorch."""
 

@@ -49,8 +49,8 @@ def predict(
 ) -> None:
     """Segment images and save the results, one folder per format.
 
-    Images that are done are not done again. What failed and what was not read is named at the end; the exit status is 0
-    if every image has its results, else 1.
+    Images that have their results are skipped. The end of the output lists failed images and files that were not read.
+    The exit status is 0 if every image has its results, otherwise 1.
     """
     options = Options.parse(
         given(

@@ -17,7 +17,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe (YAML), or the name of an included one, such as demo.")],
+    recipe: Annotated[str, typer.Argument(help="A recipe (YAML), or the name of an included one, such as small-rcnn.")],
     data: Annotated[Path, typer.Option(help="Folder with instances_SPLIT.json (COCO) and images/.")],
     budget: Annotated[
         str, typer.Option(help="Training time of all runs together (90s, 25m, 2h), or steps (600steps).")

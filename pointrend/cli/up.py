@@ -28,7 +28,7 @@ def up(
 ) -> None:
     """Serve a model with TorchServe and open the page, until Ctrl-C.
 
-    The server takes server-port, and two ports for gRPC (7070 and 7071, shifted alike).
+    The server uses --server-port and two ports for gRPC: 7070 and 7071, shifted by as much as the server's port.
     """
     require_modules("pointrend up", "ts", "model_archiver")
     if page:

@@ -49,7 +49,7 @@ def list_models() -> None:
         console.print()
         console.print(hub)
     console.print(
-        "\n'pointrend weights pull NAME' gets one, and 'info NAME' tells more. 'demo' comes with the package."
+        "\n'pointrend weights pull NAME' downloads one, 'info NAME' describes it. 'demo' comes with the package."
     )
 
 

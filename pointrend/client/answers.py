@@ -102,8 +102,8 @@ def failure(answer: Answer, sent: int) -> RequestError | None:
     if 300 <= answer.status < 400:
         return unreadable(
             "an answer",
-            f"it is a redirect to {said or 'nowhere'}, which is not followed, since a token would go with it; "
-            "give the client that address if you trust it",
+            f"it is a redirect to {said or 'nowhere'}, which is not followed, because it would receive the token; "
+            "use that URL if you trust it",
         )
     if not 400 <= answer.status < 600:
         return unreadable("status 200 or an error", f"the status is {answer.status}")
@@ -112,7 +112,7 @@ def failure(answer: Answer, sent: int) -> RequestError | None:
         return from_response(answer.status, tree)
     if answer.status == 413:
         return ImageTooLarge(
-            f"The request with an image of {sent} bytes is larger than the server takes.",
+            f"The request with an image of {sent} bytes is larger than the server accepts.",
             field="image",
             value=sent,
             code="request_too_large",
@@ -149,9 +149,11 @@ def prediction(answer: Answer, limits: ResponseLimits, asked: Options) -> Predic
     with _expecting("a prediction"):
         result = Prediction.from_dict(read_json(answer.body), max_pixels=limits.max_pixels)
         if result.task != asked.task:
-            raise ValueError(f"its task is {result.task}, where {asked.task} was asked for")
+            raise ValueError(f"its task is {result.task}, but {asked.task} was requested")
         if len(result.instances) > asked.max_detections:
-            raise ValueError(f"it has {len(result.instances)} instances, where {asked.max_detections} were asked for")
+            raise ValueError(
+                f"it has {len(result.instances)} instances, but at most {asked.max_detections} were requested"
+            )
         return result
 
 

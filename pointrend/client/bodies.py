@@ -43,7 +43,7 @@ def read_png(data: bytes, max_pixels: int) -> Image.Image:
         ValueError: it is something else.
     """
     if not data.startswith(_SIGNATURE) or len(data) < 24:
-        raise ValueError("it is no PNG file")
+        raise ValueError("it is not a PNG file")
     width, height = struct.unpack(">II", data[16:24])
     if width < 1 or height < 1 or width * height > max_pixels:
         raise ValueError(f"the picture has {width}x{height} pixels; 1 to {max_pixels} are accepted")
@@ -87,9 +87,9 @@ def _check_members(members: list[zipfile.ZipInfo], max_bytes: int) -> None:
     for member in members:
         name = member.orig_filename
         if name != MANIFEST and not _is_picture_name(name):
-            raise ValueError(f"a member of the zip is called {name[:60]!a}, which is no plain name of a PNG file")
+            raise ValueError(f"a member of the zip is called {name[:60]!a}, which is not a plain name of a PNG file")
         if member.flag_bits & _ENCRYPTED or member.compress_type not in _METHODS:
-            raise ValueError(f"in the zip, {name} is encrypted or packed by a method that is not read")
+            raise ValueError(f"in the zip, {name} is encrypted, or its compression is not supported")
     if len({member.filename for member in members}) < len(members):
         raise ValueError("the zip has two members of the same name")
     # zipfile stops at the size that a member declares.
@@ -98,7 +98,7 @@ def _check_members(members: list[zipfile.ZipInfo], max_bytes: int) -> None:
         raise ValueError(f"the zip has {total} bytes once unpacked; at most {max_bytes} are accepted")
     placed = sorted((member.header_offset, member.header_offset + member.compress_size) for member in members)
     if any(end > start for (_, end), (start, _) in pairwise(placed)):
-        raise ValueError("members of the zip lie over each other")
+        raise ValueError("members of the zip overlap")
 
 
 def _is_picture_name(name: str) -> bool:
@@ -109,7 +109,7 @@ def _is_picture_name(name: str) -> bool:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     tree = dict(pairs)
     if len(tree) < len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise ValueError("a key appears twice in one object")
     return tree
 
 

@@ -58,7 +58,7 @@ class FixedToken:
 
     def __init__(self, token: str | None) -> None:
         if token and not _fits_header(token):
-            raise ValueError("A token is of printable ASCII characters.")
+            raise ValueError("A token must have printable ASCII characters only.")
         self._token = token or None
 
     def current(self) -> Flow[str | None]:

@@ -19,7 +19,7 @@ def checked_url(url: str) -> str:
     parts = urlsplit(url)
     _ = parts.port  # raises where it is none
     if parts.scheme not in (*_REST, *_RPC) or not parts.hostname:
-        raise ValueError(f"A server's URL begins with http://, https://, grpc:// or grpcs://, unlike {url!r}.")
+        raise ValueError(f"A server's URL must begin with http://, https://, grpc:// or grpcs://, not {url!r}.")
     return url.rstrip("/")
 
 

@@ -84,7 +84,7 @@ def _read(path: Path, most_bytes: int, parse: Callable[[str], Any], damage: str)
         with open_regular(path) as file:
             data = file.read(most_bytes + 1)
         if len(data) > most_bytes:
-            raise ConfigError(f"It has at most {MAX_BYTES} bytes, with all files that it is based on; these are more.")
+            raise ConfigError(f"It may have at most {MAX_BYTES} bytes together with its base files; these are more.")
         values = parse(data.decode("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"It cannot be read: {error.strerror}.") from error

@@ -57,7 +57,7 @@ class _Files:
         here = Path(os.path.realpath(path)) if "\0" not in str(path) else path
         names = " -> ".join(item.name for item in (*chain, here))
         if here in chain:
-            raise ConfigError(f"{path}: {BASE_KEY} leads back to a file that it started from: {names}.")
+            raise ConfigError(f"{path}: {BASE_KEY} leads back to a file that led to it: {names}.")
         self._count += 1
         if self._count > MAX_FILES:
             raise ConfigError(

@@ -72,7 +72,9 @@ class Values:
         if not lists or not all(_are_numbers(item) and item and min(item) > 0 for item in lists):
             raise ConfigError(f"{key} must be a list of lists of positive numbers, not {found}.")
         if max(len(lists), *map(len, lists)) > MOST_NUMBERS:
-            raise ConfigError(f"{key} must have at most {MOST_NUMBERS} lists of as many numbers, not {found}.")
+            raise ConfigError(
+                f"{key} must have at most {MOST_NUMBERS} lists, each of at most as many numbers, not {found}."
+            )
         return tuple(tuple(float(number) for number in item) for item in lists)
 
     def require(self, key: str, wanted: Any) -> None:
@@ -88,7 +90,7 @@ class Values:
         node: Any = self._tree
         for part in key.split("."):
             if not isinstance(node, Mapping):
-                raise ConfigError(f"{key} cannot be found: what should hold it is {_shown(node)}, not a section.")
+                raise ConfigError(f"{key} cannot be read: its parent is {_shown(node)}, not a section.")
             if part not in node:
                 default = DEFAULTS[key]
                 return default, f"{_shown(default)}, which is detectron2's default where the key is left out"

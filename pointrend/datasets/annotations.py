@@ -141,7 +141,7 @@ class Annotations:
         known = sorted({image.source for image in self.images})
         for name in names:
             if name not in known:
-                raise DataError(f"without names {name!r}, which is no source of the data; it has {', '.join(known)}.")
+                raise DataError(f"without names {name!r}, which is not a source of the data: {', '.join(known)}.")
         kept = tuple(image for image in self.images if image.source not in names)
         if not any(image.objects for image in kept):
             raise DataError(f"Without the sources {', '.join(names)} the data has no object left.")
@@ -196,7 +196,7 @@ def _chosen(categories: Sequence[Category], ids: Sequence[int] | None) -> tuple[
         if number not in by_id:
             raise DataError(f"there is no category with the id {number}; categories has {sorted(by_id)}.")
         if chosen.count(number) > 1:
-            raise DataError(f"the category {number} is asked for twice.")
+            raise DataError(f"the category {number} is listed twice.")
     return tuple(by_id[number] for number in chosen)
 
 

@@ -41,11 +41,11 @@ def _harmless(text: str, action: str) -> Rule:
 
 
 RULES: Mapping[str, Rule] = {
-    "list": _fatal("a list of the file is missing or holds other things than objects", "export the labels again"),
+    "list": _fatal("a list of the file is missing, or an item is not an object", "export the labels again"),
     "no-images": _fatal("images is empty", "export the labels again, with their images"),
     "category": _fatal("a category without a usable id and name", "give it a whole number and a name"),
     "category-twice": _fatal("two categories with one id", "give each its own"),
-    "image": _fatal("an image without a usable id, file_name, width or height", "mend the entry"),
+    "image": _fatal("an image without a usable id, file_name, width or height", "fix the entry"),
     "image-twice": _fatal("two different images with one id", "give each its own, in the annotations too"),
     "labelled": _fatal("labelled_category_ids is not a list of ids", 'list the ids, or write "all"'),
     "outside-folder": _fatal("file_name leaves the folder of images", "write it relative to images/"),
@@ -53,17 +53,17 @@ RULES: Mapping[str, Rule] = {
     "unreadable": _fatal("the image file is damaged or not an image", "replace it, or remove the entry"),
     "size": _fatal("the image has another size than labelled", "use the images that were labelled"),
     "turned": _fatal(
-        "EXIF turns the image, and the labels are of its unturned pixels",
+        "EXIF rotates the image, but the labels are for the unrotated pixels",
         "apply the rotation to the file and its labels, or remove the EXIF tag",
     ),
-    "no-image": _fatal("image_id belongs to no image", "add the image, or remove the annotation"),
+    "no-image": _fatal("no image has this image_id", "add the image, or remove the annotation"),
     "crowd": _fatal("iscrowd is neither 0 nor 1", "write 0 or 1"),
     "category-id": _fatal("category_id is not a whole number", "write the id of a category"),
     "segmentation": _fatal("segmentation is neither polygons nor run lengths of the image's size", "export it again"),
     "encoding": _harmless("the file is not plain UTF-8", "read all the same"),
     "file-name": _harmless("file_name has back-slashes or a prefix such as images/", "read without them"),
     "id": _harmless("a number written as text or with a decimal point", "read as a whole number"),
-    "image-repeated": _harmless("an image is listed twice, word for word", "one is left out"),
+    "image-repeated": _harmless("an image is listed twice with the same values", "one is left out"),
     "file-shared": _harmless("several images name one file", "each is used with its own labels"),
     "mirrored": _harmless(
         "EXIF mirrors or turns the image by 180 degrees, which its size cannot tell", "used upright; check the labels"
@@ -77,11 +77,11 @@ RULES: Mapping[str, Rule] = {
     ),
     "empty-mask": _harmless("the mask has no pixel in the image", "the annotation is left out"),
     "beyond": _harmless("a polygon reaches beyond the image", "it is cut off at the edge"),
-    "repeated": _harmless("an annotation repeats another, mask and all", "one is left out"),
-    "annotation-id": _harmless("annotations share an id, or have none", "used; ids only name them"),
+    "repeated": _harmless("an annotation is an exact duplicate, including its mask", "one is left out"),
+    "annotation-id": _harmless("annotations share an id, or have none", "used; the ids are not needed"),
     "bbox": _harmless("bbox is malformed or far from the mask", "the mask's own is used"),
     "area": _harmless("area is not a number of pixels", "the mask's own is used"),
-    "crowd-only": _harmless("an image has crowds and no single object", "used; crowds are neither learnt nor judged"),
+    "crowd-only": _harmless("an image has crowd regions only", "used; crowds are neither trained nor evaluated"),
     "bare": _harmless("an image has no annotation", "used as an image without objects"),
 }
 """Every rule by its name; ``docs/training.md`` has them as a table, which a test compares with these."""
@@ -143,7 +143,7 @@ class Findings:
         if not fatal:
             return
         count = sum(self.counts[name] for name, rule in RULES.items() if rule.fatal and name in self.counts)
-        lines = [f"{path}: {count} fault{'s' if count > 1 else ''} to mend:", *(f"  {line}" for line in fatal)]
+        lines = [f"{path}: {count} fault{'s' if count > 1 else ''} to fix:", *(f"  {line}" for line in fatal)]
         if harmless:
             lines += ["Harmless, and no hindrance:", *(f"  {line}" for line in harmless)]
         raise DataError("\n".join(lines))

@@ -63,7 +63,7 @@ def _looks_like(text: str, error: Exception) -> str:
     if not stripped:
         return "it is empty."
     if stripped.startswith("version https://git-lfs"):
-        return "it is a pointer of Git LFS. Run git lfs pull."
+        return "it is a Git LFS pointer. Run git lfs pull."
     if stripped.startswith("<"):
         kind = "Pascal VOC" if "<annotation" in stripped else "XML or HTML"
         return f"this looks like {kind}. Convert it to COCO."
@@ -97,7 +97,7 @@ def _kind(tree: Any) -> str:
     if not isinstance(tree, dict):
         return f"a bare {type(tree).__name__}"
     if "shapes" in tree and "imagePath" in tree:
-        return "LabelMe, which has a file an image"
+        return "LabelMe, which has one file per image"
     if "_via_img_metadata" in tree:
         return "a project of the VGG Image Annotator"
     if tree.get("type") == "FeatureCollection":

@@ -31,7 +31,7 @@ _PACKAGES = {
     CUDA: None,
     DETECTRON2: (
         "detectron2",
-        "beside a torchvision for the same torch: "
+        "together with a torchvision for the same torch: "
         "pip install --no-build-isolation git+https://github.com/facebookresearch/detectron2.git",
     ),
 }
@@ -96,16 +96,15 @@ def require_fit(engine: str, network: NetworkConfig) -> None:
     """
     if engine == DETECTRON2 and isinstance(network, OneStageConfig):
         raise ConfigError(
-            f"engine: {DETECTRON2} has no one-stage models (MODEL.META_ARCHITECTURE OneStagePointRend), which this is. "
+            f"engine: {DETECTRON2} does not support one-stage models (MODEL.META_ARCHITECTURE OneStagePointRend). "
             f"Choose the engine {EAGER}."
         )
     if engine == DETECTRON2 and isinstance(network, FPNConfigured) and isinstance(network.trunk, EfficientNetConfig):
         raise ConfigError(
-            f"engine: {DETECTRON2} has no EfficientNet-Lite (MODEL.BACKBONE.NAME), which this model's backbone is. "
+            f"engine: {DETECTRON2} does not support this model's backbone, EfficientNet-Lite (MODEL.BACKBONE.NAME). "
             f"Choose the engine {EAGER}, or a model with a ResNet."
         )
     if engine in (*EXPORTED, BF16, CUDA) and isinstance(network, SemanticConfig):
         raise ConfigError(
-            f"engine: {engine} runs models that find single objects, and this one is semantic. Choose the engine "
-            f"{EAGER}."
+            f"engine: {engine} supports instance models only, and this one is semantic. Choose the engine {EAGER}."
         )

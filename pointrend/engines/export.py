@@ -175,7 +175,7 @@ def check(part: Part, run: Run, inputs: tuple[Tensor, ...], most: float) -> None
             off = float((answered - expected).norm() / expected.norm().clamp(min=torch.finfo().tiny))
             if not off <= most:  # what is no number is not either
                 raise InaccurateExport(
-                    f"output {index} of its part {part.name} would be {off:.2%} off, and {most:.1%} is the limit. "
+                    f"output {index} of its part {part.name} would be off by {off:.2%}; the limit is {most:.1%}. "
                     f"Choose the engine {EAGER}."
                 )
 

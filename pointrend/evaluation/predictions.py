@@ -68,7 +68,7 @@ def choose_heads(wanted: Sequence[str] | None, config: InstanceConfig) -> tuple[
     present = tuple(head for head in HEADS if (config.conv_mask if head == CONV else config.point_head) is not None)
     for head in wanted or ():
         if head not in HEADS:
-            problem = f"heads names {head!r}, which is none of {', '.join(HEADS)}."
+            problem = f"heads names {head!r}, which is not one of {', '.join(HEADS)}."
         elif head not in present:
             problem = f"heads names {head!r}, which this model does not have; it has {', '.join(present)}."
         else:

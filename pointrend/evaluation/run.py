@@ -102,7 +102,7 @@ def evaluate(settings: EvalConfig, console: Console) -> Report:
     require_fit(settings.engine, folder.network)
     for other in folders[1:]:
         if other.info.categories != folder.info.categories or other.config != folder.config:
-            raise ConfigError(f"{other.path} is another network than {folder.path}: they cannot be judged as one.")
+            raise ConfigError(f"{other.path} has another network than {folder.path}: they cannot be judged together.")
     heads = choose_heads(settings.heads, folder.config)
     truth = GroundTruth.read(settings.data, settings.split, folder.info.categories).limited(settings.limit)
     if note := truth.findings.note():
@@ -165,7 +165,7 @@ def _check(settings: EvalConfig) -> None:
     # Asked for before a model runs for minutes.
     require(settings.engine)
     if settings.engine == DETECTRON2:
-        raise ConfigError(f"engine: {DETECTRON2} does not give the mask heads that are judged here.")
+        raise ConfigError(f"engine: {DETECTRON2} does not provide the mask heads that are evaluated.")
     for name, value, least in (("bootstrap", settings.resamples, 0), ("sheet", settings.sheet, 1)):
         if value < least:
             raise InvalidOption(f"{name} must be at least {least}, not {value}.", field=name, limit=least, value=value)

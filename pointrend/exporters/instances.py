@@ -19,7 +19,7 @@ def require_instances(prediction: Prediction, what: str) -> tuple[Instance, ...]
         ValueError: it is semantic: its segments are no single objects.
     """
     if prediction.task == "semantic":
-        raise ValueError(f"{what} holds single objects, and this prediction's task was semantic.")
+        raise ValueError(f"{what} needs instances, but this prediction's task was semantic.")
     return prediction.instances
 
 

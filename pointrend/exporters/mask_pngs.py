@@ -20,7 +20,7 @@ def to_mask_pngs(prediction: Prediction) -> Iterator[tuple[str, bytes]]:
         the name, such as ``person-2.png``, and a PNG of the image's size: 8-bit grey, 255 inside and 0 outside.
 
     Raises:
-        ValueError: the prediction is semantic, or carries no masks.
+        ValueError: the prediction is semantic, or has no masks.
     """
     size = prediction.height, prediction.width
     for instance, label in zip(require_instances(prediction, "A mask"), instance_labels(prediction), strict=True):

@@ -122,7 +122,7 @@ def check_size(width: int, height: int, limits: ImageLimits) -> None:
         ImageTooLarge: a side or the area passes its limit.
     """
     if width < 1 or height < 1:
-        raise UnsupportedImage(f"The image is {width}x{height} pixels: it has none.", field="image")
+        raise UnsupportedImage(f"The image is {width}x{height} pixels; each side must be at least 1.", field="image")
     if max(width, height) > limits.max_side:
         raise ImageTooLarge(
             f"The image is {width}x{height} pixels; no side may have more than {limits.max_side}.",

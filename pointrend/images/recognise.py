@@ -6,17 +6,17 @@ import re
 
 _BEGINNING = 1024  # bytes that are looked at
 _UNDECODED = "it is damaged, or of a kind that the decoder lacks: convert it to JPEG"
-_DAMAGED = "it is damaged, or was cut short on its way: send the whole file, in binary"
+_DAMAGED = "it is damaged, or was cut short: send the whole file, in binary"
 
 _SIGNATURES = (
     (rb"version https://git-lfs", "a Git LFS pointer", "the file itself was not fetched: run `git lfs pull`"),
     (rb"%PDF-", "PDF", "export the page as JPEG or PNG"),
     (rb"%!PS", "PostScript", "export it as JPEG or PNG"),
     (rb"<svg|<\?xml[^>]*>.*<svg", "SVG", "render it as PNG"),
-    (rb"<!doctype html|<html|<head|<body", "HTML", "the address gave a page, not the image behind it"),
-    (rb"<\?xml|<Error>", "XML", "a storage service answers so where a file is missing or private"),
-    (rb"data:image/", "a data: URL", "send the bytes that it stands for, or put it in JSON as 'image'"),
-    (rb"https?://\S+", "a URL", "fetch it, and send the bytes: the server opens no address"),
+    (rb"<!doctype html|<html|<head|<body", "HTML", "the URL returned a web page, not the image"),
+    (rb"<\?xml|<Error>", "XML", "a storage service responds like this if a file is missing or private"),
+    (rb"data:image/", "a data: URL", "send the decoded bytes, or put it in JSON as 'image'"),
+    (rb"https?://\S+", "a URL", "download it and send the bytes: the server does not fetch URLs"),
     (rb"[{\[]", "JSON", "declare it as Content-Type: application/json, with the image in base64 as 'image'"),
     (rb"(?s:.{4})ftyp(?:avif|avis)", "AVIF", _UNDECODED),
     (rb"(?s:.{4})ftyp(?:hei[cmsx]|hev[cmsx]|mif[12]|msf1)", "HEIC", _UNDECODED),
@@ -30,7 +30,7 @@ _SIGNATURES = (
     (rb"v/1\x01", "OpenEXR", "convert it to 8-bit PNG"),
     (rb"(?s:.{128})DICM", "DICOM", "export the picture as PNG"),
     (rb"\x93NUMPY", "a numpy array", "encode it as PNG, or use the client, which does"),
-    (rb"PK\x03\x04", "a zip archive", "send the images in it one by one"),
+    (rb"PK\x03\x04", "a zip archive", "send its images one by one"),
     (rb"\x1f\x8b", "gzip", "send it uncompressed"),
 )
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_\-\s]{24,}={0,2}\s*")
@@ -48,7 +48,7 @@ def recognise(data: bytes | bytearray) -> tuple[str, str]:
     """Say what bytes look like that could not be read as an image.
 
     >>> recognise(b"<!DOCTYPE html><html>")
-    ('HTML', 'the address gave a page, not the image behind it')
+    ('HTML', 'the URL returned a web page, not the image')
 
     Args:
         data: all of them, at least one.
@@ -69,7 +69,7 @@ def recognise(data: bytes | bytearray) -> tuple[str, str]:
     if _BASE64.fullmatch(start) and (len(set(start)) > 12):
         return "base64 text", "decode it first, or put it in JSON as 'image'"
     if not start.strip(b"\0"):
-        return "nothing but zero bytes", "the file was not written to its end"
+        return "nothing but zero bytes", "the file was not written completely"
     if _is_text(start):
         return "text", "send the image file's bytes"
     return "", ""

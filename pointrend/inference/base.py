@@ -99,7 +99,7 @@ class Segmenter(ABC, Generic[Raw]):
         """Refuse what the model cannot do with an InvalidOption."""
         if options.task not in self.tasks:
             raise InvalidOption(
-                f"The model {self.info.name} gives each pixel a category and finds no single objects: send "
+                f"The model {self.info.name} predicts a category for each pixel, not objects: send "
                 f"task={' or '.join(self.tasks)}, not task={options.task}.",
                 field="task",
                 limit=list(self.tasks),
@@ -108,7 +108,7 @@ class Segmenter(ABC, Generic[Raw]):
             )
         if options.mask_head == "conv" and not self.has_conv_head:
             raise InvalidOption(
-                f"The model {self.info.name} carries no convolutional mask head; mask_head can only be point.",
+                f"The model {self.info.name} has no convolutional mask head; mask_head can only be point.",
                 field="mask_head",
                 limit=["point"],
                 value="conv",

@@ -206,13 +206,13 @@ def load_weights(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     try:
         missing, unexpected = model.load_state_dict(own, strict=False)
     except RuntimeError as error:
-        raise CheckpointError(f"detectron2's network does not take these weights: {error}") from error
+        raise CheckpointError(f"detectron2's network does not accept these weights: {error}") from error
     for kind, names in (("lacks", missing), ("has no place for", unexpected)):
         weights = [name for name in names if not _DERIVED.fullmatch(name)]
         if weights:
             subject = "the checkpoint" if kind == "lacks" else "detectron2's network"
             raise CheckpointError(
-                f"detectron2's network does not take these weights: {subject} {kind} {weights[0]}"
+                f"detectron2's network does not accept these weights: {subject} {kind} {weights[0]}"
                 + (f" and {len(weights) - 1} more." if len(weights) > 1 else ".")
             )
 
@@ -239,7 +239,7 @@ def check_refinement(options: Options, model: str) -> None:
     """
     require_defaults_of_points(
         options,
-        points=f"points=true: the engine {DETECTRON2}, which runs {model} here, does not tell the points it predicts.",
+        points=f"points=true: the engine {DETECTRON2}, which runs {model} here, does not report its points.",
         refinement=f"refinement={options.refinement}: the engine {DETECTRON2}, which runs {model} here, always refines "
         "masks all the way.",
     )

@@ -99,7 +99,7 @@ class RoIHeads(nn.Module):
     def constant_mask_logits(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor) -> Tensor:
         """See :meth:`InstanceNetwork.constant_mask_logits`."""
         if self.conv_mask_head is None:
-            raise ValueError("This model carries no second, convolutional mask head.")
+            raise ValueError("This model has no second, convolutional mask head.")
         return self._conv_logits(self.conv_mask_head, features, boxes, classes)
 
     def _conv_logits(self, head: ConvMaskHead, features: dict[str, Tensor], boxes: Tensor, rows: Tensor) -> Tensor:

@@ -87,7 +87,7 @@ class ResultNames:
             except (ValueError, KeyError, TypeError) as error:
                 raise NamesError(
                     f"Line {number} of {escaped(str(path))} is damaged. Use another output folder, or repair "
-                    "the file: it says which result is whose."
+                    "the file: it maps images to results."
                 ) from error
         return cls(folder, given)
 

@@ -106,7 +106,7 @@ def why_not(path: Path, mode: int) -> NotRead | None:
     named = has_image_suffix(path.name)
     if not stat.S_ISREG(mode):
         return NotRead(str(path), not_regular(mode), missed=named)
-    return None if named else NotRead(str(path), "no image by its suffix")
+    return None if named else NotRead(str(path), "not an image by its suffix")
 
 
 def not_regular(mode: int) -> str:

@@ -82,7 +82,7 @@ def _readable(headers: Mapping[str, str]) -> dict[str, str]:
     texts = {name.lower(): value for name, value in headers.items()}
     if texts.get("content-encoding", "identity").lower() != "identity":
         raise InvalidRequest(
-            f"Content-Encoding {texts['content-encoding']!r} is not read; send the body uncompressed.",
+            f"Content-Encoding {texts['content-encoding']!r} is not supported; send the body uncompressed.",
             field="Content-Encoding",
             value=texts["content-encoding"],
             code="unsupported_encoding",
@@ -96,7 +96,7 @@ def _request(image: bytes | bytearray, options: dict[str, Any], texts: Mapping[s
     for name, value in _header_options(texts.get(OPTIONS_HEADER.lower(), "")).items():
         if name in options:
             raise InvalidRequest(
-                f"The option {name!r} stands in the request and in {OPTIONS_HEADER}; send it once.",
+                f"The option {name!r} is both in the request and in {OPTIONS_HEADER}; send it once.",
                 field=name,
                 code="duplicate_option",
             )
@@ -112,7 +112,7 @@ def _action(fields: Mapping[str, Any]) -> str:
     if not asked or any(name in fields for name in (*IMAGE_PARTS, BODY)):
         return SEGMENT
     if len(fields) > 1:
-        raise InvalidRequest(f"{asked[0]} stands alone: leave out the other fields.", field=asked[0])
+        raise InvalidRequest(f"{asked[0]} must be the only field: omit the others.", field=asked[0])
     return asked[0] if Boolean().read(asked[0], _text(asked[0], fields[asked[0]])) else SEGMENT
 
 
@@ -182,7 +182,7 @@ def _split(fields: Mapping[str, Any], image_names: tuple[str, ...]) -> tuple[Any
     parts = [name for name in image_names if name in fields]
     if len(parts) > 1:
         raise InvalidRequest(
-            f"The request carries {len(parts)} images, {' and '.join(map(repr, parts))}; send one a request.",
+            f"The request carries {len(parts)} images, {' and '.join(map(repr, parts))}; send one per request.",
             field="image",
             limit=1,
             value=len(parts),
@@ -222,7 +222,7 @@ def _header_options(header: str) -> dict[str, str]:
     options = dict(pairs)
     if len(options) < len(pairs):
         raise InvalidRequest(
-            f"{OPTIONS_HEADER} names an option twice.", field=OPTIONS_HEADER, code="invalid_options_header"
+            f"{OPTIONS_HEADER} repeats an option.", field=OPTIONS_HEADER, code="invalid_options_header"
         )
     return options
 

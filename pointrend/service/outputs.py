@@ -114,7 +114,7 @@ def _cutouts(prediction: Prediction, image: NDArray[np.uint8], max_bytes: int) -
 def _check(size: int, limit: int, at_fault: str, advice: str, *, at_least: bool = False) -> None:
     if size > limit:
         raise ResponseTooLarge(
-            f"The answer would have {'at least ' if at_least else ''}{size} bytes; at most {limit} can be sent. "
+            f"The response would have {'at least ' if at_least else ''}{size} bytes; at most {limit} can be sent. "
             f"To make it fit, {advice}.",
             field=at_fault,
             limit=limit,

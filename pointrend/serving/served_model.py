@@ -94,7 +94,7 @@ class ServedModel:
         if name not in self.choices():
             raise ChannelError(f"There is no model {name!r:.100} here; choose one of {', '.join(self.choices())}.")
         if not self._exchanging.acquire(blocking=False):
-            raise ChannelError(f"{self._coming or 'Another model'} is being started; try again when it is there.")
+            raise ChannelError(f"{self._coming or 'Another model'} is being started; try again once it is ready.")
         try:
             if name != self._served:
                 self._coming = name
@@ -122,7 +122,7 @@ class ServedModel:
             self._pack(name)
             self._restart()
         except PointRendError as error:
-            raise ChannelError(f"{name} could not be brought back: {error} Start the server again.") from error
+            raise ChannelError(f"{name} could not be restarted: {error} Start the server again.") from error
 
     def _pack(self, name: str) -> None:
         folder = self._first_folder if name == self._first else ModelFolder.open(name)

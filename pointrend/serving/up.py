@@ -136,7 +136,7 @@ def up(
     for each in also:
         folder = _obtain(each, console)
         if folder.info.name in folders:
-            raise LaunchError(f"{folder.info.name} is given twice; each model needs a name of its own.")
+            raise LaunchError(f"{folder.info.name} is given twice; each model needs its own name.")
         folders[folder.info.name] = folder
     for folder in folders.values():
         resolve(engine, folder.network)  # refuses what does not fit before anything is started

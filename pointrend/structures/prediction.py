@@ -69,7 +69,7 @@ class Instance:
             ValueError: the prediction was made without masks, or polygons need the size.
         """
         if self.segmentation is None:
-            raise ValueError("This instance carries no mask: it was predicted with masks=none or task=detection.")
+            raise ValueError("This instance has no mask: it was predicted with masks=none or task=detection.")
         return decode_mask(self.segmentation, size)
 
     def to_dict(self) -> dict[str, Any]:
@@ -131,7 +131,7 @@ class Segment:
     def mask(self, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
         """Decode the mask; arguments, result and errors as :meth:`Instance.mask`."""
         if self.segmentation is None:
-            raise ValueError("This segment carries no mask: it was predicted with masks=none.")
+            raise ValueError("This segment has no mask: it was predicted with masks=none.")
         return decode_mask(self.segmentation, size)
 
     def to_dict(self) -> dict[str, Any]:

@@ -168,7 +168,7 @@ def check_text(value: Any, path: str) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= MAX_TEXT:
         raise InvalidPrediction(path, f"must be text of 1 to {MAX_TEXT} characters, not {brief(value)}")
     if UNPRINTABLE.search(value):
-        raise InvalidPrediction(path, f"must hold no control characters, unlike {brief(value)}")
+        raise InvalidPrediction(path, f"must have no control characters, not {brief(value)}")
     return value
 
 

@@ -36,9 +36,9 @@ class Variable:
         return self.read(environment).lower() in _TRUE
 
 
-HOME = Variable("POINTREND_HOME", "", "The cache folder: models, engines' files and logs; else the platform's own.")
+HOME = Variable("POINTREND_HOME", "", "The folder of models, engines' files and logs; by default the platform's cache.")
 OFFLINE = Variable("POINTREND_OFFLINE", "", "`1`: never use the network for models.")
-MIRROR = Variable("POINTREND_MIRROR", "", "An address that has the zoo's files under the same paths.")
+MIRROR = Variable("POINTREND_MIRROR", "", "A URL that has the zoo's files under the same paths.")
 KEY_FILE = Variable("POINTREND_KEY_FILE", "", "For clients: the key file of a TorchServe that asks for tokens.")
 
 VARIABLES = (HOME, OFFLINE, MIRROR, KEY_FILE)

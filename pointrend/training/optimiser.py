@@ -25,7 +25,7 @@ def freeze(model: InstanceNetwork, parts: Iterable[str]) -> None:
     for part in parts:
         name = f"backbone.bottom_up.{part}" if isinstance(model, RCNN) else part
         if name not in dict(model.named_modules()):
-            raise ConfigError(f"frozen names {part!r}, which this model has not.")
+            raise ConfigError(f"frozen names {part!r}, which this model does not have.")
         model.get_submodule(name).requires_grad_(False)
 
 

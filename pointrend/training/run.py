@@ -120,7 +120,7 @@ def train(
     weights = sum(parameter.numel() for parameter in model.parameters())
     console.print(
         f"{len(annotations)} photos, {len(categories)} categories, {weights:,} weights; "
-        f"{'goes on' if progress.step else 'starts'} at step {progress.step}, "
+        f"{'resumes' if progress.step else 'starts'} at step {progress.step}, "
         f"{budget.used(progress):.0f} of {budget}, on {target}"
     )
     if not budget.is_used_up(progress):
@@ -217,7 +217,7 @@ def _initialise(model: InstanceNetwork, init: str, categories: tuple[Category, .
         # A bare checkpoint does not name its categories: its rows are taken where their number fits.
         loaded = load_fitting(model, state, categories, categories)
     else:
-        raise ConfigError(f"init: {init!r} is no model's name, no model folder, no checkpoint and no PACKAGE:FILE.")
+        raise ConfigError(f"init: {init!r} is not a model's name, a model folder, a checkpoint or PACKAGE:FILE.")
     console.print(
         f"From {init}: {len(loaded.whole)} tensors as they are, {len(loaded.by_category)} by category"
         + (f", {len(loaded.remade)} initialised: {', '.join(loaded.remade)}" if loaded.remade else "")

@@ -79,7 +79,7 @@ def load_state(folder: Path, model: nn.Module, optimiser: torch.optim.Optimizer,
         reason = " ".join(str(error).split())
         raise CheckpointError(
             f"{path} does not belong to this recipe, or is damaged ({reason:.200}). "
-            f"Take another --out folder, or delete it to begin anew."
+            f"Use another --out folder, or delete it to start over."
         ) from error
 
 

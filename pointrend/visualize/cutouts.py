@@ -47,7 +47,7 @@ def cutouts(image: NDArray[np.uint8], prediction: Prediction) -> Iterator[Cutout
         prediction: with masks.
 
     Raises:
-        ValueError: the image's size is not the prediction's, or an instance carries no mask.
+        ValueError: the image's size is not the prediction's, or an instance has no mask.
     """
     size = prediction.height, prediction.width
     if image.shape[:2] != size:

@@ -29,7 +29,7 @@ def label_map(prediction: Prediction) -> NDArray[np.uint16] | NDArray[np.uint8]:
 
     Raises:
         InvalidOption: a category's id is not in 1..255, which is what eight bits tell from nothing.
-        ValueError: the prediction carries no masks.
+        ValueError: the prediction has no masks.
     """
     size = prediction.height, prediction.width
     if prediction.task == "semantic":

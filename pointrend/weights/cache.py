@@ -86,7 +86,7 @@ def check_manifest(folder: Path, name: str) -> None:
     except OSError as error:
         raise CheckpointError(f"{error.filename} cannot be read: {error.strerror}. {again}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{folder / MANIFEST} cannot be understood: {error!r}. {again}") from error
+        raise CheckpointError(f"{folder / MANIFEST} cannot be parsed: {error!r}. {again}") from error
 
 
 @contextlib.contextmanager

@@ -191,7 +191,7 @@ def _tensors(state: Mapping[str, Any], size: int) -> dict[str, Tensor]:
             raise CheckpointError(f"{name:.100} is a {type(value).__name__}, not an array")
     total = sum(value.nbytes for value in state.values())
     if total > MOST_SHARING * size:
-        raise CheckpointError(f"its tensors share {size} bytes so that they would be {total} alone")
+        raise CheckpointError(f"its tensors share {size} bytes, but would take {total} alone")
     made: dict[int, Tensor] = {}
     return {name: made.setdefault(id(value), _tensor(name, value)) for name, value in state.items()}
 
@@ -201,7 +201,7 @@ def _tensor(name: str, value: PickledArray | PickledTensor | Tensor) -> Tensor:
         return torch.from_numpy(np.array(value.numpy()))  # a copy: torch wants memory that it may write to
     tensor = value.tensor() if isinstance(value, PickledTensor) else value
     if tensor.dtype not in DTYPES:
-        raise CheckpointError(f"{name:.100} has the type {tensor.dtype}, which is not read; save it as float32")
+        raise CheckpointError(f"{name:.100} has the type {tensor.dtype}, which is not supported; save it as float32")
     return tensor
 
 
@@ -230,7 +230,7 @@ def _current_names(state: Mapping[str, Any]) -> dict[str, Any]:
         for pattern, name in _RENAMED:
             key = pattern.sub(name, key)
         if key in current:
-            raise CheckpointError(f"it holds {key} twice, under names of different years")
+            raise CheckpointError(f"it holds {key} twice, under names of different detectron2 versions")
         current[key] = value
     return current
 

@@ -134,7 +134,7 @@ def _fetch(source: _Source, part: PartialFile, progress: Progress, sleep: Callab
 
 
 def _gave_up(source: _Source, part: PartialFile, attempts: int, error: Exception) -> DownloadError:
-    kept = f"{part.size / 2**20:.1f} MiB are here and kept: run it again to go on." if part.size else NETWORK_ADVICE
+    kept = f"{part.size / 2**20:.1f} MiB are kept: run the command again to resume." if part.size else NETWORK_ADVICE
     kind = DownloadError if isinstance(error, _Transient) else Unreachable
     tried = f", not in {attempts} attempts" if attempts > 1 else ""
     return kind(f"{source.url} cannot be fetched{tried}: {_reason(error)}. {kept} {source.advice}")

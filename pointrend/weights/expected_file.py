@@ -46,6 +46,6 @@ class ExpectedFile:
         whole = f" and its SHA-256 be {self.sha256}" if self.sha256 else ""
         asked = "asked for" if self.sha256 else "published"
         return (
-            f"{url} delivered another file than was {asked}: its hash should begin with {self.hash_prefix}{whole}, "
-            f"but {hashes}. It was thrown away."
+            f"{url} delivered a different file than {asked}: its hash should begin with {self.hash_prefix}{whole}, "
+            f"but {hashes}. It was discarded."
         )

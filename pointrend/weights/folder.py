@@ -50,7 +50,7 @@ class ModelFolder:
             ConfigError: the model is a semantic one.
         """
         if isinstance(self.network, SemanticConfig):
-            raise ConfigError(f"{self.info.name} is a semantic model; it finds no instances, which are needed here.")
+            raise ConfigError(f"{self.info.name} is a semantic model; an instance model is needed here.")
         return self.network
 
     @property

@@ -30,7 +30,7 @@ _MAGIC = (
     (0, b"%PDF", "a PDF document, not weights"),
     (0, b"\x7fELF", "a program, not weights"),
 )
-_DOWNLOAD = "the download brought a page instead of the file: get it again, and look at the address in a browser"
+_DOWNLOAD = "the download is a web page instead of the file: open the URL in a browser, then download it again"
 _TEXTS = (
     (
         re.compile(rb"version https://(git-lfs\.github\.com|hawser\.github\.com)/spec/"),
@@ -82,5 +82,5 @@ def identify(head: bytes, size: int) -> Format:
     if kind == "text":
         raise CheckpointError(f"it is text, not weights; it begins with {text[:60].decode()!r}")
     raise CheckpointError(
-        "it is damaged, or none of the formats that are read: safetensors, what torch.save writes, a pickle of arrays"
+        "it is damaged, or not one of the supported formats: safetensors, what torch.save writes, a pickle of arrays"
     )

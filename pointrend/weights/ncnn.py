@@ -59,7 +59,7 @@ def read_convolutions(param: Path, binary: Path) -> list[NcnnConvolution]:
             convolution, offset = _read(name, _parameters(rest), data, offset)
             found.append(convolution)
         elif kind and kind not in _PLAIN:
-            raise CheckpointError(f"{param}: the layer {name} is a {kind}, which is not read here.")
+            raise CheckpointError(f"{param}: the layer {name} is a {kind}, which is not supported.")
     if offset != len(data):
         raise CheckpointError(f"{binary} has {len(data)} bytes, but the layers of {param} end at {offset}.")
     return found
@@ -80,7 +80,7 @@ def _read(name: str, parameters: dict[str, str], data: bytes, offset: int) -> tu
     outputs, kernel, count, groups = number(0, 0), number(1, 1), number(6, 0), number(7, 1)
     inner = count // max(outputs * kernel * kernel, 1)
     if outputs < 1 or count != outputs * inner * kernel * kernel:
-        raise CheckpointError(f"The layer {name} has {count} weights, which fits no {outputs} outputs.")
+        raise CheckpointError(f"The layer {name} has {count} weights, which does not fit {outputs} outputs.")
     if number(9, 0) not in (0, 2):
         raise CheckpointError(f"The layer {name} has the activation {number(9, 0)}; only leaky ReLU (2) is read here.")
     if number(5, 0) != 1:
@@ -106,5 +106,5 @@ def _read(name: str, parameters: dict[str, str], data: bytes, offset: int) -> tu
 
 def _numbers(data: bytes, offset: int, form: str, count: int, name: str) -> NDArray[np.generic]:
     if offset + count * np.dtype(form).itemsize > len(data):
-        raise CheckpointError(f"The weights end in the midst of the layer {name}.")
+        raise CheckpointError(f"The weights end in the middle of the layer {name}.")
     return np.frombuffer(data, form, count, offset)

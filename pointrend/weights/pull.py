@@ -69,7 +69,7 @@ def pull(
     folder = cache.model_path(name)
     if force or not cache.is_cached(name):
         if cache.offline():
-            raise Unreachable(f"{name} is not in {home()}, and POINTREND_OFFLINE forbids to download it.")
+            raise Unreachable(f"{name} is not in {home()}, and POINTREND_OFFLINE forbids downloading it.")
         with cache.exclusive(folder):
             if force or not cache.is_cached(name):  # another process may have got it in the meantime
                 _install(model, folder, progress, sha256)
@@ -77,7 +77,7 @@ def pull(
     here = source(folder).get("sha256")
     if sha256 not in (None, here):
         raise CheckpointError(
-            f"{name} is kept here as it was made of a file with the SHA-256 {here}, not {sha256}. "
+            f"{name} was made from a file with the SHA-256 {here}, not {sha256}. "
             f"Pull the model again: pointrend weights pull {name} --force --sha256 {sha256}"
         )
     return ModelFolder.open(folder)
@@ -97,7 +97,7 @@ def _checked_sha256(name: str, sha256: str) -> str:
     if is_address(name):
         raise ConfigError(
             f"sha256: {name} is of the Hugging Face Hub, whose files are checked against its own hashes. "
-            "To have one content only, name its commit: hf://OWNER/NAME@COMMIT"
+            "To pin the content, name its commit: hf://OWNER/NAME@COMMIT"
         )
     if not _SHA256.fullmatch(sha256.lower()):
         raise ConfigError(f"sha256: {sha256!r:.80} is not 64 hexadecimal digits.")

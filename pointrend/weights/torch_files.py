@@ -59,14 +59,14 @@ def load_zip(file: BinaryIO) -> Any:
         raise CheckpointError("it is a zip archive, but not what torch.save writes: it lacks data.pkl")
     root = pickles[0].removesuffix("data.pkl")
     if f"{root}byteorder" in records and records[f"{root}byteorder"]() == b"big":
-        raise CheckpointError("it was saved on a big-endian machine, which is not read: save it as safetensors there")
+        raise CheckpointError("it was saved on a big-endian machine: save it as safetensors there")
     storages: dict[str, Storage] = {}
 
     def storage(pid: Any) -> Storage:
         key, dtype, numel = _storage_id(pid, 5)
         read = records.get(f"{root}data/{key}")
         if read is None:
-            raise CheckpointError(f"it lacks the record data/{key:.50} that its pickle speaks of")
+            raise CheckpointError(f"it lacks the record data/{key:.50} that its pickle refers to")
         return _shared(storages, key, Storage(dtype, numel, read))
 
     content = io.BytesIO(records[pickles[0]]())
@@ -86,7 +86,7 @@ def load_legacy(file: BinaryIO) -> Any:
         raise CheckpointError("it is not what torch saves, or of another version")
     system = machine.load()
     if not isinstance(system, dict) or system.get("little_endian") is not True:
-        raise CheckpointError("it was saved on a big-endian machine, which is not read: save it as safetensors there")
+        raise CheckpointError("it was saved on a big-endian machine: save it as safetensors there")
     tree = machine.load()
     keys = machine.load()
     place, size = file.tell(), file.seek(0, 2)
@@ -219,7 +219,7 @@ def _piece(file: BinaryIO, start: int, length: int) -> ReadBytes:
 
 
 def _absent() -> bytearray:
-    raise CheckpointError("it lacks a storage that its pickle speaks of")
+    raise CheckpointError("it lacks a storage that its pickle refers to")
 
 
 def _storage_id(pid: Any, length: int) -> tuple[str, torch.dtype, int]:

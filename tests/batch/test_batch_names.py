@@ -55,7 +55,7 @@ def test_a_plan_of_the_former_format_is_continued(folder: Path, tmp_path: Path) 
     (tmp_path / "out" / "plan.json").write_text(json.dumps({**asdict(config(folder)), "sha256": digest}))
     plan = Plan.open(config(folder), str(tmp_path / "out"))
     assert plan.images == tuple(names)
-    assert len([each for each in plan.not_read if "came after" in each.reason]) == len(IMAGES) - len(names)
+    assert len([each for each in plan.not_read if "added after" in each.reason]) == len(IMAGES) - len(names)
 
 
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
@@ -140,7 +140,7 @@ def test_what_comes_later_is_named(folder: Path, tmp_path: Path) -> None:
     (folder / "new.png").write_bytes(b"no image")
     (new,) = [each for each in Plan.open(config(folder), str(tmp_path / "out")).not_read if each.missed]
     assert new.path == f"{folder}/new.png"
-    assert "came after the batch was begun" in new.reason
+    assert "added after the batch started" in new.reason
 
 
 def test_inputs_and_outputs_that_cannot_be_used_are_a_sentence(folder: Path, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_another_batch_needs_another_folder(photos: Path, tmp_path: Path) -> Non
     with pytest.raises(BatchError, match="holds a batch with shard_size 2; 3 needs"):
         Plan.open(settings(photos, shard_size=3), str(tmp_path / "out"))
     (tmp_path / "out" / "images.jsonl").write_text('"b.png"\n')
-    with pytest.raises(BatchError, match="is not what its plan was made with"):
+    with pytest.raises(BatchError, match="does not match its plan"):
         Plan.open(settings(photos), str(tmp_path / "out"))
 
 

@@ -95,7 +95,7 @@ def test_what_is_wrong_is_refused_before_anything_is_sent(canned, client_class):
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://127.0.0.1", "http://"])
 def test_a_url_must_be_one(client_class, url):
-    with pytest.raises(ValueError, match="begins with"):
+    with pytest.raises(ValueError, match="must begin with"):
         client_class(url).ready()
 
 

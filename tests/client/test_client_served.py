@@ -174,7 +174,7 @@ def test_clients_that_renew_at_once_all_get_their_answers(guarded, monkeypatch):
 
 @TRANSPORTS
 def test_a_request_that_is_larger_than_the_server_takes(guarded, transport):
-    with pytest.raises(ImageTooLarge, match="larger than the server takes") as raised:
+    with pytest.raises(ImageTooLarge, match="larger than the server accepts") as raised:
         Client(url_of(guarded, transport)).segment(bytes(1_500_000))
     assert (raised.value.code, raised.value.status, raised.value.value) == ("request_too_large", 413, 1_500_000)
 

@@ -224,11 +224,11 @@ def test_an_answer_to_another_question(server):
     with Client(server.url) as client:
         server.says(200, json.dumps(SEMANTIC).encode())
         assert ask(client, "segment", task="semantic").segments[0].mask().sum() == 300
-        with pytest.raises(ServerError, match="task is semantic, where instances was asked for"):
+        with pytest.raises(ServerError, match="task is semantic, but instances was requested"):
             ask(client, "segment")
         server.says(200, json.dumps({**VALID, "instances": VALID["instances"] * 3}).encode())
         assert len(ask(client, "segment", max_detections=3).instances) == 3
-        with pytest.raises(ServerError, match="3 instances, where 2 were asked for"):
+        with pytest.raises(ServerError, match="3 instances, but at most 2 were requested"):
             ask(client, "segment", max_detections=2)
 
 

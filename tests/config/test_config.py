@@ -254,7 +254,7 @@ def test_a_default_is_called_one() -> None:
 
 def test_a_value_where_a_section_belongs_is_refused() -> None:
     tree = {key: value for key, value in flat().items() if not key.startswith("MODEL.FPN")}
-    with pytest.raises(ConfigError, match=r"MODEL\.FPN\.IN_FEATURES cannot be found: .* 3, not a section"):
+    with pytest.raises(ConfigError, match=r"MODEL\.FPN\.IN_FEATURES cannot be read: .* 3, not a section"):
         config_from_dict(tree | {"MODEL.FPN": 3})
 
 

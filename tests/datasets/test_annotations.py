@@ -122,7 +122,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, where: tuple[Any, ...], value: A
 def test_categories_that_cannot_be_learnt(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no category with the id 9; categories has \[3, 5\]"):
         read(tmp_path, tree(), [9])
-    with pytest.raises(DataError, match="asked for twice"):
+    with pytest.raises(DataError, match="is listed twice"):
         read(tmp_path, tree(), [5, 5])
     content = tree()
     content["annotations"] = []
@@ -162,7 +162,7 @@ def test_sources_can_be_left_out(tmp_path: Path) -> None:
     annotations = Annotations.read(write(tmp_path, content), tmp_path / "images")
     assert [photo.source for photo in annotations.without_sources(["street"]).images] == ["zoo"]
     assert annotations.without_sources([]) == annotations
-    with pytest.raises(DataError, match="without names 'farm', which is no source of the data; it has street, zoo"):
+    with pytest.raises(DataError, match="without names 'farm', which is not a source of the data: street, zoo"):
         annotations.without_sources(["farm"])
     with pytest.raises(DataError, match="Without the sources street, zoo the data has no object left"):
         annotations.without_sources(["street", "zoo"])

@@ -45,14 +45,14 @@ def test_an_unknown_engine_is_answered_with_a_near_one() -> None:
 def test_a_semantic_network_is_refused_by_those_that_replace_an_instance_networks_parts() -> None:
     semantic = read_config(GOLDEN / "semantic_cityscapes19_landscape" / "config.yaml")
     for name in ("openvino-int8", "bf16", "cuda"):
-        with pytest.raises(ConfigError, match=f"engine: {name} runs models that find single objects, and this one is"):
+        with pytest.raises(ConfigError, match=f"engine: {name} supports instance models only, and this one is"):
             require_fit(name, semantic)
 
 
 def test_heads_cannot_be_judged_with_an_engine_that_has_only_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pointrend.engines.find_spec", lambda _: "found")
     refused = CliRunner().invoke(app, ["eval", "--data", "nowhere", "--engine", "detectron2"])
-    assert str(refused.exception) == "engine: detectron2 does not give the mask heads that are judged here."
+    assert str(refused.exception) == "engine: detectron2 does not provide the mask heads that are evaluated."
 
 
 def test_a_network_that_the_engine_has_not_is_refused() -> None:
@@ -149,7 +149,7 @@ def test_the_command_line_refuses_what_is_no_engine(command: str) -> None:
 def test_no_archive_is_built_of_what_could_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pointrend.engines.find_spec", lambda _: "found")
     refused = CliRunner().invoke(app, ["archive", "--engine", "detectron2", "--destination", str(tmp_path)])
-    assert "has no one-stage models" in str(refused.exception)
+    assert "does not support one-stage models" in str(refused.exception)
     assert list(tmp_path.iterdir()) == []
 
 

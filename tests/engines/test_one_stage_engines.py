@@ -129,7 +129,7 @@ def test_the_trunk_is_for_the_size_that_the_network_takes(keep_aspect: bool, one
 
 def test_detectron2_refuses_it_by_name(one_stage_folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pointrend.engines.find_spec", lambda _: "found")
-    with pytest.raises(ConfigError, match=r"engine: detectron2 has no one-stage models \(MODEL\.META_ARCHITECTURE One"):
+    with pytest.raises(ConfigError, match=r"engine: detectron2 does not support one-stage models \(MODEL\.META_ARCH"):
         pointrend.load(one_stage_folder.path, engine=DETECTRON2)
 
 

@@ -101,7 +101,7 @@ def test_in_cross_validation_each_model_sees_its_own_fold(data, tmp_path):
 def test_different_networks_are_not_judged_as_one(data):
     result = invoke("--data", data, "--model", "demo", "--model", REFERENCE)
     assert isinstance(result.exception, ConfigError)
-    assert "cannot be judged as one" in str(result.exception)
+    assert "cannot be judged together" in str(result.exception)
 
 
 def test_detections_are_coco_results(evaluated, data):
@@ -162,7 +162,7 @@ def test_nothing_is_written_where_no_folder_is_named(data, tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("arguments", "kind", "message"),
     [
-        (("--heads", "refined,fine"), InvalidOption, "heads names 'fine', which is none of refined, coarse, conv"),
+        (("--heads", "refined,fine"), InvalidOption, "heads names 'fine', which is not one of refined, coarse, conv"),
         (("--limit", 0), InvalidOption, "limit must be at least 1, not 0"),
         (("--bootstrap", -1), InvalidOption, "bootstrap must be at least 0, not -1"),
         (("--sheet", 0), InvalidOption, "sheet must be at least 1, not 0"),
@@ -205,7 +205,7 @@ def test_heads_are_those_that_the_model_has():
     assert choose_heads(["conv", "refined"], both) == ("refined", "conv")
     with pytest.raises(InvalidOption, match="'conv', which this model does not have; it has refined, coarse"):
         choose_heads(["conv"], point)
-    with pytest.raises(InvalidOption, match="heads names '', which is none of"):
+    with pytest.raises(InvalidOption, match="heads names '', which is not one of"):
         choose_heads([""], point)
 
 

@@ -31,7 +31,7 @@ def test_settings_are_taken() -> None:
         ({"max_image_side": None}, r"handler\.max_image_side is None"),
         ({"threads": 0}, r"handler\.threads is 0; .* at least 1"),
         ({"engine": 8}, r"handler\.engine is 8; it must be an engine's name"),
-        ({"max_bytes": 1}, r"handler\.max_bytes is no setting of the handler\. Known: engine, max_image_bytes"),
+        ({"max_bytes": 1}, r"handler\.max_bytes is not a setting of the handler\. Known: engine, max_image_bytes"),
         (["engine"], r"handler is \['engine'\]"),
     ],
 )

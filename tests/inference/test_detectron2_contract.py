@@ -219,7 +219,7 @@ def test_a_semantic_model() -> None:
     answered = segmenter(picture)
     assert answered.segments == expected.segments
     assert answered.segments
-    with pytest.raises(InvalidOption, match="finds no single objects"):
+    with pytest.raises(InvalidOption, match="not objects"):
         segmenter(picture, Options())
     with pytest.raises(InvalidOption, match="always refines"):
         segmenter(picture, Options(task="semantic", refinement=1))
@@ -228,9 +228,9 @@ def test_a_semantic_model() -> None:
 @pytest.mark.parametrize(
     ("options", "field", "message"),
     [
-        (Options(points=True), "points", "engine detectron2, which runs tested here, does not tell the points"),
+        (Options(points=True), "points", "engine detectron2, which runs tested here, does not report its points"),
         (Options(refinement=2), "refinement", "refinement=2: the engine detectron2.*always refines.*Leave .* at 4"),
-        (Options(mask_head="conv"), "mask_head", "tested carries no convolutional mask head"),
+        (Options(mask_head="conv"), "mask_head", "tested has no convolutional mask head"),
         (Options(categories=("thing 9",)), "categories", "knows no category 'thing 9'"),
     ],
 )
@@ -259,7 +259,7 @@ def test_a_second_mask_head_is_left_out() -> None:
 
 def test_a_backbone_that_it_has_not_is_named() -> None:
     config = rcnn_config(GOLDEN / "pointrend_3class_portrait")
-    with pytest.raises(ConfigError, match="has no EfficientNet-Lite"):
+    with pytest.raises(ConfigError, match="does not support this model's backbone, EfficientNet-Lite"):
         detectron2.configuration(replace(config, trunk=EfficientNetConfig()))
 
 

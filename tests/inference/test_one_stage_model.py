@@ -131,7 +131,7 @@ def test_no_archive_is_built_for_detectron2(
     command = ["archive", "--model", str(one_stage_folder.path), "--engine", DETECTRON2, "--destination", str(tmp_path)]
     refused = CliRunner().invoke(app, command)
     assert isinstance(refused.exception, ConfigError)
-    assert "engine: detectron2 has no one-stage models" in str(refused.exception)
+    assert "engine: detectron2 does not support one-stage models" in str(refused.exception)
     assert not list(tmp_path.iterdir())
 
 

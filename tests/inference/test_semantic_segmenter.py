@@ -93,7 +93,7 @@ def test_the_golden_photo(golden_folder: ModelFolder, photo: np.ndarray) -> None
 
 def test_a_folder_of_a_semantic_model_cannot_stand_for_one_of_instances(golden_folder: ModelFolder) -> None:
     assert isinstance(golden_folder.network, SemanticConfig)
-    with pytest.raises(ConfigError, match="is a semantic model; it finds no instances"):
+    with pytest.raises(ConfigError, match="is a semantic model; an instance model is needed"):
         _ = golden_folder.config
 
 

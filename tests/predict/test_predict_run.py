@@ -273,4 +273,4 @@ def test_a_server_that_is_not_there_ends_the_run(photos, tmp_path):
     assert result.exit_code == 1
     assert "No server answers at http://127.0.0.1:9" in str(result.exception)
     result = RUN.invoke(app, ["predict", str(photos), "--out", str(tmp_path), "--server", "example.org"])
-    assert "begins with http://" in str(result.exception)
+    assert "must begin with http://" in str(result.exception)

@@ -93,7 +93,7 @@ def test_what_is_no_file_is_named_and_not_waited_for(folder: Path) -> None:
         "in/pipe.jpg": "a named pipe, not a file",
         "in/null.png": "a device, not a file",
         "in/s.sock": "a socket, not a file",
-        "in/notes.txt": "no image by its suffix",
+        "in/notes.txt": "not an image by its suffix",
     }
     with pytest.raises(ImagesError, match="a named pipe, not a file"):
         find_images(["in/pipe.jpg"])
@@ -164,7 +164,7 @@ def test_globs_at_any_depth(folder: Path, pattern: str, expected: list[str]) -> 
 def test_a_glob_names_what_it_matches_and_does_not_read(folder: Path) -> None:
     (folder / "notes.txt").write_text("no image")
     assert reasons(find_images(["in/*"])) == {
-        "in/notes.txt": "no image by its suffix",
+        "in/notes.txt": "not an image by its suffix",
         "in/sub": "a folder; name it, or use **, to read what it holds",
     }
     assert not find_images(["in/*", "in/notes.txt", "in/sub"]).not_read[1:]

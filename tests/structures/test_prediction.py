@@ -43,7 +43,7 @@ def test_masks_of_polygons_and_segments():
     segment = Segment(1, "person", int(mask.sum()), encode_crop(mask, 0, 0, 40, 60))
     semantic = Prediction(60, 40, (), {}, task="semantic", segments=(segment,))
     np.testing.assert_array_equal(semantic.masks(), mask[None])
-    with pytest.raises(ValueError, match="carries no mask"):
+    with pytest.raises(ValueError, match="has no mask"):
         Prediction(60, 40, (found(mask, "none"),), {}).masks()
 
 

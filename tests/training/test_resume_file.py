@@ -94,10 +94,10 @@ def test_what_is_no_such_file_is_named(
     with pytest.raises(CheckpointError, match="does not fit the model's configuration"):
         read_resume(path, model, average)
     masks = recipe(tmp_path, one_stage_config, without=["zoo"])
-    with pytest.raises(DataError, match="without names 'zoo', which is no source of the data"):
+    with pytest.raises(DataError, match="without names 'zoo', which is not a source of the data"):
         train(masks, data, tmp_path / "out", Budget.parse("1steps"), workers=0)
     with pytest.raises(ConfigError, match=r"teacher is for a one-stage model .* whose detector is not frozen"):
         train(recipe(tmp_path, one_stage_config, teacher="d.pt"), data, tmp_path / "out", Budget.parse("1steps"))
     other = recipe(tmp_path, one_stage_config, model=config_to_dict(tiny_config))
-    with pytest.raises(ConfigError, match="frozen names 'detector', which this model has not"):
+    with pytest.raises(ConfigError, match="frozen names 'detector', which this model does not have"):
         train(other, data, tmp_path / "out", Budget.parse("1steps"), workers=0)

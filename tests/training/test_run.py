@@ -97,7 +97,7 @@ def test_a_published_model_that_was_not_pulled_is_named(
     monkeypatch.setenv("POINTREND_HOME", str(tmp_path / "home"))
     with pytest.raises(ConfigError, match="pointrend weights pull coco-r50-3x"):
         train(recipe, data, tmp_path / "out", Budget.parse("1s"), init="coco-r50-3x", workers=0)
-    with pytest.raises(ConfigError, match="'coco-r50' is no model's name"):
+    with pytest.raises(ConfigError, match="'coco-r50' is not a model's name"):
         train(recipe, data, tmp_path / "out", Budget.parse("1s"), init="coco-r50", workers=0)
 
 

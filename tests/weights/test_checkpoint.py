@@ -247,7 +247,7 @@ def test_damaged_files_are_named(tmp_path: Path, suffix: str, damage: str) -> No
         ({"blobs": {"w": np.ones(1)}}, "blobs is a dict, not an array"),
         (
             {f"roi_heads.mask_head.coarse_head.{name}.bias": np.ones(1) for name in ("fc1", "coarse_mask_fc1")},
-            "twice, under names of different years",
+            "twice, under names of different detectron2 versions",
         ),
     ],
 )

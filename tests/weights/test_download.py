@@ -93,7 +93,7 @@ def test_it_goes_on_after_a_stall(server: FlakyServer, tmp_path: Path) -> None:
 
 def test_an_interrupted_process_goes_on_in_the_next(server: FlakyServer, tmp_path: Path) -> None:
     cut, dead = Behaviour(cut_after=CUT), Behaviour(status=503)
-    with pytest.raises(DownloadError, match=r"503 .* 0\.2 MiB are here and kept"):
+    with pytest.raises(DownloadError, match=r"503 .* 0\.2 MiB are kept"):
         fetch(server, tmp_path / "file", cut, dead)
     server.requests.clear()
     fetch(server, tmp_path / "file")

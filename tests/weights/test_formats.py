@@ -87,7 +87,7 @@ OTHERS = {
     "npy": (npy(), "a single numpy array"),
     "hdf5": (b"\x89HDF\r\n\x1a\n" + b"\0" * 20, "HDF5"),
     "png": (b"\x89PNG\r\n\x1a\n", "a PNG image"),
-    "zeros": (b"\0" * 4096, "damaged, or none of the formats"),
+    "zeros": (b"\0" * 4096, "damaged, or not one of the supported formats"),
 }
 
 

@@ -164,7 +164,7 @@ def tensor(numel: int, offset: int, shape: tuple[int, ...], stride: tuple[int, .
 @pytest.mark.parametrize(
     ("numel", "offset", "shape", "stride", "words"),
     [
-        (2**40, 0, (2**20,), (1,), "they would be 4194304 alone"),
+        (2**40, 0, (2**20,), (1,), "would take 4194304 alone"),
         (4, 0, (2**30,), (0,), "in a storage of 4 numbers"),
         (4, 0, (5,), (1,), "in a storage of 4 numbers"),
         (4, 3, (2,), (1,), "in a storage of 4 numbers"),

@@ -122,7 +122,7 @@ def test_a_public_repository_does_not_get_what_was_to_be_private(
     hub: StandInHub, token: str, published: Repository, small_model: ModelFolder
 ) -> None:
     before = dict(published.commits)
-    with pytest.raises(UploadError, match=r"is there already, and public; --private was asked\. Nothing was sent"):
+    with pytest.raises(UploadError, match=r"already exists and is public, but --private was given"):
         push(small_model.path, ADDRESS, private=True)
     assert published.commits == before
     assert hub.storage.requests == []

@@ -57,7 +57,7 @@ def test_a_graph_of_both_precisions_is_read(tmp_path: Path) -> None:
         (GRAPH.replace("6=9", "6=10"), None, "first has 10 weights"),
         (GRAPH.replace("7=3", "5=0 7=3"), None, "next has no bias"),
         (GRAPH.replace("3=2 5=1", "3=x 5=1"), None, "first has a malformed parameter"),
-        (GRAPH, binary()[:-1], "end in the midst of the layer next"),
+        (GRAPH, binary()[:-1], "end in the middle of the layer next"),
         (GRAPH, binary() + b"\0", "but the layers of .* end at"),
         (GRAPH, b"\1\2\3\4" + binary()[4:], "begins with the tag 0x4030201"),
     ],

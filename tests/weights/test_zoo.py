@@ -191,7 +191,7 @@ def test_a_mirror_has_the_same_paths(
 def test_a_file_of_another_model_is_not_installed(small: tuple[str, FlakyServer], home: Path) -> None:
     name, server = small
     server.behaviours = [Behaviour(body=bytes(3_700_000))]
-    with pytest.raises(DownloadError, match="another file than was published"):
+    with pytest.raises(DownloadError, match="a different file than was published"):
         pull(name)
     assert not cache.is_cached(name)
     assert list((home / "models").glob("*")) == [home / "models" / f".{name}.lock"]
@@ -220,7 +220,7 @@ def test_a_whole_hash_does_not_replace_the_published_digits(
     name, server = small
     other = bytes(3_700_000)
     server.behaviours = [Behaviour(body=other)]
-    with pytest.raises(DownloadError, match="delivered another file"):
+    with pytest.raises(DownloadError, match="delivered a different file"):
         pull(name, sha256=hashlib.sha256(other).hexdigest())
 
 

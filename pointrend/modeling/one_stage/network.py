@@ -87,7 +87,7 @@ class OneStage(InstanceNetwork):
     def constant_mask_logits(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor) -> Tensor:
         """See :meth:`InstanceNetwork.constant_mask_logits`."""
         if self.conv_mask_head is None:
-            raise ValueError("This model carries no second, convolutional mask head.")
+            raise ValueError("This model has no second, convolutional mask head.")
         pooled = self.pool(features, boxes, self.conv_mask_head.config.pooler_resolution)
         masks = [self.conv_mask_head(chunk)[:, 0] for chunk in torch.split(pooled, REGIONS_AT_ONCE)]
         side = 2 * pooled.shape[2]

@@ -49,7 +49,7 @@ class HubAddress:
             ConfigError: it is malformed; the message names the part.
         """
         if not text.startswith(SCHEME):
-            raise ConfigError(f"{text!r:.200} is no address on the Hub: write {FORM}.")
+            raise ConfigError(f"{text!r:.200} is not an address on the Hub: write {FORM}.")
         repository, at, revision = text.removeprefix(SCHEME).partition("@")
         parts = repository.split("/")
         if len(parts) != 2:

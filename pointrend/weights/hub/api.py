@@ -125,7 +125,7 @@ def explained(address: HubAddress, kind: type[PointRendError] = DownloadError) -
         raise ConfigError(f"{address}: {_short(str(error))}") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise kind(
-            f"{address}: {shown(_endpoint())} answers what cannot be used: {_short(str(error))}. "
+            f"{address}: {shown(_endpoint())} sent an unusable response: {_short(str(error))}. "
             "If HF_ENDPOINT is set, check that it speaks the Hub's API."
         ) from error
     except RuntimeError as error:
@@ -172,7 +172,7 @@ def _refusal(address: HubAddress, error: HfHubHTTPError) -> str:
         return f"{endpoint} forbids it: {_short(error.server_message or response.reason_phrase)}. {_about_token()}"
     if status == 429:
         wait = headers.get("Retry-After")
-        return f"{endpoint} limits how often it is asked. Try again {f'in {wait:.20} seconds' if wait else 'later'}."
+        return f"{endpoint} limits the rate of requests. Try again {f'in {wait:.20} seconds' if wait else 'later'}."
     said = _short(error.server_message or "")
     return f"{endpoint} answers {status} {response.reason_phrase}{f' ({said})' if said else ''}." + (
         " Try again later." if status >= 500 else ""
@@ -182,7 +182,7 @@ def _refusal(address: HubAddress, error: HfHubHTTPError) -> str:
 def _about_token() -> str:
     if token() is None:
         return "No token is set here: set HF_TOKEN, or run `hf auth login`."
-    return "The token that is set here does not have the right to it."
+    return "The token that is set here does not have access to it."
 
 
 def _network_reason(error: BaseException) -> str:

@@ -32,7 +32,7 @@ MOST_BYTES = {WEIGHTS: 4 * 2**30, CONFIG: 2**20, INFO: 2**20, CARD: 2**20}
 CARDS = (CARD, "README.md")  # by either name; the first that is there
 OTHER_WEIGHTS = (".bin", ".pkl", ".pickle", ".pth", ".pt", ".ckpt", ".h5", ".onnx", ".msgpack", ".npz")
 PARTS = ".parts"  # in a repository's folder: what was received so far
-ADVICE = "The Hub told of the file a moment ago: run it again."
+ADVICE = "The Hub listed the file a moment ago: run the command again."
 
 
 @dataclass(frozen=True, slots=True)

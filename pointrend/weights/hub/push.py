@@ -92,7 +92,9 @@ def _prepare(hub: HfApi, address: HubAddress, private: bool) -> ModelInfo:
     """
     hub.create_repo(address.repository, private=private or None, exist_ok=True)
     if private and not hub.model_info(address.repository, timeout=api.SECONDS).private:
-        raise UploadError(f"{address.repository} is there already, and public; --private was asked. Nothing was sent.")
+        raise UploadError(
+            f"{address.repository} already exists and is public, but --private was given. Nothing was uploaded."
+        )
     if address.revision not in (None, DEFAULT_BRANCH):
         hub.create_branch(address.repository, branch=str(address.revision), exist_ok=True)
     return hub.model_info(address.repository, revision=address.revision, timeout=api.SECONDS)
