@@ -115,8 +115,8 @@ class Plan:
             OutputError: the output folder cannot be written.
         """
         files, folder = url_to_fs(output)
-        if isinstance(files, LocalFileSystem):
-            check_folder(Path(folder), "OUTPUT")
+        if (local := local_folder(output)) is not None:
+            check_folder(local, "OUTPUT")
         if files.exists(f"{folder}/{PLAN}"):
             images = cls._read(files, folder, settings, output)
             try:
@@ -197,6 +197,12 @@ class Plan:
         files, folder = url_to_fs(self.output)
         files.invalidate_cache()
         return {path.rsplit("/", 1)[-1] for path in files.ls(folder, detail=False)}
+
+
+def local_folder(place: str) -> Path | None:
+    """The folder of this machine that a place means; None for other URLs."""
+    files, folder = url_to_fs(place)
+    return Path(folder) if isinstance(files, LocalFileSystem) else None
 
 
 def put(output: str, name: str, data: bytes) -> None:

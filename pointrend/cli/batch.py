@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from pointrend.batch.plan import FORMS, Plan
+from pointrend.batch.plan import FORMS, Plan, local_folder
 from pointrend.batch.run import batch_config, run
 from pointrend.cli.options import DEFAULTS, Categories, Engine, Model, ScoreThreshold, Task, given
 from pointrend.cli.summary import tell
 from pointrend.system.extras import require_modules
+from pointrend.system.run_lock import locked
 from pointrend.weights.obtain import obtain
 
 app = typer.Typer(add_completion=False)
@@ -51,8 +53,9 @@ def batch(
     obtain(model, Console(stderr=True))
     options = given(task=task, score_threshold=score_threshold, categories=categories)
     config = batch_config(source, model=model, engine=engine, options=options, form=form, shard_size=shard_size)
-    plan = Plan.open(config, output)
-    outcome = run(plan, workers, threads, address)
+    folder = local_folder(output)
+    with contextlib.nullcontext() if folder is None else locked(folder, "OUTPUT"):
+        outcome = run(Plan.open(config, output), workers, threads, address)
     summary = outcome.summary()
     tell(summary)
     if outcome.left or any(each.missed for each in summary.not_read):

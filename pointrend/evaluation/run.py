@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shlex
@@ -39,6 +40,7 @@ from pointrend.evaluation.report import (
 from pointrend.evaluation.tables import tables, to_markdown
 from pointrend.structures.prediction import Prediction
 from pointrend.system.machine import processor
+from pointrend.system.run_lock import locked
 from pointrend.weights.folder import ModelFolder
 
 
@@ -95,7 +97,13 @@ def evaluate(settings: EvalConfig, console: Console) -> Report:
         ConfigError, CheckpointError: the model or the engine cannot be used.
         DataError: the data cannot be read, or has no category in common with the model.
         InvalidOption: a setting is out of range, or the model lacks a head.
+        OutputError: another run is going on in ``settings.out``, or it cannot be written.
     """
+    with contextlib.nullcontext() if settings.out is None else locked(settings.out, "--out"):
+        return _evaluate(settings, console)
+
+
+def _evaluate(settings: EvalConfig, console: Console) -> Report:
     _check(settings)
     folders = [ModelFolder.open(model) for model in settings.models]
     folder = folders[0]

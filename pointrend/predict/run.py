@@ -24,6 +24,7 @@ from pointrend.structures.options import Options
 from pointrend.structures.prediction import Prediction
 from pointrend.system.outputs import check_folder
 from pointrend.system.progress import bar
+from pointrend.system.run_lock import locked
 
 # What one image meets and every other would meet too: the run ends, and goes on from here when it is started again.
 FATAL = ("server_down", "invalid_token", "bad_key_file", "model_not_found", "bad_response")
@@ -121,11 +122,12 @@ def run(job: Job, source: Source, *, progress: bool = True) -> PredictOutcome:
 
     Raises:
         InvalidOption: the model refuses an option.
-        OutputError: the output folder cannot be written.
+        OutputError: the output folder cannot be written, or another run is going on in it.
         NamesError: its list of names is damaged.
     """
     check_folder(job.out, "--out")
-    return _Run.begin(job, source).finish(progress)
+    with locked(job.out, "--out"):
+        return _Run.begin(job, source).finish(progress)
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pointrend.images.suffixes import has_image_suffix
+from pointrend.system.run_lock import LOCK
 
 _KINDS = (
     (stat.S_ISFIFO, "a named pipe"),
@@ -70,6 +71,8 @@ def walk(folder: Path, *, outside: Iterable[Path] = ()) -> Contents:
             not_read.append(NotRead(str(current), f"the folder cannot be read: {error.strerror}", missed=True))
             continue
         for name in names:
+            if name == LOCK:
+                continue
             path = current / name
             try:
                 state = path.stat()

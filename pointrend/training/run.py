@@ -22,6 +22,7 @@ from pointrend.modeling.one_stage.network import OneStage
 from pointrend.modeling.rcnn import RCNN
 from pointrend.structures.model_info import Category, ModelInfo
 from pointrend.system.extras import require_modules
+from pointrend.system.run_lock import locked
 from pointrend.training.budget import Budget
 from pointrend.training.config import DETECTOR, TrainingConfig
 from pointrend.training.initialise import load_fitting, load_trunk, randomise
@@ -85,61 +86,63 @@ def train(
         DataError: the images cannot be used.
         CheckpointError: the initial weights or the state cannot be used.
         TrainingError: the training diverged.
+        OutputError: another run is going on in ``out``, or it cannot be written.
     """
     console = console or Console()
     require_modules("pointrend train", "tensorboard", "matplotlib")
-    settings = TrainingConfig.from_file(_recipe_path(recipe))
-    settings = replace(settings, init=settings.init if init is None else init)
-    annotations = Annotations.read(data / f"instances_{split}.json", data / "images", settings.categories or None)
-    if note := annotations.findings.note():
-        console.print(note, markup=False, highlight=False)
-    annotations = annotations.without_sources(settings.without)
-    if fold is not None:
-        annotations = annotations.without(fold)
-    categories = annotations.categories
-    settings = settings.for_classes(len(categories))
-    if threads is not None:
-        torch.set_num_threads(threads)
-    torch.manual_seed(seed)
-    target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    model = build_instance_network(settings.model)
-    randomise(model)
-    out.mkdir(parents=True, exist_ok=True)
-    resumes = (out / STATE_NAME).exists()
-    if not resumes and resume is None and settings.init:
-        _initialise(model, settings.init, categories, console)
-    model.to(target).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    freeze(model, settings.frozen)
-    optimiser = build_optimiser(model, settings)
-    average = MovingAverage(model, settings.average)
-    progress = Progress()
-    if resumes:
-        progress = load_state(out, model, optimiser, average)
-    elif resume is not None:
-        progress = read_resume(resume, model, average)
-    weights = sum(parameter.numel() for parameter in model.parameters())
-    console.print(
-        f"{len(annotations)} photos, {len(categories)} categories, {weights:,} weights; "
-        f"{'resumes' if progress.step else 'starts'} at step {progress.step}, "
-        f"{budget.used(progress):.0f} of {budget}, on {target}"
-    )
-    if not budget.is_used_up(progress):
-        objective = build_objective(model, settings)
-        trainer = Trainer(
-            model,
-            objective,
-            optimiser,
-            average,
-            settings=settings,
-            folder=out,
-            device=target,
-            save_every=save_every,
+    with locked(out, "--out"):
+        settings = TrainingConfig.from_file(_recipe_path(recipe))
+        settings = replace(settings, init=settings.init if init is None else init)
+        annotations = Annotations.read(data / f"instances_{split}.json", data / "images", settings.categories or None)
+        if note := annotations.findings.note():
+            console.print(note, markup=False, highlight=False)
+        annotations = annotations.without_sources(settings.without)
+        if fold is not None:
+            annotations = annotations.without(fold)
+        categories = annotations.categories
+        settings = settings.for_classes(len(categories))
+        if threads is not None:
+            torch.set_num_threads(threads)
+        torch.manual_seed(seed)
+        target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        model = build_instance_network(settings.model)
+        randomise(model)
+        out.mkdir(parents=True, exist_ok=True)
+        resumes = (out / STATE_NAME).exists()
+        if not resumes and resume is None and settings.init:
+            _initialise(model, settings.init, categories, console)
+        model.to(target).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        freeze(model, settings.frozen)
+        optimiser = build_optimiser(model, settings)
+        average = MovingAverage(model, settings.average)
+        progress = Progress()
+        if resumes:
+            progress = load_state(out, model, optimiser, average)
+        elif resume is not None:
+            progress = read_resume(resume, model, average)
+        weights = sum(parameter.numel() for parameter in model.parameters())
+        console.print(
+            f"{len(annotations)} photos, {len(categories)} categories, {weights:,} weights; "
+            f"{'resumes' if progress.step else 'starts'} at step {progress.step}, "
+            f"{budget.used(progress):.0f} of {budget}, on {target}"
         )
-        stream = batches(annotations, settings, seed=seed, position=progress.step * settings.batch, workers=workers)
-        with Log(out, step=progress.step) as log:
-            progress = trainer.run(iter(stream), progress, budget, log)
-    draw_curve(out / CSV_NAME, out / CURVE_NAME)
-    return write_model(out / MODEL_FOLDER, settings, average, categories)
+        if not budget.is_used_up(progress):
+            objective = build_objective(model, settings)
+            trainer = Trainer(
+                model,
+                objective,
+                optimiser,
+                average,
+                settings=settings,
+                folder=out,
+                device=target,
+                save_every=save_every,
+            )
+            stream = batches(annotations, settings, seed=seed, position=progress.step * settings.batch, workers=workers)
+            with Log(out, step=progress.step) as log:
+                progress = trainer.run(iter(stream), progress, budget, log)
+        draw_curve(out / CSV_NAME, out / CURVE_NAME)
+        return write_model(out / MODEL_FOLDER, settings, average, categories)
 
 
 def build_objective(model: InstanceNetwork, settings: TrainingConfig) -> Objective:
