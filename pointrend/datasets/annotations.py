@@ -5,7 +5,6 @@ Shapes: K categories to learn, numbered 0 to K - 1 in their order; H, W an image
 
 from __future__ import annotations
 
-import io
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,13 +12,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from pointrend.datasets.coco import CocoFile, DatasetImage, naming
 from pointrend.datasets.findings import Findings
 from pointrend.datasets.folds import Fold
+from pointrend.datasets.image_file import LIMITS
 from pointrend.errors import DataError, RequestError
-from pointrend.images.decode import ImageLimits, decode
+from pointrend.images.convert import to_picture
+from pointrend.images.decode import decode, open_image
 from pointrend.masks.rle import decode_crop
 from pointrend.structures.model_info import Category
 
@@ -63,7 +64,7 @@ class LabelledImage:
     objects: tuple[LabelledObject, ...]
 
     def read(self, scale: float = 1.0) -> Image.Image:
-        """Decode the image, upright and in RGB.
+        """Decode the image, upright and in sRGB: at its own size to the pixels that a served model sees.
 
         Args:
             scale: the size at which the image is wanted, as a fraction of its own. A JPEG file is decoded at a half,
@@ -80,14 +81,13 @@ class LabelledImage:
         except OSError as error:
             raise DataError(f"The image {self.path} cannot be read: {error.strerror}.") from error
         try:
-            with Image.open(io.BytesIO(data)) as image:
+            with open_image(data, LIMITS) as image:
                 if image.format != "JPEG":
-                    return self._checked(Image.fromarray(decode(data, _LIMITS)), 1)
+                    return self._checked(Image.fromarray(decode(data, LIMITS)), 1)
                 full = image.width
                 image.draft("RGB", (max(int(image.width * scale), 1), max(int(image.height * scale), 1)))
-                upright = ImageOps.exif_transpose(image).convert("RGB")
-                return self._checked(upright, round(full / image.width))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, RequestError) as error:
+                return self._checked(to_picture(image), round(full / image.width))
+        except (OSError, ValueError, SyntaxError, RequestError) as error:
             raise DataError(f"The image {self.path} is not an image that can be read: {error}") from error
 
     def _checked(self, image: Image.Image, reduction: int) -> Image.Image:
@@ -181,10 +181,6 @@ class Annotations:
                 f"{path}: annotations has no object with a mask of the categories {[item.id for item in chosen]}.{left}"
             )
         return cls(telling, chosen, file.findings)
-
-
-# The images are the user's own: only their sides are limited, by what Pillow can resize.
-_LIMITS = ImageLimits(max_bytes=1 << 30, max_pixels=1 << 28, max_side=1 << 16)
 
 
 def _chosen(categories: Sequence[Category], ids: Sequence[int] | None) -> tuple[Category, ...]:

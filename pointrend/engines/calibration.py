@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from pointrend.datasets.coco import CocoFile
+from pointrend.datasets.image_file import read_pixels
 from pointrend.engines.parts import Part, Run
-from pointrend.errors import ConfigError, RequestError
-from pointrend.images.decode import decode
+from pointrend.errors import ConfigError, DataError
 from pointrend.images.formats import SUFFIXES
 from pointrend.images.suffixes import has_image_suffix
 from pointrend.modeling.instance_network import InstanceNetwork
@@ -82,9 +82,9 @@ def _network_input(path: Path, network: InstanceNetwork) -> tuple[Tensor, tuple[
         ConfigError: it cannot be read.
     """
     try:
-        image = decode(path.read_bytes())
-    except (OSError, RequestError) as error:
-        raise ConfigError(f"calibrate: the photo {path} cannot be read: {error}") from error
+        image = read_pixels(path)
+    except DataError as error:
+        raise ConfigError(f"calibrate: {error}") from error
     return to_input(resize(image, network.config), network.config)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pointrend.datasets.coco import DatasetImage
-from pointrend.images.decode import decode
+from pointrend.datasets.image_file import read_pixels
 from pointrend.structures.prediction import Prediction
 from pointrend.visualize.overlay import overlay
 
@@ -65,7 +65,7 @@ def contact_sheet(images: Sequence[DatasetImage], predictions: Mapping[int, Pred
 
 def _picture(image: DatasetImage, prediction: Prediction) -> Image.Image:
     shown = tuple(instance for instance in prediction.instances if instance.score >= SCORE_THRESHOLD)
-    pixels = decode(image.path.read_bytes())
+    pixels = read_pixels(image.path)
     scale = TILE / max(pixels.shape[:2])
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
     drawn = overlay(pixels, replace(prediction, instances=shown))

@@ -14,10 +14,10 @@ from torch import Tensor
 from pointrend.config.schema import InstanceConfig
 from pointrend.datasets.coco import DatasetImage
 from pointrend.datasets.folds import fold_of
+from pointrend.datasets.image_file import read_pixels
 from pointrend.engines import EAGER
 from pointrend.engines.network import device_of, open_network
-from pointrend.errors import DataError, InvalidOption, RequestError
-from pointrend.images.decode import decode
+from pointrend.errors import DataError, InvalidOption
 from pointrend.inference.instances import InstanceSegmenter
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.roi_heads.box_head import Detections
@@ -130,10 +130,7 @@ def _options(head: str, config: InstanceConfig) -> Options:
 
 
 def _decode(image: DatasetImage) -> NDArray[np.uint8]:
-    try:
-        pixels = decode(image.path.read_bytes())
-    except (OSError, RequestError) as error:
-        raise DataError(f"The image {image.path} cannot be read: {error}") from error
+    pixels = read_pixels(image.path)
     height, width = pixels.shape[:2]
     if (width, height) != (image.width, image.height):
         raise DataError(

@@ -55,6 +55,11 @@ def to_srgb(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
     return convert
 
 
+def is_srgb(image: Image.Image) -> bool:
+    """Whether the picture's colours are sRGB as they are, as far as it says."""
+    return _transform_of(image) is None
+
+
 def _transform_of(image: Image.Image) -> _Transform:
     if image.mode == "LAB":
         return _lab()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pointrend.images.colours import to_srgb
+from pointrend.images.colours import is_srgb, to_srgb
 
 STRIP_PIXELS = 2**18  # converted at a time: what a conversion needs besides its result stays under a few MB
 
@@ -67,6 +67,15 @@ def to_pixels(image: Image.Image) -> NDArray[np.uint8]:
             place = slice(image.height - bottom, image.height - top)
         pixels[(slice(None), place) if sideways else place] = np.asarray(part)
     return pixels
+
+
+def to_picture(image: Image.Image) -> Image.Image:
+    """Convert as :func:`to_pixels` does, to an RGB picture: the same one where there is nothing to convert."""
+    image.load()
+    plain = image.mode in ("RGB", "L") and not image.has_transparency_data and is_srgb(image)
+    if not plain or _orientation(image) in _UPRIGHT:
+        return Image.fromarray(to_pixels(image))
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _strips(image: Image.Image) -> Iterator[_Strip]:

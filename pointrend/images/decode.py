@@ -9,6 +9,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from pointrend.errors import ImageTooLarge, InvalidRequest, RequestError, Unsupp
 from pointrend.images.convert import to_pixels
 from pointrend.images.formats import FORMATS
 from pointrend.images.memory import decoding_bytes
-from pointrend.images.recognise import recognise
+from pointrend.images.recognise import BEGINNING, recognise
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,20 @@ def open_image(data: bytes | bytearray, limits: ImageLimits | None = None) -> Im
     if not data:
         raise InvalidRequest("The image is empty: 0 bytes arrived.", field="image", code="missing_image")
     check_bytes(len(data), limits)
-    with _refusing(data):
-        _check_webp_header(data, limits)
-        image = _opened(data)
+    return open_file(io.BytesIO(data), limits)
+
+
+def open_file(file: BinaryIO, limits: ImageLimits) -> Image.Image:
+    """Open an image file, from its beginning, without decoding it; the errors are those of :func:`decode`.
+
+    Args:
+        file: opened for reading; the picture reads from it when it is loaded.
+        limits: what is allowed; the size in bytes is not asked for.
+    """
+    start = file.read(BEGINNING)
+    with _refusing(start):
+        _check_webp_header(start, limits)
+        image = _opened(file, start[:16])
     try:
         check_size(image.width, image.height, limits)
         check_memory(decoding_bytes(image), limits)
@@ -77,14 +89,12 @@ def open_image(data: bytes | bytearray, limits: ImageLimits | None = None) -> Im
     return image
 
 
-def _opened(data: bytes | bytearray) -> Image.Image:
+def _opened(file: BinaryIO, start: bytes) -> Image.Image:
     """Let each format that knows the file's beginning try.
 
     As :func:`PIL.Image.open`, but without its own limit on pixels, which is a global of the process: a user's filter
     of warnings makes an error of it, and its words name no size.
     """
-    file = io.BytesIO(data)
-    start = bytes(data[:16])
     failure: Exception | None = None
     for name in FORMATS:
         factory, accept = Image.OPEN[name]
@@ -94,6 +104,8 @@ def _opened(data: bytes | bytearray) -> Image.Image:
         try:
             file.seek(0)
             return factory(file, "")
+        except MemoryError:
+            raise
         except Exception as error:  # the next format may know it better: HEIF and AVIF share brands
             failure = error
     raise UnidentifiedImageError("no format knows it") from failure

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-_BEGINNING = 1024  # bytes that are looked at
+BEGINNING = 1024
+"""Bytes of a file that are looked at."""
 _UNDECODED = "it is damaged, or of a kind that the decoder lacks: convert it to JPEG"
 _DAMAGED = "it is damaged, or was cut short: send the whole file, in binary"
 
@@ -51,12 +52,12 @@ def recognise(data: bytes | bytearray) -> tuple[str, str]:
     ('HTML', 'the URL returned a web page, not the image')
 
     Args:
-        data: all of them, at least one.
+        data: all of them, or the first :data:`BEGINNING`; at least one.
 
     Returns:
         what they look like, as a noun, and what to do; both empty where nothing is known.
     """
-    start = bytes(data[:_BEGINNING])
+    start = bytes(data[:BEGINNING])
     text = start.removeprefix(b"\xef\xbb\xbf").lstrip()
     for pattern, name, advice in _SIGNATURES:
         if re.match(pattern, start, re.DOTALL) or re.match(pattern, text, re.IGNORECASE | re.DOTALL):

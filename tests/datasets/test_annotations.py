@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import copy
 import json
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,12 @@ import pytest
 from PIL import Image
 
 from pointrend.datasets.annotations import Annotations, LabelledImage
+from pointrend.datasets.coco import DatasetImage
+from pointrend.datasets.image_file import LIMITS, ImageHeader, read_header
 from pointrend.errors import DataError
+from pointrend.evaluation.predictions import _decode as judged
+from pointrend.images.icc import DISPLAY_P3, SRGB_CURVE, matrix_profile
+from pointrend.images.inputs import pixels
 
 SQUARE = [[4.0, 2.0, 12.0, 2.0, 12.0, 8.0, 4.0, 8.0]]  # a polygon of 8 x 6 pixels
 # The same in a 20 x 10 photo, column by column: 4 columns and 2 pixels of nothing, then 6 of it in each of 8 columns.
@@ -141,6 +148,68 @@ def test_jpegs_are_decoded_smaller_but_never_too_small(tmp_path: Path, width: in
     assert size <= (width, height)
     if scale == 0.24:
         assert size[0] < 0.6 * width
+
+
+@pytest.mark.parametrize("name", ["p3.jpg", "p3.png", "turned.jpg", "cmyk.jpg", "deep.png", "p3.webp", "p3.avif"])
+def test_what_is_learnt_from_has_the_pixels_that_are_served(tmp_path: Path, name: str) -> None:
+    rows, columns = np.mgrid[0:40, 0:60]
+    ramps = np.stack([60 + columns * 2, 70 + rows * 3, 190 - columns * 2], axis=-1).astype(np.uint8)
+    image, options = Image.fromarray(ramps), {"icc_profile": matrix_profile(DISPLAY_P3, SRGB_CURVE)}
+    if name == "turned.jpg":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        options["exif"] = exif
+    elif name == "cmyk.jpg":
+        image, options = image.convert("CMYK"), {}
+    elif name == "deep.png":
+        image, options = Image.fromarray((columns * 1000 + rows).astype(np.uint16)), {}
+    path = tmp_path / name
+    image.save(path, **options)
+    served = pixels(path)
+    height, width = served.shape[:2]
+    learnt = np.asarray(LabelledImage(path, width, height, "", (True,), ()).read())
+    np.testing.assert_array_equal(learnt, served)
+    entry = DatasetImage(1, path, width, height, "", None)
+    np.testing.assert_array_equal(judged(entry), served)
+    assert (read_header(path).width, read_header(path).height) == (width, height)
+    half = np.asarray(LabelledImage(path, width, height, "", (True,), ()).read(0.5).resize((width, height)))
+    assert np.abs(half.astype(int) - served).mean() < 12  # a profile that is left out of the reduced image: 20
+
+
+def test_what_pillow_opens_and_nobody_serves_is_refused_by_the_header(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    Image.new("RGB", (20, 10)).save(path, "JPEG2000")
+    with pytest.raises(DataError, match="JPEG 2000"):
+        read_header(path)
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def test_the_header_of_a_png_is_read_without_its_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "photo.png"
+    Image.new("RGB", (20, 10)).save(path)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = path.read_bytes()
+    path.write_bytes(data[:-12] + chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0")) + data[-12:])
+    with monkeypatch.context() as context:
+        context.setattr(Image, "_getdecoder", lambda *_: pytest.fail("The pixels are decoded."))
+        assert read_header(path) == ImageHeader(10, 20, 6)
+    assert pixels(path).shape == (20, 10, 3)
+    path.write_bytes(data[:-12])
+    with pytest.raises(DataError, match="cut off"):
+        read_header(path)
+
+
+def test_two_hundred_megapixels_meet_our_limit(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    header = struct.pack(">IIBBBBB", 20_000, 10_000, 8, 0, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b"")]
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunk(name, data) for name, data in chunks))
+    assert read_header(path) == ImageHeader(20_000, 10_000, 1)
+    assert LIMITS.max_pixels > 200_000_000
 
 
 def test_photos_that_cannot_be_read_are_named(tmp_path: Path) -> None:

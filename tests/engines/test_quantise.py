@@ -240,7 +240,7 @@ def test_a_photo_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     photos.mkdir()
     (photos / "broken.png").write_bytes(b"no picture")
     with pytest.raises(
-        ConfigError, match=r"pointrend-rcnn could not be quantised: calibrate: the photo .*broken\.png cannot be"
+        ConfigError, match=r"pointrend-rcnn could not be quantised: calibrate: The image .*broken\.png cannot be"
     ):
         export.export(ModelFolder.open(SMALL_RCNN), tmp_path / "to", OPENVINO_INT8, photos)
     assert not (tmp_path / "to").exists()

@@ -186,7 +186,7 @@ def test_a_photo_of_another_size_than_its_label_says(data, tmp_path):
         raise invoke("--data", tmp_path / "data").exception
 
     (tmp_path / "data" / "images" / "astronaut.png").write_bytes(b"no photo")
-    with pytest.raises(DataError, match=r"astronaut\.png: cannot identify image file"):
+    with pytest.raises(DataError, match=r"image astronaut\.png: This looks like text"):
         raise invoke("--data", tmp_path / "data").exception
 
 
