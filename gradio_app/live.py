@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pointrend.client import Client
+from pointrend.images.colours import srgb_profile
+from pointrend.images.convert import to_picture
 from pointrend.structures.options import Task
 from pointrend.structures.prediction import Prediction
 from pointrend.visualize.overlay import overlay
@@ -42,8 +44,8 @@ class Meter:
 
 
 def shrink(frame: Image.Image) -> Image.Image:
-    """A frame as RGB, its longer side at most :data:`SENT_SIDE`."""
-    picture = frame.convert("RGB")
+    """A frame as RGB, upright and in sRGB, its longer side at most :data:`SENT_SIDE`."""
+    picture = to_picture(frame).copy()
     picture.thumbnail((SENT_SIDE, SENT_SIDE), Image.Resampling.BILINEAR)
     return picture
 
@@ -67,6 +69,6 @@ def segment_frame(
     """
     small = shrink(frame)
     file = io.BytesIO()
-    small.save(file, "JPEG", quality=SENT_QUALITY)
+    small.save(file, "JPEG", quality=SENT_QUALITY, icc_profile=srgb_profile())
     prediction = client.segment(file.getvalue(), score_threshold=threshold, task=task)
     return overlay(np.asarray(small), prediction), prediction

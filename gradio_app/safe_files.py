@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import os
 import stat
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from gradio_app.upload_errors import not_uploaded, too_large
 from pointrend.errors import InvalidRequest
+from pointrend.images.base64_text import InvalidBase64, decode_base64
 
 
 def read_regular(path: str, limit: int) -> bytes:
@@ -51,17 +51,17 @@ def check_regular(info: os.stat_result, limit: int) -> None:
 
 
 def read_data_url(url: str) -> bytes:
-    """The bytes of a ``data:`` URL in Base64.
+    """The bytes of a ``data:`` URL in Base64, which is read as the server reads it.
 
     Raises:
         InvalidRequest: it is none.
     """
     head, _, body = url.partition(",")
-    if not head.startswith("data:") or not head.endswith(";base64"):
+    if not head.lower().startswith("data:") or not head.lower().endswith(";base64"):
         raise InvalidRequest("The image's data: URL is not in Base64.", field="image")
     try:
-        return base64.b64decode(body, validate=True)
-    except ValueError as error:
+        return decode_base64(body)
+    except InvalidBase64 as error:
         raise InvalidRequest("The Base64 of the image's data: URL is damaged.", field="image") from error
 
 

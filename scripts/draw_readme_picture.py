@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import pointrend
+from pointrend.images.colours import srgb_profile
 from pointrend.images.decode import decode
 from pointrend.visualize.overlay import overlay
 
@@ -61,7 +62,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=PICTURE)
     arguments = parser.parse_args()
     picture, found = draw(tuple(arguments.photos), arguments.model, arguments.score)
-    Image.fromarray(picture).save(arguments.out, quality=88)
+    Image.fromarray(picture).save(arguments.out, quality=88, icc_profile=srgb_profile())
     print(f"{arguments.out}: {found} objects")
 
 

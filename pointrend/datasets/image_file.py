@@ -1,8 +1,8 @@
 """An image file of a data set: found inside its folder, checked before it is needed, decoded as the server decodes it.
 
 Only the header and the last kilobytes are read, of a PNG the heads of its chunks: enough to see a missing, foreign,
-resized or cut-off file. A fault in the middle of a file is still named when the image is decoded. Measured on
-JPEG, PNG, WebP, TIFF, AVIF, GIF and BMP files of 640x480 and 4000x3000 pixels: 0.03 to 1.1 ms a file, at most 6 % of what
+resized or cut-off file. A fault in the middle of a file is still named when the image is decoded. Measured on JPEG,
+PNG, WebP, TIFF, AVIF, GIF and BMP files of 640x480 and 4000x3000 pixels: 0.03 to 1.1 ms a file, at most 6 % of what
 decoding takes.
 """
 

@@ -38,6 +38,7 @@ from pointrend.evaluation.report import (
     Speed,
 )
 from pointrend.evaluation.tables import tables, to_markdown
+from pointrend.images.encode import encode_png
 from pointrend.structures.prediction import Prediction
 from pointrend.system.machine import processor
 from pointrend.system.run_lock import locked
@@ -205,7 +206,8 @@ def _write(out: Path, report: Report, truth: GroundTruth, predictions: Mapping[i
     (out / "report.json").write_text(json.dumps(report.to_dict(), indent=1) + "\n", encoding="utf-8")
     (out / "report.md").write_text(to_markdown(report), encoding="utf-8")
     (out / "detections.json").write_text(json.dumps(_coco_results(predictions)), encoding="utf-8")
-    contact_sheet(choose(truth.images, sheet), predictions).save(out / "contact_sheet.png")
+    picture = contact_sheet(choose(truth.images, sheet), predictions)
+    (out / "contact_sheet.png").write_bytes(encode_png(picture))
 
 
 def _coco_results(predictions: Mapping[int, Prediction]) -> list[dict[str, Any]]:

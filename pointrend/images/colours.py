@@ -26,6 +26,7 @@ _PRIMARIES_OF_H273 = {1: SRGB_PRIMARIES, 9: REC_2020, 12: DISPLAY_P3}  # ITU-T H
 _CURVES_OF_H273 = {1: SRGB_CURVE, 4: 2.2, 5: 2.8, 6: SRGB_CURVE, 8: 1.0, 13: SRGB_CURVE, 14: SRGB_CURVE, 15: SRGB_CURVE}
 
 
+@lru_cache(maxsize=1)
 def srgb_profile() -> bytes:
     """A small ICC profile of sRGB, for files that have no other way to say that their colours are."""
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -7,8 +7,6 @@ Options are form fields, JSON keys, or, beside any of them, the header ``X-Point
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from pointrend.errors import InvalidOption, InvalidRequest
+from pointrend.images.base64_text import InvalidBase64, clean_base64, decode_base64, decoded_size
 from pointrend.images.decode import ImageLimits, check_bytes
 from pointrend.structures.option_kinds import Boolean
 from pointrend.structures.options import OPTIONS_HEADER, Options
@@ -166,14 +165,11 @@ def _from_json(tree: Mapping[str, Any], limits: ImageLimits) -> tuple[bytes, dic
         raise InvalidRequest("In JSON, 'image' must be the image file in base64.", field="image", code="invalid_base64")
     if image[:5].lower() == "data:":
         image = image.partition(",")[2]
-    # The url-safe alphabet, line breaks, and no padding are read too: they mean the same bytes.
-    text = "".join(image.split()).replace("-", "+").replace("_", "/")
-    if "=" not in text:
-        text += "=" * (-len(text) % 4)
-    check_bytes(len(text) // 4 * 3 - text.endswith("=") - text.endswith("=="), limits)
+    text = clean_base64(image)
+    check_bytes(decoded_size(text), limits)
     try:
-        return base64.b64decode(text, validate=True), fields
-    except (binascii.Error, ValueError) as error:  # ValueError: letters beyond ASCII
+        return decode_base64(text), fields
+    except InvalidBase64 as error:
         raise InvalidRequest(f"'image' is not valid base64: {error}.", field="image", code="invalid_base64") from error
 
 

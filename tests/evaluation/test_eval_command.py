@@ -129,6 +129,7 @@ def test_tables_are_on_the_terminal_and_in_markdown(evaluated):
 
 def test_the_contact_sheet_shows_as_many_photos_as_asked_for(evaluated):
     with Image.open(evaluated[1] / "contact_sheet.png") as sheet:
+        assert sheet.info["srgb"] == 0
         assert (sheet.width, sheet.height) == (2 * 408 + 8, 430 + 8)
         colours = sheet.convert("RGB").getcolors(2**24)
     assert colours is not None

@@ -1,9 +1,18 @@
+import io
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 from PIL import Image
 
 from gradio_app.examples import EXAMPLES
 from gradio_app.live import Meter, segment_frame, shrink
 from pointrend.client import Client
+from pointrend.images.colours import srgb_profile
+from pointrend.images.convert import to_pixels
+from pointrend.images.decode import decode
+from pointrend.images.icc import DISPLAY_P3, SRGB_CURVE, matrix_profile
+from pointrend.structures.prediction import Prediction
 
 
 def test_frames_are_counted_over_the_last_seconds():
@@ -20,6 +29,23 @@ def test_frames_are_counted_over_the_last_seconds():
 def test_frames_are_sent_at_most_320_pixels_wide(size, small):
     assert shrink(Image.new("RGBA", size)).size == small
     assert shrink(Image.new("RGBA", size)).mode == "RGB"
+
+
+def test_a_frame_is_sent_as_srgb_and_says_so():
+    sent = []
+
+    def segment(data, **_):
+        sent.append(data)
+        return Prediction(60, 40, (), {})
+
+    frame = Image.new("RGB", (60, 40), (60, 120, 200))
+    frame.info["icc_profile"] = matrix_profile(DISPLAY_P3, SRGB_CURVE)
+    drawn, _ = segment_frame(SimpleNamespace(segment=segment), frame, 0.5)
+    assert drawn[0, 0].tolist() == to_pixels(frame)[0, 0].tolist() != [60, 120, 200]
+    with Image.open(io.BytesIO(sent[0])) as picture:
+        assert picture.info["icc_profile"] == srgb_profile()
+    assert np.abs(decode(sent[0]).astype(int) - to_pixels(frame)).max() <= 3
+    assert frame.size == (60, 40)
 
 
 @pytest.mark.server

@@ -157,5 +157,6 @@ def test_lab_comes_back_as_the_colours_it_was_made_from() -> None:
 
 
 def test_what_is_written_says_that_it_is_srgb() -> None:
-    with Image.open(io.BytesIO(encode_png(np.asarray(ramps())))) as picture:
-        assert picture.info["srgb"] == 0
+    for image in (np.asarray(ramps()), ramps().convert("RGBA"), ramps().convert("P")):
+        with Image.open(io.BytesIO(encode_png(image))) as picture:
+            assert picture.info["srgb"] == 0
