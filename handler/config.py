@@ -36,9 +36,7 @@ class HandlerConfig:
     max_image_side: int = field(default=_IMAGE.max_side, metadata={"help": "Its largest width and height, in pixels."})
     max_image_memory: int = field(
         default=_IMAGE.max_memory,
-        metadata={
-            "help": "Bytes of memory that decoding it may need; estimated beforehand from its size, format and mode."
-        },
+        metadata={"help": "Bytes of memory that decoding it may take, by its size, format, mode and metadata."},
     )
     max_response_bytes: int = field(
         default=41_000_000,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -13,6 +14,8 @@ from PIL import Image, ImageCms
 
 from pointrend.images.icc import DISPLAY_P3, REC_2020, SRGB_CURVE, SRGB_PRIMARIES, Curve, Primaries, matrix_profile
 
+AVIF_HEADER = 64 * 1024
+"""Bytes of an AVIF file in which its colour codes are looked for."""
 KEPT_BYTES = 16 * 1024  # of a profile whose transform is kept: a camera's or a screen's; a press's has a megabyte
 SAME_LEVELS = 2  # by which the many sRGB profiles differ from each other, out of 255
 
@@ -54,6 +57,19 @@ def to_srgb(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
         return converted
 
     return convert
+
+
+def note_avif_colours(image: Image.Image, header: bytes) -> None:
+    """Keep an AVIF file's colour codes, which Pillow drops, as pi-heif keeps those of HEIC: in ``info``.
+
+    Args:
+        image: opened.
+        header: the beginning of its file, :data:`AVIF_HEADER` bytes.
+    """
+    found = re.search(rb"colrnclx(?s:(..)(..))", header)
+    if found and "icc_profile" not in image.info:
+        primaries, transfer = (int.from_bytes(code) for code in found.groups())
+        image.info["nclx_profile"] = {"color_primaries": primaries, "transfer_characteristics": transfer}
 
 
 def is_srgb(image: Image.Image) -> bool:
@@ -118,7 +134,7 @@ def _changes_nothing(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
 
 def _described(info: Mapping[Any, Any]) -> tuple[Primaries, Curve] | None:
     """Primaries and curve that a file without a profile declares, where they are not sRGB's."""
-    code = info.get("nclx_profile")  # HEIF
+    code = info.get("nclx_profile")  # HEIF, AVIF
     if isinstance(code, Mapping):
         primaries = _PRIMARIES_OF_H273.get(code.get("color_primaries", 2))
         curve = _CURVES_OF_H273.get(code.get("transfer_characteristics", 2))

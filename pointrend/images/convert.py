@@ -14,7 +14,7 @@ from PIL import Image
 
 from pointrend.images.colours import is_srgb, to_srgb
 
-STRIP_PIXELS = 2**18  # converted at a time: what a conversion needs besides its result stays under a few MB
+STRIP_PIXELS = 2**17  # converted at a time: what a conversion needs besides its result stays under a few MB
 
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {

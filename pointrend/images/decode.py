@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from pointrend.errors import ImageTooLarge, InvalidRequest, RequestError, UnsupportedImage
+from pointrend.images.colours import AVIF_HEADER, note_avif_colours
 from pointrend.images.convert import to_pixels
 from pointrend.images.formats import FORMATS
 from pointrend.images.memory import decoding_bytes
+from pointrend.images.metadata import without_texts
 from pointrend.images.recognise import BEGINNING, recognise
 
 
@@ -66,7 +68,7 @@ def open_image(data: bytes | bytearray, limits: ImageLimits | None = None) -> Im
     if not data:
         raise InvalidRequest("The image is empty: 0 bytes arrived.", field="image", code="missing_image")
     check_bytes(len(data), limits)
-    return open_file(io.BytesIO(data), limits)
+    return open_file(io.BytesIO(without_texts(data)), limits)
 
 
 def open_file(file: BinaryIO, limits: ImageLimits) -> Image.Image:
@@ -80,6 +82,9 @@ def open_file(file: BinaryIO, limits: ImageLimits) -> Image.Image:
     with _refusing(start):
         _check_webp_header(start, limits)
         image = _opened(file, start[:16])
+        if image.format == "AVIF":
+            file.seek(0)
+            note_avif_colours(image, file.read(AVIF_HEADER))
     try:
         check_size(image.width, image.height, limits)
         check_memory(decoding_bytes(image), limits)

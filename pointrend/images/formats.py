@@ -5,8 +5,11 @@ from __future__ import annotations
 import pi_heif
 from PIL import AvifImagePlugin, Image, TiffImagePlugin, WebPImagePlugin  # noqa: F401  # registered by being imported
 
+from pointrend.images.metadata import bound_directories
+
 Image.preinit()  # registers the others
 pi_heif.register_heif_opener()
+bound_directories()
 
 SUFFIXES_BY_FORMAT: dict[str, tuple[str, ...]] = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),  # with the multi-picture files (MPO) of phones

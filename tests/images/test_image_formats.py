@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
+from pointrend.images.convert import to_pixels
 from pointrend.images.decode import decode
 from pointrend.images.formats import FORMATS, SUFFIXES, SUFFIXES_BY_FORMAT
+from pointrend.images.icc import DISPLAY_P3, SRGB_CURVE, matrix_profile
 
 DATA = Path(__file__).parent / "data"
 CORNERS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)]
@@ -36,6 +38,19 @@ def test_heic_is_read_and_turned_once(name: str) -> None:
     pixels = decode((DATA / name).read_bytes())
     assert pixels.shape == (32, 48, 3)
     assert np.abs(corners(pixels) - CORNERS).max() < 8
+
+
+@pytest.mark.parametrize("name", ["p3-8-bit.heic", "p3-10-bit.heic", "p3-10-bit.avif"])
+def test_colour_codes_and_deep_colours_of_heic_and_avif(name: str) -> None:
+    # Made with x265 and SVT-AV1 of these colours in Display P3, which the box `colr` says by its codes 12 and 13.
+    colours = np.array([[60, 120, 200], [200, 100, 60], [90, 200, 120], [255, 255, 255]], np.uint8)
+    picture = Image.fromarray(colours[None])
+    picture.info["icc_profile"] = matrix_profile(DISPLAY_P3, SRGB_CURVE)
+    expected = to_pixels(picture)[0].astype(int)
+    assert np.abs(expected - colours).max() > 25
+    pixels = decode((DATA / name).read_bytes())
+    found = np.array([pixels[y, x] for y in (16, -16) for x in (16, -16)], dtype=int)
+    assert np.abs(found - expected).max() <= 3
 
 
 @pytest.mark.parametrize("orientation", [1, 6, 8, 3, 5])

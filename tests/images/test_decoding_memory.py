@@ -1,0 +1,101 @@
+"""What decoding takes at its peak, measured, is no more than was said before: for every kind of file, hostile or not."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pointrend.images.decode import ImageLimits
+from pointrend.images.metadata import TEXT_BYTES, without_texts
+from tests.images.hostile_files import chunk, png
+
+STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+SPARE = 4_000_000  # of strips while they are converted, and of the allocator
+MEASURE = """
+import gc, json, sys, warnings
+from pathlib import Path
+from pointrend.errors import RequestError
+from pointrend.images.decode import ImageLimits, decode, open_image
+from pointrend.images.memory import decoding_bytes
+from tests.images.hostile_files import files
+
+warnings.simplefilter("ignore")
+
+def memory(key):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith(key)).split()[1])
+
+def attempt(action):
+    try:
+        return action(), "read"
+    except RequestError as error:
+        return None, error.code
+
+def bound(data):
+    with open_image(data, ImageLimits(max_memory=1 << 40)) as image:
+        return decoding_bytes(image)
+
+for name, data in files():
+    decode_now = lambda: decode(data).shape
+    allowed, _ = attempt(lambda: bound(data))
+    attempt(decode_now)  # what is loaded once, such as LittleCMS
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")
+    before = memory("VmRSS")
+    shape, outcome = attempt(decode_now)
+    print(json.dumps([name, len(data), memory("VmHWM") - before, allowed, outcome, shape]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def measured():
+    if not os.access(RESET, os.W_OK):
+        pytest.skip("The peak of a process cannot be measured anew here.")
+    # Freed memory goes back to the system at once, so that what one file took does not hide what the next one does.
+    environment = {
+        **os.environ,
+        "MALLOC_ARENA_MAX": "1",
+        "MALLOC_MMAP_THRESHOLD_": "65536",
+        "MALLOC_TRIM_THRESHOLD_": "0",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True, env=environment, cwd=Path.cwd()
+    )
+    return {name: figures for name, *figures in map(json.loads, done.stdout.splitlines())}
+
+
+def test_no_file_takes_more_than_its_bound(measured):
+    above = {
+        name: f"{taken / 1e6:.1f} MB of {(allowed or 0) / 1e6:.1f}"
+        for name, (size, taken, allowed, _, _) in measured.items()
+        if taken > (3 * size if allowed is None else allowed) + SPARE
+    }
+    assert not above
+    assert len(measured) > 60
+    assert max(taken for _, taken, *_ in measured.values()) < ImageLimits().max_memory
+
+
+def test_hostile_files_are_refused_or_read_without_what_is_hostile(measured):
+    outcomes = {name: (outcome, shape) for name, (_, _, _, outcome, shape) in measured.items()}
+    assert outcomes["tiff-tile"] == ("image_too_large", None)
+    assert outcomes["tiff-2500000-strips"] == ("unsupported_image", None)
+    for name in ("png-texts", "png-texts-behind", "tiff-tags"):
+        assert outcomes[name] == ("read", [8, 8, 3]), name
+    for name in ("exif-jpeg", "exif-png", "exif-webp", "exif-avif"):
+        assert outcomes[name] == ("read", [8, 16, 3]), name  # turned: the orientation is read all the same
+    others = {name: outcome for name, (outcome, _) in outcomes.items() if not name.startswith(("tiff", "png", "exif"))}
+    assert set(others.values()) == {"read"}
+
+
+def test_texts_that_tell_the_orientation_stay():
+    told = chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + b'tiff:Orientation="6"'.ljust(TEXT_BYTES))
+    long = chunk(b"tEXt", b"Comment\0" + b"a" * TEXT_BYTES)
+    assert without_texts(png(long + told + told, told)) == png(told)
+    short = png(chunk(b"tEXt", b"Comment\0a"))
+    assert without_texts(short) is short
+    assert without_texts(b"no PNG") == b"no PNG"
