@@ -32,7 +32,8 @@ class LabelledObject:
     Attributes:
         category: its index, 0 to K - 1.
         segmentation: its mask as COCO's compressed run lengths; masks are kept in no other form.
-        crowd: whether it is a region with many objects that nobody has told apart.
+        crowd: whether it is neutral: a region with many objects that nobody has told apart, or an object's box whose
+            mask is missing.
     """
 
     category: int
@@ -62,6 +63,11 @@ class LabelledImage:
     source: str
     labelled: tuple[bool, ...]
     objects: tuple[LabelledObject, ...]
+
+    @property
+    def has_object(self) -> bool:
+        """Whether there is an object to learn, no crowd."""
+        return any(not item.crowd for item in self.objects)
 
     def read(self, scale: float = 1.0) -> Image.Image:
         """Decode the image, upright and in sRGB: at its own size to the pixels that a served model sees.
@@ -128,7 +134,7 @@ class Annotations:
             DataError: nothing is left.
         """
         kept = tuple(image for image in self.images if not fold.holds(image.path.name))
-        if not any(image.objects for image in kept):
+        if not any(image.has_object for image in kept):
             raise DataError(f"Without its fold {fold.number + 1}/{fold.folds} the data has no object left.")
         return replace(self, images=kept)
 
@@ -143,7 +149,7 @@ class Annotations:
             if name not in known:
                 raise DataError(f"without names {name!r}, which is not a source of the data: {', '.join(known)}.")
         kept = tuple(image for image in self.images if image.source not in names)
-        if not any(image.objects for image in kept):
+        if not any(image.has_object for image in kept):
             raise DataError(f"Without the sources {', '.join(names)} the data has no object left.")
         return replace(self, images=kept)
 
@@ -175,7 +181,7 @@ class Annotations:
             objects[item.image.id].append(LabelledObject(index[item.category_id], item.segmentation, item.crowd))
         images = tuple(_labelled(entry, chosen, tuple(objects[entry.id])) for entry in file.images)
         telling = tuple(image for image in images if image.objects or any(image.labelled))
-        if not any(image.objects for image in telling):
+        if not any(image.has_object for image in telling):
             left = "".join(f"\n  {line}" for line in file.findings.lines(fatal=False))
             raise DataError(
                 f"{path}: annotations has no object with a mask of the categories {[item.id for item in chosen]}.{left}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from pycocotools import mask as coco_mask
 from pointrend.datasets.coco_items import DatasetImage, ImageReader, lists_of, read_categories, whole
 from pointrend.datasets.findings import Findings
 from pointrend.datasets.label_file import read_json
-from pointrend.datasets.segmentation import is_number, mask_of
+from pointrend.datasets.segmentation import is_number, mask_of, to_rle
 from pointrend.errors import DataError
 from pointrend.structures.model_info import Category
 
@@ -38,7 +38,7 @@ class DatasetObject:
         image: the image that it is in.
         category_id: what it is.
         segmentation: the mask as COCO's compressed run lengths, decodable, with at least one pixel.
-        crowd: a region with many objects that nobody has told apart.
+        crowd: a region with many objects that nobody has told apart, or the box of an object without a mask.
         bbox: (x, y, width, height) in pixels: the file's, or the mask's where that is missing or another.
         area: in pixels: the file's, or the mask's where that is missing.
     """
@@ -60,7 +60,7 @@ class CocoFile:
         path: of the file.
         images: in the order of the file.
         categories: in the order of the file.
-        all_objects: those with a mask, in the order of the file.
+        all_objects: those with a mask or a box, in the order of the file.
         findings: what was harmless.
     """
 
@@ -84,8 +84,15 @@ class CocoFile:
         reader = ImageReader(folder, findings)
         images = reader.read(lists_of(tree, "images", findings))
         annotations = lists_of(tree, "annotations", findings)
-        objects = _Objects(images, reader.declared, {each.id for each in categories}, findings).read(annotations)
+        known = frozenset(each.id for each in categories)
+        reading = _Objects(images, reader.declared, known, findings)
+        objects = reading.read(annotations)
         findings.refuse_fatal(path)
+        for number, unplaced in reading.unplaced.items():
+            # An object may be anywhere in it: of such a category not every object is labelled.
+            labelled = images[number].labelled
+            images[number] = replace(images[number], labelled=(known if labelled is None else labelled) - unplaced)
+        objects = tuple(replace(each, image=images[each.image.id]) for each in objects)
         return cls(path, tuple(images.values()), categories, objects, findings)
 
     def objects(self, category_ids: Collection[int]) -> Iterator[DatasetObject]:
@@ -103,7 +110,11 @@ def naming(path: Path) -> Iterator[None]:
 
 
 class _Objects:
-    """Reads the annotations of one file."""
+    """Reads the annotations of one file.
+
+    Attributes:
+        unplaced: by an image's id the categories of which it has an object without mask and box.
+    """
 
     def __init__(
         self, images: Mapping[int, DatasetImage], declared: Collection[int], known: Collection[int], findings: Findings
@@ -114,6 +125,7 @@ class _Objects:
         self._findings = findings
         self._ids: set[str] = set()
         self._masks: set[tuple[int, int, bool, str]] = set()
+        self.unplaced: dict[int, set[int]] = {}
 
     def read(self, items: list[dict[str, Any]]) -> tuple[DatasetObject, ...]:
         objects: list[DatasetObject] = []
@@ -132,7 +144,10 @@ class _Objects:
             found = self._object(item, number, place)
             if found is not None:
                 objects.append(found)
-                (crowds if found.crowd else single).add(number)
+                if not found.crowd:
+                    single.add(number)
+                elif item.get("iscrowd"):
+                    crowds.add(number)
         for number in self._images:
             if number not in named:
                 self._findings.add("bare", f"image {number}")
@@ -156,6 +171,11 @@ class _Objects:
         place = f"{place} of image {image.path.name}"
         mask = mask_of(item.get("segmentation"), image.height, image.width, place, self._findings)
         if mask is None:
+            # There is an object, and nobody knows its outline: its box is as neutral as a crowd's.
+            mask, crowd = _box_mask(item.get("bbox"), image), True
+        if mask is None:
+            if item.get("segmentation") in (None, [], {}):
+                self.unplaced.setdefault(number, set()).add(category)
             return None
         key = (number, category, crowd, mask["counts"])
         if key in self._masks:
@@ -201,3 +221,15 @@ class _Objects:
                 return given
         self._findings.add("bbox", f"{place}: {value!r:.100}")
         return own
+
+
+def _box_mask(value: Any, image: DatasetImage) -> dict[str, Any] | None:
+    """A box (x, y, width, height) as a mask; None where it is none, or has no pixel in the image."""
+    if not isinstance(value, list) or len(value) != 4 or not all(map(is_number, value)) or min(value[2:]) <= 0:
+        return None
+    x0, y0 = max(value[0], 0), max(value[1], 0)
+    x1, y1 = min(value[0] + value[2], image.width), min(value[1] + value[3], image.height)
+    if x0 >= x1 or y0 >= y1:
+        return None
+    mask = to_rle([[x0, y0, x1, y0, x1, y1, x0, y1]], image.height, image.width)
+    return mask if coco_mask.area(mask) else None

@@ -40,6 +40,11 @@ def _harmless(text: str, action: str) -> Rule:
     return Rule(False, text, action)
 
 
+UNSEEN = (
+    "neither learnt nor judged: what is found in its bbox is no mistake; without one, its category counts as not "
+    "wholly labelled in the image"
+)
+
 RULES: Mapping[str, Rule] = {
     "list": _fatal("a list of the file is missing, or an item is not an object", "export the labels again"),
     "no-images": _fatal("images is empty", "export the labels again, with their images"),
@@ -70,12 +75,12 @@ RULES: Mapping[str, Rule] = {
     ),
     "crowd-null": _harmless("iscrowd is null, true, false, or a number as text", "read as 0 or 1"),
     "unknown-category": _harmless("category_id is not among categories", "the annotation is left out"),
-    "no-mask": _harmless("segmentation is missing or empty", "the annotation is left out"),
+    "no-mask": _harmless("segmentation is missing or empty", UNSEEN),
     "part": _harmless(
         "a polygon of fewer than 3 points, an odd count of numbers, or numbers that are not finite or far outside",
         "the part is left out",
     ),
-    "empty-mask": _harmless("the mask has no pixel in the image", "the annotation is left out"),
+    "empty-mask": _harmless("the mask has no pixel in the image", "left out; its bbox, if in the image, is neutral"),
     "beyond": _harmless("a polygon reaches beyond the image", "it is cut off at the edge"),
     "repeated": _harmless("an annotation is an exact duplicate, including its mask", "one is left out"),
     "annotation-id": _harmless("annotations share an id, or have none", "used; the ids are not needed"),

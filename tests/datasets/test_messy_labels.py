@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -22,6 +23,7 @@ from pointrend.errors import DataError
 from pointrend.structures.model_info import Category
 from pointrend.training.augment import Augmentation
 from pointrend.training.copy_paste import paste
+from pointrend.training.gfl_losses import label_losses
 
 GOOD = [2, 2, 22, 2, 22, 22, 2, 22]
 DOCS = Path(__file__).parents[2] / "docs" / "training.md"
@@ -79,11 +81,51 @@ def test_eval_training_and_calibration_count_the_same(tmp_path: Path) -> None:
     calibrated = read_labels(tmp_path)
     assert calibrated is not None
     assert trained.findings.counts == judged.findings.counts == calibrated.findings.counts == expected
-    assert len(trained.images[0].objects) == len(judged.objects) == 1
+    # Beside the one object the box of the one without a mask, as neutral as a crowd.
+    for objects in (trained.images[0].objects, judged.objects):
+        assert [item.crowd for item in objects] == [True, False]
     assert find_images(tmp_path) == [tmp_path / "images" / "a.png"]
-    assert "no-mask (1): segmentation is missing or empty: the annotation is left out. annotation 1" in (
+    assert "no-mask (1): segmentation is missing or empty: neither learnt nor judged: what is found in its bbox" in (
         trained.findings.note()
     )
+
+
+def test_an_object_without_a_mask_is_never_background(tmp_path: Path) -> None:
+    bbox = [4, 4, 24, 24]
+    learnt: dict[str, torch.Tensor] = {}
+    cells = torch.tensor([[4.0 * x, 4.0 * y, 4.0] for y in range(8) for x in range(8)])
+    for name, changes in {
+        "masked": {},
+        "boxed": {"segmentation": None},
+        "crowd": {"segmentation": [[4, 4, 28, 4, 28, 28, 4, 28]], "iscrowd": 1},
+        "nowhere": {"segmentation": [], "bbox": None},
+        "absent": {"category_id": 9},
+    }.items():
+        small = annotation(2, bbox=[0, 0, 3, 3], segmentation=[[0, 0, 3, 0, 3, 3, 0, 3]])
+        content = tree(annotation(1, **{"bbox": bbox, **changes}), small)
+        read_again = Annotations.read(save(tmp_path, content), tmp_path / "images")
+        sample = Augmentation(32, jitter=(1.0, 1.0), flip=0.0)(read_again.images[0], np.random.default_rng(0))
+        logits = torch.zeros(1, len(cells), 1, requires_grad=True)
+        bins = torch.zeros(1, len(cells), 4, 8)
+        bins[..., 1] = 9.0  # each cell's box reaches one stride to all sides
+        label_losses(logits, bins, cells, [sample])["class"].backward()
+        assert logits.grad is not None
+        learnt[name] = logits.grad[0, :, 0].reshape(8, 8) != 0
+    inside = (slice(2, 6), slice(2, 6))  # cells whose box lies in the object's
+    assert learnt["absent"].all()
+    assert learnt["masked"].all()
+    assert not learnt["boxed"][inside].any()
+    assert torch.equal(learnt["boxed"], learnt["crowd"])
+    assert learnt["boxed"].sum() > 20  # elsewhere background is learnt as before
+    assert learnt["nowhere"].sum() < 9  # only the cells of the small object
+
+
+def test_objects_without_masks_alone_are_nothing_to_learn_from(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has no object with a mask"):
+        Annotations.read(save(tmp_path, tree(annotation(1, segmentation=[]))), tmp_path / "images")
+    file = read(tmp_path, tree(annotation(1, segmentation=[], bbox=None), annotation(2)))
+    assert not file.images[0].labels(1)
+    assert not file.all_objects[0].image.labels(1)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What decoding takes at its peak, measured, is no more than was said before: for every kind of file, hostile or not."""
+"""What decoding takes at its peak, measured, is no more than was said before: by every kind of file, hostile or not."""
 
 from __future__ import annotations
 
