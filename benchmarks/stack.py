@@ -21,7 +21,8 @@ import httpx
 
 from pointrend.serving.archive import build
 from pointrend.serving.torchserve import Ports, TorchServe
-from pointrend.system.processes import Service, free_ports
+from pointrend.system.processes import free_ports
+from pointrend.system.service import Service
 from pointrend.weights.folder import ModelFolder
 
 START_SECONDS = 300.0

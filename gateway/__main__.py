@@ -20,7 +20,8 @@ from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.server_config import ServerConfig
 from pointrend.serving.torchserve import Ports, TorchServe
 from pointrend.serving.up import Page, StopSignals
-from pointrend.system.processes import LaunchError, Service, free_ports
+from pointrend.system.processes import LaunchError, free_ports
+from pointrend.system.service import Service
 
 LOG_SETTINGS = Path(__file__).with_name("log4j2.xml")
 JAVA_OPTIONS = f"{ServerConfig.read().java_options} -Dlog4j.configurationFile={LOG_SETTINGS.as_uri()}"

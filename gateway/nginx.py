@@ -40,7 +40,8 @@ from gateway.refusals import (
 )
 from pointrend.errors import ImageTooLarge, RequestError
 from pointrend.system.loopback import is_loopback
-from pointrend.system.processes import LaunchError, Service
+from pointrend.system.processes import LaunchError
+from pointrend.system.service import Service
 
 START_SECONDS = 20.0
 UPLOAD_MARGIN = 2**20  # the form around an uploaded image

@@ -13,6 +13,7 @@ _CODES = {
     417: "expectation_failed",
     431: "headers_too_long",
 }
+_RETRY_AFTER = {"disk_full": "10", "server_restarting": "5"}  # seconds; 2 otherwise
 
 
 def bad_request(why: str = "The request is not valid HTTP/1.1.", status: int = 400) -> RequestError:
@@ -67,6 +68,11 @@ def overloaded() -> RequestError:
     )
 
 
+def restarting() -> RequestError:
+    """503: TorchServe ended, or serves another model in a moment."""
+    return ServerError("The server is restarting; try again in a few seconds.", code="server_restarting", status=503)
+
+
 def worker_died() -> RequestError:
     """500: the worker ended, perhaps by this request."""
     return ServerError("The model's process ended on this request; it is restarting.", code="worker_died")
@@ -86,7 +92,7 @@ def headers_of(error: RequestError) -> dict[str, str]:
     if error.status == 429:
         return {"Retry-After": "1"}
     if error.status == 503:
-        return {"Retry-After": "10" if error.code == "disk_full" else "2"}
+        return {"Retry-After": _RETRY_AFTER.get(error.code, "2")}
     return {}
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import httpx
 
-from gateway.refusals import model_not_found, overloaded, request_too_large, timeout, worker_died
+from gateway.refusals import model_not_found, overloaded, request_too_large, restarting, timeout, worker_died
 from pointrend.errors import InvalidRequest, RequestError, ServerError
 from pointrend.serving.server_config import METRICS, ServerConfig
+from pointrend.serving.server_state import ServerState
 from pointrend.serving.torchserve import UNIX
 
 CONNECT_SECONDS = 5.0
@@ -42,6 +43,7 @@ class Upstream:
         self.models = config.models
         self.max_request_bytes = config.max_request_bytes
         self._asks_token = config.asks_token
+        self._state = ServerState(self.folder)
         # TorchServe gives up first, and says so.
         self._seconds = answer_seconds + 10
         self._clients = {kind: _client(address, self._seconds) for kind, address in config.addresses.items()}
@@ -86,7 +88,8 @@ class Upstream:
         answer = await self._send(kind, request, pieces)
         try:
             if answer.status_code >= 400:
-                raise failure(answer.status_code, await _beginning(answer), self.max_request_bytes)
+                error = failure(answer.status_code, await _beginning(answer), self.max_request_bytes)
+                raise self._unavailable() if error.code == "overloaded" else error
             yield answer
         finally:
             await answer.aclose()
@@ -107,7 +110,11 @@ class Upstream:
         except httpx.TimeoutException as error:
             raise timeout(self._seconds) from error
         except httpx.TransportError as error:
-            raise overloaded() from error
+            raise self._unavailable(unreachable=isinstance(error, httpx.ConnectError)) from error
+
+    def _unavailable(self, *, unreachable: bool = False) -> RequestError:
+        """Why TorchServe takes no request now."""
+        return restarting() if self._state.restarts(unreachable=unreachable) else overloaded()
 
     def _token(self, kind: str) -> dict[str, str]:
         """The token of a TorchServe that asks for one; read anew each time, since it may be renewed."""

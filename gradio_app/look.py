@@ -17,6 +17,7 @@ STYLE = """
     border-radius: 50%; background: #9ca3af}
 .light.ready::before {background: #16a34a}
 .light.loading::before {background: #eab308}
+.light.restarting::before {background: #eab308}
 .light.overloaded::before {background: #f97316}
 .light.down::before {background: #dc2626}
 #live img {width: 100%; height: 100%; object-fit: contain}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +15,9 @@ from pointrend.client.retries import Retries
 from pointrend.errors import PointRendError, RequestError
 from pointrend.structures.options import Task
 
-READY, LOADING, OVERLOADED, DOWN = "ready", "loading", "overloaded", "down"
+READY, LOADING, OVERLOADED, RESTARTING, DOWN = "ready", "loading", "overloaded", "restarting", "down"
+KEPT_SECONDS = ASK_EVERY_SECONDS - 1.0  # less than from one tick of the page to the next, so that each tick asks anew
+STALE_SECONDS = KEPT_SECONDS + 2.0  # from then on nobody is told "ready" while the next answer is awaited
 PATIENCE_SECONDS = 5.0  # with which the state is asked for: longer means that the server is at work
 DEFAULT_MODEL = "pointrend"
 
@@ -64,7 +66,7 @@ class State:
     """How a server is doing.
 
     Attributes:
-        kind: :data:`READY`, :data:`LOADING`, :data:`OVERLOADED` or :data:`DOWN`.
+        kind: :data:`READY`, :data:`LOADING`, :data:`OVERLOADED`, :data:`RESTARTING` or :data:`DOWN`.
         about: what its model says of itself, see ``pointrend/service/description.py``; empty until it has
             answered once.
     """
@@ -78,10 +80,15 @@ class Watch:
 
     The question goes through the model's own worker, since TorchServe's ``/ping`` says Healthy while no worker can
     predict. A worker that is busy with a large photo answers late: that is overload, not absence.
+
+    Args:
+        server: the one.
+        clock: seconds, monotonic.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, clock: Callable[[], float] = time.monotonic) -> None:
         self.server = server
+        self._clock = clock
         self.client = Client(server.url, server.model)
         # For pictures that are stale by a second try. It is as patient as the other: giving up earlier would leave an
         # overloaded server with work that nobody waits for.
@@ -93,15 +100,22 @@ class Watch:
         self._was_ready = False
 
     def state(self) -> State:
-        """The server's state, a few seconds old at most; while another viewer's question runs, the last one."""
-        if self._lock.acquire(blocking=not self._state.about):
-            try:
-                if time.monotonic() - self._asked > ASK_EVERY_SECONDS:
-                    self._state = self._ask()
-                    self._asked = time.monotonic()
-            finally:
-                self._lock.release()
-        return self._state
+        """The server's state, a few seconds old at most.
+
+        While another viewer's question runs, it is the last one; but a server that was ready longer ago than
+        :data:`STALE_SECONDS` may be gone, and then that question's answer is waited for.
+        """
+        last = self._state
+        stale = last.kind == READY and self._clock() - self._asked > STALE_SECONDS
+        if not self._lock.acquire(blocking=stale or not last.about):
+            return last
+        try:
+            if self._clock() - self._asked > KEPT_SECONDS:
+                self._state = self._ask()
+                self._asked = self._clock()
+            return self._state
+        finally:
+            self._lock.release()
 
     def forget(self) -> None:
         """Ask anew at the next occasion: another model is served."""
@@ -129,6 +143,8 @@ class Watch:
     def _kind(self, error: RequestError) -> str:
         if error.code == "server_down":
             return DOWN
+        if error.code == "server_restarting":
+            return RESTARTING
         if error.code == "worker_died" or not self._was_ready:
             return LOADING
         return OVERLOADED

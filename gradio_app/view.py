@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradio_app.result import Result, ViewSelection
-from gradio_app.servers import DOWN, LOADING, OVERLOADED, READY, State
+from gradio_app.servers import DOWN, LOADING, OVERLOADED, READY, RESTARTING, State
 from pointrend.errors import RequestError
 from pointrend.visualize.palettes import colour
 
@@ -20,6 +20,7 @@ _STATES = {
     READY: "Server ready",
     LOADING: "Server loading, ready in a moment",
     OVERLOADED: "Server overloaded, responses take longer",
+    RESTARTING: "Server restarting, ready in a moment",
     DOWN: "Server down, the page reconnects automatically",
 }
 

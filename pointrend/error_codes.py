@@ -63,6 +63,7 @@ ERROR_CODES = (
     ErrorCode("rate_limited", 429, GATEWAY, "too many requests or connections from this address; retry later"),
     ErrorCode("headers_too_long", 431, GATEWAY, "the headers are longer than 32 KiB"),
     ErrorCode("disk_full", 503, GATEWAY, "the server's disk is full; it recovers once there is space"),
+    ErrorCode("server_restarting", 503, GATEWAY, "TorchServe ended and is restarted; retry after `Retry-After`"),
     ErrorCode(
         "invalid_token",
         400,

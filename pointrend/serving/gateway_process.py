@@ -9,8 +9,10 @@ from pathlib import Path
 
 import requests
 
-from pointrend.serving.torchserve import TorchServe
-from pointrend.system.processes import Service, child_environment
+from pointrend.serving.supervisor import Probe
+from pointrend.serving.torchserve import HANGING_SECONDS, PROBE_SECONDS, TorchServe
+from pointrend.system.processes import child_environment
+from pointrend.system.service import Service
 
 START_SECONDS = 60.0
 
@@ -39,6 +41,11 @@ class Gateway(Service):
             LaunchError: it ended, or nothing answered in time.
         """
         self.wait_until(self._answers, START_SECONDS)
+
+    @property
+    def probes(self) -> Sequence[Probe]:
+        """What tells that it works; see :mod:`pointrend.serving.supervisor`."""
+        return (Probe(self._answers, PROBE_SECONDS, HANGING_SECONDS, " /healthz"),)
 
     def _answers(self) -> bool:
         try:

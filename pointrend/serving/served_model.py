@@ -1,12 +1,11 @@
 """The model that a running TorchServe serves, and its exchange for another one that is on this machine.
 
 TorchServe's model API stays off: the archive is replaced under its name, and TorchServe is started anew in its folder.
-Meanwhile the gateway answers that the server is starting; the page stays.
+Meanwhile the gateway answers that the server is restarting; the page stays.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -60,7 +59,6 @@ class ServedModel:
         self._first = folder.info.name if Path(model).is_dir() else str(model)
         self._first_folder = folder
         self._served = self._first
-        self._exchanging = threading.Lock()
         self._coming: str | None = None
 
     @property
@@ -93,15 +91,15 @@ class ServedModel:
         """
         if name not in self.choices():
             raise ChannelError(f"There is no model {name!r:.100} here; choose one of {', '.join(self.choices())}.")
-        if not self._exchanging.acquire(blocking=False):
-            raise ChannelError(f"{self._coming or 'Another model'} is being started; try again once it is ready.")
+        if not self._server.replacing.acquire(blocking=False):
+            raise ChannelError(f"{self._coming or 'The server'} is being started; try again once it is ready.")
         try:
             if name != self._served:
                 self._coming = name
                 self._exchange(name)
         finally:
             self._coming = None
-            self._exchanging.release()
+            self._server.replacing.release()
 
     def _exchange(self, name: str) -> None:
         before = self._served
@@ -122,7 +120,7 @@ class ServedModel:
             self._pack(name)
             self._restart()
         except PointRendError as error:
-            raise ChannelError(f"{name} could not be restarted: {error} Start the server again.") from error
+            raise ChannelError(f"{name} could not be restarted: {error}") from error
 
     def _pack(self, name: str) -> None:
         folder = self._first_folder if name == self._first else ModelFolder.open(name)
@@ -131,18 +129,6 @@ class ServedModel:
     def _restart(self) -> None:
         self._server.restart()
         self._server.wait_ready()
-
-    def require_running(self) -> None:
-        """Check that TorchServe has not ended by itself.
-
-        Raises:
-            LaunchError: it has.
-        """
-        if self._exchanging.acquire(blocking=False):
-            try:
-                self._server.require_running()
-            finally:
-                self._exchanging.release()
 
 
 def pack(folder: ModelFolder, model_store: Path, archive: str, engine: str, console: Console) -> None:

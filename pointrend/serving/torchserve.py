@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,12 +18,19 @@ import httpx
 from pointrend.client import Client
 from pointrend.engines import VARIABLE
 from pointrend.serving.server_config import KINDS, PACKAGED
+from pointrend.serving.server_state import READY, RESTARTING, STARTING, ServerState
+from pointrend.serving.supervisor import Probe
 from pointrend.system import properties
-from pointrend.system.processes import Service, child_environment, free_ports
+from pointrend.system.processes import child_environment, free_ports
+from pointrend.system.service import Service
 
 START_SECONDS = 180.0
 UNIX = "unix:"
 LONGEST_SOCKET_PATH = 100  # the system's limit is 107 bytes, or 103
+PROBE_SECONDS = 5.0
+HANGING_SECONDS = 60.0  # Java alone answers /ping, whatever the workers do: this long it is no load
+# TorchServe restarts a worker that ends or hangs, and gives up after five minutes; a new TorchServe begins again.
+WITHOUT_WORKER_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +138,10 @@ class TorchServe(Service):
         self.url = overrides["inference_address"]
         self.management_url = overrides["management_address"]
         self.metrics_url = f"{overrides['metrics_address']}/metrics"
-        self.config.write_text(properties.fill(PACKAGED.read_text(), overrides))
+        self._settings_text = properties.fill(PACKAGED.read_text(), overrides)
+        self.config.write_text(self._settings_text)
+        self._state = ServerState(folder)
+        self._state.write(STARTING)
         command = [sys.executable, "-m", "pointrend.serving.torchserve_starter", "--start", "--foreground", "--ncs"]
         command += ["--ts-config", str(self.config)]
         super().__init__("TorchServe", command, folder, _environment(folder, engine), relay=relay)
@@ -145,14 +157,76 @@ class TorchServe(Service):
                 self.wait_until(partial(self._answers, name), START_SECONDS)
             else:
                 self.wait_until(Client(self.url, model=name, timeout=30).ready, START_SECONDS)
+        self._state.write(READY)
+
+    def restart(self) -> None:
+        """As :meth:`Service.restart`; until it is ready again the gateway says that it is being restarted."""
+        self._state.write(RESTARTING)
+        super().restart()
+
+    @property
+    def probes(self) -> Sequence[Probe]:
+        """What tells that it works, however loaded it is; see :mod:`pointrend.serving.supervisor`."""
+        return (
+            Probe(self._speaks, PROBE_SECONDS, HANGING_SECONDS, " /ping"),
+            Probe(self._has_workers, 30.0, WITHOUT_WORKER_SECONDS, " with a worker that is ready"),
+        )
 
     def _answers(self, model: str) -> bool:
-        transport = httpx.HTTPTransport(uds=self.url.removeprefix(UNIX), verify=False)  # http alone
         try:
-            with httpx.Client(transport=transport, base_url="http://torchserve", timeout=30) as client:
+            with _client(self.url, 30.0) as client:
                 return client.post(f"/predictions/{model}", json={"health": True}).is_success
         except httpx.HTTPError:
             return False
+
+    def _speaks(self) -> bool:
+        """Whether Java answers at all; what it says is no matter."""
+        try:
+            with _client(self.url, PROBE_SECONDS) as client:
+                client.get("/ping")
+        except httpx.HTTPError:
+            return False
+        return True
+
+    def _has_workers(self) -> bool:
+        """Whether each model that is to have workers has one that is ready; True where the question is not answered.
+
+        A prediction would not tell: TorchServe refuses it alike where the queue is full and where no worker is there.
+        """
+        try:
+            with _client(self.management_url, PROBE_SECONDS) as client:
+                for name in self.models:
+                    answer = client.get(f"/models/{name}")
+                    if answer.status_code == httpx.codes.OK and _lacks_worker(answer.content):
+                        return False
+        except httpx.HTTPError:
+            return True
+        return True
+
+    def _clear(self) -> None:
+        """Java that was killed leaves its sockets and its PID; a cleaner of temporary files may have taken the rest."""
+        for left in (*self.folder.glob("*.sock"), self.folder / ".model_server.pid"):
+            left.unlink(missing_ok=True)
+        self.config.write_text(self._settings_text)
+
+
+@contextmanager
+def _client(address: str, seconds: float) -> Iterator[httpx.Client]:
+    path = address.removeprefix(UNIX) if address.startswith(UNIX) else None
+    transport = httpx.HTTPTransport(uds=path, verify=False)  # http alone
+    url = "http://torchserve" if path else address
+    with httpx.Client(transport=transport, base_url=url, timeout=seconds, trust_env=False) as client:
+        yield client
+
+
+def _lacks_worker(described: bytes) -> bool:
+    """Whether a model, as TorchServe's management describes it, shall have workers and none of them is ready."""
+    try:
+        (version, *_) = json.loads(described)
+        states = [worker["status"] for worker in version["workers"]]
+        return version["minWorkers"] > 0 and "READY" not in states
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _environment(folder: Path, engine: str | None) -> dict[str, str]:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType, TracebackType
 
@@ -19,11 +20,13 @@ from pointrend.errors import Unreachable
 from pointrend.serving.archive import ARCHIVE_NAME
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.served_model import ServedModel, pack, suggestion
-from pointrend.serving.torchserve import Ports, TorchServe
+from pointrend.serving.supervisor import Probe, Supervised, Supervisor
+from pointrend.serving.torchserve import HANGING_SECONDS, PROBE_SECONDS, Ports, TorchServe
 from pointrend.system.channel import Channel
 from pointrend.system.environment import KEY_FILE
 from pointrend.system.home import home
-from pointrend.system.processes import LaunchError, Service, child_environment, require_free_port
+from pointrend.system.processes import LaunchError, child_environment, require_free_port
+from pointrend.system.service import Service
 from pointrend.weights.folder import ModelFolder
 from pointrend.weights.obtain import obtain
 
@@ -74,6 +77,11 @@ class Page(Service):
         """
         self.wait_until(self._answers, START_SECONDS)
 
+    @property
+    def probes(self) -> Sequence[Probe]:
+        """What tells that it works; see :mod:`pointrend.serving.supervisor`."""
+        return (Probe(self._answers, PROBE_SECONDS, HANGING_SECONDS),)
+
     def _answers(self) -> bool:
         try:
             return requests.get(self.url, timeout=5).ok
@@ -114,6 +122,8 @@ def up(
 ) -> None:
     """Build the archives, serve them, open the page, and stay until Ctrl-C or SIGTERM.
 
+    What ends by itself is restarted, see :mod:`pointrend.serving.supervisor`.
+
     Args:
         model: a model's name, address on the Hub, or folder.
         ports: loopback ports.
@@ -125,7 +135,7 @@ def up(
 
     Raises:
         ConfigError: there is no such engine, its package is not installed, or it has no such network.
-        LaunchError: something is in the way; nothing is left running.
+        LaunchError: something is in the way, or ended too often; nothing is left running.
         Unreachable: a published model is not here, and cannot be downloaded now.
     """
     console = Console()
@@ -175,7 +185,7 @@ def up(
                 hint = suggestion()
                 if hint:
                     console.print(hint, soft_wrap=True)
-                _stay(console, started, served, gateway, gradio_page)
+                _stay(console, started, server, gateway, gradio_page)
     console.print("Stopped.")
 
 
@@ -189,12 +199,12 @@ def _obtain(model: str | Path, console: Console) -> ModelFolder:
         ) from error
 
 
-def _stay(console: Console, started: float, *services: Service | ServedModel) -> None:
+def _stay(console: Console, started: float, *services: Supervised) -> None:
+    """Return never: what ends is restarted, and what cannot be ends everything."""
     console.print(f"Ready after {time.monotonic() - started:.0f} s. Ctrl-C stops it.")
-    while True:
-        time.sleep(0.5)
-        for service in services:
-            service.require_running()
+    say = partial(console.print, markup=False, highlight=False, soft_wrap=True)  # one line each
+    with Supervisor(services, say) as supervisor:
+        supervisor.wait()
 
 
 def _check_machine(ports: Ports, *, page: bool) -> None:

@@ -7,10 +7,13 @@ import re
 import time
 from pathlib import Path
 
+from pointrend.plain_text import plain
 from pointrend.system.home import home
 
 MOST_BYTES = 2**20  # of one log: its end, which says why
 MOST_LOGS = 10
+LONGEST_LINE = 160  # characters of a line that a message repeats
+_ERROR = re.compile(r"\b(?:[\w.$]*(?:Error|Exception)\b|FATAL\b|[Oo]ut of memory\b).*")
 
 
 def folder() -> Path:
@@ -45,3 +48,17 @@ def keep(log: Path, name: str) -> Path:
         with contextlib.suppress(OSError):  # another process may remove it at the same time
             old.unlink()
     return copy
+
+
+def last_error(text: str) -> str | None:
+    """The last line that tells of an error, from there on, fit for a message; None where there is none.
+
+    Args:
+        text: the end of a log.
+
+    Example:
+        >>> last_error("12:00 INFO begins\\nCaused by: java.net.BindException: Address already in use\\n  at Main")
+        'java.net.BindException: Address already in use'
+    """
+    found = [match[0] for line in text.splitlines() if (match := _ERROR.search(line))]
+    return plain(found[-1], LONGEST_LINE) if found else None

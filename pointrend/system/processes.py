@@ -5,17 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
 
 import psutil
 
@@ -24,6 +21,8 @@ from pointrend.system import kept_logs
 from pointrend.system.exit_status import how_ended
 
 GRACE_SECONDS = 15.0  # TorchServe drains for about 2.5 s; a busy worker may hold it longer
+ORPHANS_GRACE_SECONDS = 2.0  # for what a command that ended by itself left behind
+KILL_SECONDS = 5.0  # until the system has removed what was ended by SIGKILL
 LINES_KEPT = 20  # of a command's output, for messages
 LARGEST_LOG = 16 * 2**20  # bytes of a service's output on the disk; then its end alone is kept
 _SECRET = re.compile(
@@ -128,6 +127,10 @@ class ProcessGroup:
         """How the command ended, in words; see :func:`how_ended`."""
         return how_ended(self._process.wait())
 
+    def killed(self) -> bool:
+        """Whether a signal ended the command."""
+        return self._process.wait() < 0
+
     @property
     def log(self) -> Path | None:
         """The file with its output; None where that is passed on."""
@@ -162,13 +165,17 @@ class ProcessGroup:
         """
         members = self._members()
         self._signal(request)
-        deadline = time.monotonic() + patience
         # TorchServe's starter ends at once while its Java process still drains: wait for every member, not for it.
+        self._wait_for(members, patience)
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+        self._wait_for(members, KILL_SECONDS)  # what is started next needs their ports
+
+    def _wait_for(self, members: Sequence[psutil.Process], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
         while any(_alive(member) for member in members) and time.monotonic() < deadline:
             self._process.poll()
             time.sleep(0.05)
-        self._signal(signal.SIGKILL)
-        self._process.wait()
 
     def _pass_on(self) -> None:
         assert self._process.stdout is not None
@@ -178,107 +185,23 @@ class ProcessGroup:
             print(text, flush=True)
 
     def _members(self) -> list[psutil.Process]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            leader = psutil.Process(self.pid)
-            return [leader, *leader.children(recursive=True)]
-        return []
+        if self.running():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                leader = psutil.Process(self.pid)
+                return [leader, *leader.children(recursive=True)]
+        # What it started has another parent by now, and is still of its group.
+        return [process for process in psutil.process_iter() if _group_of(process.pid) == self.pid]
 
     def _signal(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, number)
 
 
-class Service:
-    """A process group with a folder of its own for what it writes, which goes when it stops; a context manager.
-
-    Args:
-        name: what messages call it.
-        command: the program and its arguments.
-        folder: its working directory; holds its log.
-        env: its whole environment.
-        relay: its output goes to this process' own instead, as a container wants it.
-    """
-
-    def __init__(
-        self, name: str, command: Sequence[str], folder: Path, env: Mapping[str, str], *, relay: bool = False
-    ) -> None:
-        self.name = name
-        self._folder = folder
-        self._start = partial(
-            ProcessGroup, command, log=None if relay else folder / "output.log", cwd=folder, env=dict(env)
-        )
-        self._group = self._start()
-        self._changing = threading.Lock()  # against a restart that a stop overtakes
-        self._stopped = False
-
-    @property
-    def pid(self) -> int:
-        """Id of its process group."""
-        return self._group.pid
-
-    def running(self) -> bool:
-        """Whether it still runs."""
-        return self._group.running()
-
-    def log(self) -> str:
-        """The last lines of its output."""
-        return self._group.tail()
-
-    def wait_until(self, answers: Callable[[], bool], seconds: float) -> None:
-        """Return once it answers.
-
-        Raises:
-            LaunchError: it ended, or did not answer in time; names its log, which is kept.
-        """
-        deadline = time.monotonic() + seconds
-        while not answers():
-            self.require_running()
-            if time.monotonic() > deadline:
-                raise LaunchError(f"{self.name} did not answer in {seconds:.0f} s{self._where_its_log_is()}.")
-            time.sleep(0.2)
-
-    def require_running(self) -> None:
-        """Check that it has not ended by itself, and keep its log bounded meanwhile.
-
-        Raises:
-            LaunchError: it has; one sentence names the service, its signal or exit status, and its log, which is kept.
-        """
-        if not self.running():
-            raise LaunchError(f"{self.name} {self._group.end()}{self._where_its_log_is()}.")
-        self._group.bound_log()
-
-    def _where_its_log_is(self) -> str:
-        if self._group.log is None:
-            return "; what it wrote is in the output above"
-        try:
-            return f"; its log is {kept_logs.keep(self._group.log, self.name)}"
-        except OSError as error:
-            return f"; its log could not be kept in {kept_logs.folder()} ({error.strerror})"
-
-    def restart(self) -> None:
-        """Stop it with all that it started, and start it again in the same folder.
-
-        Raises:
-            LaunchError: it was stopped for good in the meantime.
-        """
-        with self._changing:
-            if self._stopped:
-                raise LaunchError(f"{self.name} was stopped.")
-            self._group.stop()
-            self._group = self._start()
-
-    def stop(self) -> None:
-        """Stop it with all that it started, and remove its folder."""
-        with self._changing:
-            self._stopped = True
-            self._group.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+def _group_of(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
 
 
 def _alive(process: psutil.Process) -> bool:

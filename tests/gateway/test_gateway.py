@@ -19,6 +19,7 @@ from gateway.access import AccessPolicy
 from gateway.app import build
 from gateway.http_server import server
 from gateway.limits import ClientLimits
+from pointrend.serving.server_state import READY, RESTARTING, STARTING, ServerState
 from pointrend.system.processes import free_ports
 
 LARGE = bytes(20 * 2**20)
@@ -204,6 +205,31 @@ def test_a_gateway_before_nothing(tmp_path: Path, start: Start, torchserve: Stan
     refusal(httpx.post(url(port), content=b"x"), 503, "overloaded")
     assert httpx.get(url(port, "/healthz")).status_code == 204
     refusal(httpx.get(url(port, "/readyz")), 503, "overloaded")
+
+
+def test_what_its_launcher_restarts_is_said_to_be_restarting(tmp_path: Path, start: Start, torchserve: StandIn) -> None:
+    state = ServerState(torchserve.config.parent)
+    state.write(STARTING)
+    port = start()
+    full = url(port, "/predictions/full")
+    refusal(httpx.post(full, content=b"x"), 503, "overloaded")
+    state.write(READY)
+    refusal(httpx.post(full, content=b"x"), 503, "overloaded")  # it is there, and its queue is full
+    state.write(RESTARTING)
+    answer = httpx.post(full, content=b"x")
+    refusal(answer, 503, "server_restarting")  # its worker is still loading
+    assert answer.headers["retry-after"] == "5"
+    refusal(httpx.post(url(port, "/predictions/died"), content=b"x"), 500, "worker_died")
+
+
+def test_what_was_ready_and_is_gone_is_about_to_be_restarted(start: Start, torchserve: StandIn) -> None:
+    settings = torchserve.config.read_text().split("\n", 1)[1]
+    torchserve.config.write_text(f"inference_address=http://127.0.0.1:{free_ports(1)[0]}\n{settings}")
+    state, port = ServerState(torchserve.config.parent), start()
+    for said, code in ((STARTING, "overloaded"), (READY, "server_restarting"), (RESTARTING, "server_restarting")):
+        state.write(said)
+        refusal(httpx.post(url(port), content=b"x"), 503, code)
+    refusal(httpx.get(url(port, "/readyz")), 503, "server_restarting")
 
 
 @pytest.mark.parametrize("path", ["/", "/models/a/b", "/predictions/", "/predictions", "/token", "/docs", "/metrics/"])

@@ -1,6 +1,23 @@
-import pytest
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
-from gradio_app.servers import DOWN, LOADING, OVERLOADED, READY, Server, ServerAddressError, Servers, Watch
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gradio_app.model_choice import ASK_EVERY_SECONDS
+from gradio_app.servers import (
+    DOWN,
+    LOADING,
+    OVERLOADED,
+    READY,
+    RESTARTING,
+    STALE_SECONDS,
+    Server,
+    ServerAddressError,
+    Servers,
+    Watch,
+)
 from pointrend.errors import RequestError, ServerError
 from pointrend.system.processes import free_ports
 
@@ -62,3 +79,72 @@ def test_what_refuses_is_loading_before_it_was_ready_and_overloaded_after():
     watch._was_ready = True
     assert watch._kind(refusal) == OVERLOADED
     assert watch._kind(ServerError("Gone.", code="server_down", status=503)) == DOWN
+    assert watch._kind(ServerError("Soon.", code="server_restarting", status=503)) == RESTARTING
+
+
+UP, GONE, HANGS = "up", "server_restarting", "timeout"
+
+
+class Asked:
+    """A server in place of a watch's client, on a clock of its own; remembers when it answered last."""
+
+    def __init__(self):
+        self.now = self.answered = 0.0
+        self.mode = UP
+        self.going_on = threading.Event()
+        self.going_on.set()
+        self.asked = threading.Event()
+        self.watch = Watch(Server("Here", "http://127.0.0.1:1"), clock=lambda: self.now)
+        self.watch._quick = self
+
+    def describe(self):
+        self.asked.set()
+        assert self.going_on.wait(60)
+        if self.mode == HANGS:
+            self.now += 5.0
+        if self.mode != UP:
+            raise ServerError("No.", code=self.mode, status=503)
+        self.answered = self.now
+        return {"name": "m"}
+
+
+ASKED = Asked()
+
+
+@given(st.lists(st.tuples(st.floats(0, 30), st.sampled_from([UP, GONE, HANGS])), max_size=30))
+def test_ready_is_never_said_of_a_server_that_answered_long_ago(steps):
+    server = ASKED
+    server.watch.forget()  # as a new one, which would take long to make
+    for seconds, mode in steps:
+        server.now += seconds
+        server.mode = mode
+        if server.watch.state().kind == READY:
+            assert server.now - server.answered <= STALE_SECONDS
+
+
+def test_a_server_that_is_gone_is_seen_at_the_next_tick():
+    server = Asked()
+    assert server.watch.state().kind == READY
+    server.mode = GONE
+    server.now += ASK_EVERY_SECONDS
+    assert server.watch.state().kind == RESTARTING
+    server.mode = UP
+    server.now += ASK_EVERY_SECONDS
+    assert server.watch.state().kind == READY
+
+
+def test_while_a_question_runs_only_what_is_fresh_is_said_to_the_others():
+    server = Asked()
+    assert server.watch.state().kind == READY
+    server.mode = GONE
+    with ThreadPoolExecutor(2) as pool:
+        server.going_on.clear()
+        server.asked.clear()
+        server.now += ASK_EVERY_SECONDS
+        first = pool.submit(server.watch.state)
+        assert server.asked.wait(60)
+        assert server.watch.state().kind == READY  # of four seconds ago
+        server.now += STALE_SECONDS
+        second = pool.submit(server.watch.state)  # waits for the answer to the question that runs
+        server.going_on.set()
+        assert (first.result(60).kind, second.result(60).kind) == (RESTARTING, RESTARTING)

@@ -3,7 +3,7 @@ import numpy as np
 from gradio_app import view
 from gradio_app.examples import EXAMPLES, credits
 from gradio_app.result import Result, ViewSelection
-from gradio_app.servers import DOWN, LOADING, OVERLOADED, READY, State
+from gradio_app.servers import DOWN, LOADING, OVERLOADED, READY, RESTARTING, State
 from pointrend.errors import ImageTooLarge
 from pointrend.structures.prediction import Instance, Prediction
 
@@ -71,8 +71,8 @@ def test_a_complaint_is_the_errors_sentence():
 
 def test_every_state_of_a_server_has_its_words():
     about = {"name": "m<1>", "version": "2", "categories": []}
-    said = {kind: view.state(State(kind, about)) for kind in (READY, LOADING, OVERLOADED, DOWN)}
-    assert len(set(said.values())) == 4
+    said = {kind: view.state(State(kind, about)) for kind in (READY, LOADING, OVERLOADED, RESTARTING, DOWN)}
+    assert len(set(said.values())) == 5
     assert "Server ready · m&lt;1&gt; 2" in said[READY]
     for kind, text in said.items():
         assert f"light {kind}" in text

@@ -98,7 +98,7 @@ def test_models_are_exchanged_and_a_failure_brings_the_last_one_back(
     with pytest.raises(ChannelError, match=r"coco-r50-1x could not be started: .*coco-r50-3x is served again"):
         served.answer({"serve": "coco-r50-1x"})
     assert client.describe()["name"] == served.name == "coco-r50-3x"
-    served.require_running()
+    served._server.require_running()
 
 
 @pytest.mark.server
@@ -121,10 +121,10 @@ def test_an_exchange_is_not_overtaken_by_another_and_ends_when_the_server_stops(
         assert thread.is_alive()
     with pytest.raises(ChannelError, match="coco-r50-3x is being started; try again"):
         served.answer({"serve": "demo"})
-    served.require_running()  # raises nothing while TorchServe is being exchanged
+    assert served._server.replacing.locked()  # so that nobody restarts it meanwhile
     served._server.stop()
     thread.join(60)
     assert not thread.is_alive()
     assert failures
     with pytest.raises(LaunchError):
-        served.require_running()
+        served._server.require_running()

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -58,21 +59,28 @@ def test_up_serves_and_ctrl_c_leaves_nothing(tmp_path, monkeypatch):
     assert is_free(page_port)
 
 
-@pytest.mark.parametrize(("victim", "name"), [("java", "TorchServe"), ("gradio_app", "The page")])
-def test_a_killed_child_is_named_with_its_signal_and_log(tmp_path, victim, name):
+def test_a_gateway_and_a_page_that_were_killed_are_restarted(tmp_path):
+    """TorchServe too: tests/gradio_app/test_page_restart_browser.py."""
     server_port, (page_port,) = free_server_port(), free_ports(1)
     log = tmp_path / "out"
     with ready(log, server_port, page_port) as process:
-        children = psutil.Process(process.pid).children(recursive=True)
-        next(child for child in children if any(victim in part for part in child.cmdline()[:3])).kill()
-
-        assert process.wait(60) == 1
-    last = "".join(log.read_text().split("Ctrl-C stops it.")[1].splitlines())  # the terminal wraps lines
-    assert f"{name} was ended by SIGKILL (9), often the system's out-of-memory killer; its log is" in last
-    kept = [path for path in (kept_logs.folder()).iterdir() if path.name in last]
-    assert len(kept) == 1
-    assert ("Model server started" in kept[0].read_text()) == (name == "TorchServe")  # the page writes nothing
-    assert len(last) < 600
+        for victim, name in (("gateway.app", "The gateway"), ("gradio_app", "The page")):
+            children = psutil.Process(process.pid).children(recursive=True)
+            next(child for child in children if any(victim in part for part in child.cmdline()[:3])).kill()
+            deadline = time.monotonic() + 120
+            while f"{name} is ready again" not in log.read_text():
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.1)
+            assert Client(f"http://127.0.0.1:{server_port}").describe()["name"] == "pointrend-demo"
+            assert requests.get(f"http://127.0.0.1:{page_port}", timeout=10).ok
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0, log.read_text()
+    lines = log.read_text().split("Ctrl-C stops it.\n")[1].splitlines()
+    assert len(lines) == 7  # it died, is restarted, is ready again, twice; and "Stopped."
+    for name, line in (("The gateway", lines[0]), ("The page", lines[3])):
+        assert f"{name} was ended by SIGKILL (9), often the system's out-of-memory killer; its log is" in line
+        (kept,) = [path for path in kept_logs.folder().iterdir() if str(path) in line]
+        assert kept.is_file()
 
 
 def test_a_port_in_use_is_said_clearly():

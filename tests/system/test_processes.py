@@ -9,14 +9,8 @@ import psutil
 import pytest
 
 from pointrend.system import kept_logs, processes
-from pointrend.system.processes import (
-    LaunchError,
-    ProcessGroup,
-    Service,
-    child_environment,
-    free_ports,
-    require_free_port,
-)
+from pointrend.system.processes import LaunchError, ProcessGroup, child_environment, free_ports, require_free_port
+from pointrend.system.service import Service
 
 
 def test_a_port_in_use_is_said_with_the_option_that_chooses_another():
