@@ -18,19 +18,19 @@ from gateway.nginx import Nginx, Upstreams
 from pointrend.errors import PointRendError
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.server_config import ServerConfig
+from pointrend.serving.supervisor import Limit, Supervisor
 from pointrend.serving.torchserve import Ports, TorchServe
 from pointrend.serving.up import Page, StopSignals
-from pointrend.system.processes import LaunchError, free_ports
-from pointrend.system.service import Service
+from pointrend.system.processes import free_ports
 
 LOG_SETTINGS = Path(__file__).with_name("log4j2.xml")
 JAVA_OPTIONS = f"{ServerConfig.read().java_options} -Dlog4j.configurationFile={LOG_SETTINGS.as_uri()}"
 # TorchServe breaks off without a word what is too large; by REST the gateway says so before, by gRPC nginx.
 SERVER_SETTINGS = {"vmargs": JAVA_OPTIONS}
-ASK_EVERY_SECONDS = 30.0
-# A worker that hangs is restarted by TorchServe after its responseTimeout; what does not come back within this time
-# does not come back, and a new container does better.
-SILENT_SECONDS = 600.0
+# What ends or hangs ends the container: whoever runs it starts another, counts that, and looks after its limits.
+NO_RESTARTS = Limit(restarts=0)
+
+_Service = Nginx | TorchServe | Gateway | Page
 
 
 def main(environment: Mapping[str, str]) -> None:
@@ -49,7 +49,7 @@ def _serve(config: ContainerConfig, stack: ExitStack) -> None:
     started = time.monotonic()
     ports = Ports(*free_ports(6))
     upstreams = Upstreams(ports.inference, ports.grpc_inference, ports.page)
-    services: list[Service] = []
+    services: list[_Service] = []
     # nginx ends first: it lets what is in flight finish while everything behind it still runs.
     stack.callback(_stop, services)
     # It also stands first: platforms look for an open port long before the model can answer.
@@ -75,7 +75,8 @@ def _serve(config: ContainerConfig, stack: ExitStack) -> None:
         services.append(page)
         page.wait_ready()
     _say(f"Ready after {time.monotonic() - started:.0f} s at {nginx.url}, as {config.role}.")
-    _watch(nginx, services)
+    with Supervisor(services, _say, limit=NO_RESTARTS) as supervisor:
+        supervisor.wait()
 
 
 def _gateway_options(config: ContainerConfig, ports: Ports) -> list[str]:
@@ -84,22 +85,7 @@ def _gateway_options(config: ContainerConfig, ports: Ports) -> list[str]:
     return [*options, "--page", ports.page_url] if config.serves_page else options
 
 
-def _watch(nginx: Nginx, services: list[Service]) -> None:
-    """Return never: raise once a service has ended, or the model has long been silent."""
-    answered = asked = time.monotonic()
-    while True:
-        time.sleep(0.5)
-        for service in services:
-            service.require_running()
-        if time.monotonic() - asked > ASK_EVERY_SECONDS:
-            if nginx.model_answers():
-                answered = time.monotonic()
-            asked = time.monotonic()
-            if asked - answered > SILENT_SECONDS:
-                raise LaunchError(f"The model has not answered for {asked - answered:.0f} s.")
-
-
-def _stop(services: list[Service]) -> None:
+def _stop(services: list[_Service]) -> None:
     for service in services[:1] + services[:0:-1]:
         service.stop()
 

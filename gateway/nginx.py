@@ -19,7 +19,7 @@ import re
 import shutil
 import signal
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -39,6 +39,7 @@ from gateway.refusals import (
     timeout,
 )
 from pointrend.errors import ImageTooLarge, RequestError
+from pointrend.serving.supervisor import Probe
 from pointrend.system.loopback import is_loopback
 from pointrend.system.processes import LaunchError
 from pointrend.system.service import Service
@@ -167,9 +168,10 @@ class Nginx(Service):
         self._group.stop(signal.SIGQUIT, self._patience)
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def model_answers(self) -> bool:
-        """Whether what is behind nginx is ready."""
-        return self._answers("/readyz")
+    @property
+    def probes(self) -> Sequence[Probe]:
+        """None: an nginx that runs answers, and what is behind it has probes of its own."""
+        return ()
 
     def _answers(self, path: str) -> bool:
         try:

@@ -23,7 +23,7 @@ class Limit:
     """How often a service is restarted.
 
     Attributes:
-        restarts: at most, within ``seconds``, and without being ready in between at all.
+        restarts: at most, within ``seconds``, and without being ready in between at all; 0 for none.
         seconds: of the window.
         first_pause: seconds before the first restart; each further one in the window waits twice as long.
         longest_pause: seconds.
@@ -215,6 +215,8 @@ class Supervisor:
         while not self._ending.is_set():
             began = self._clock()
             pause = restarts.begin(began)
+            if self._limit.restarts == 0:
+                raise failure
             if pause is None:
                 raise LaunchError(
                     f"{failure} It was restarted {self._limit}, which is the limit. Remove the cause, such as too "

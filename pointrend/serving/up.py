@@ -21,7 +21,7 @@ from pointrend.serving.archive import ARCHIVE_NAME
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.served_model import ServedModel, pack, suggestion
 from pointrend.serving.supervisor import Probe, Supervised, Supervisor
-from pointrend.serving.torchserve import HANGING_SECONDS, PROBE_SECONDS, Ports, TorchServe
+from pointrend.serving.torchserve import PROBE_SECONDS, Ports, TorchServe
 from pointrend.system.channel import Channel
 from pointrend.system.environment import KEY_FILE
 from pointrend.system.home import home
@@ -34,6 +34,7 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 # An installed package has no folder of its own to write to.
 STORE = (_CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else home()) / "model_store"
 START_SECONDS = 60.0
+HANGING_SECONDS = 300.0  # a crowd keeps its event loop busy for a while
 FREE_BYTES_NEEDED = 512 * 2**20  # the archive, its unpacked copy in the temporary folder, and logs
 
 

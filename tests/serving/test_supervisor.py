@@ -132,6 +132,16 @@ def test_what_hangs_is_restarted(tmp_path: Path, said: Said, monkeypatch: pytest
         assert psutil.Process(service.pid).status() != psutil.STATUS_STOPPED
 
 
+def test_without_restarts_the_first_end_is_the_last(tmp_path: Path, said: Said) -> None:
+    limit = Limit(restarts=0)
+    with Program(tmp_path / "it", RUNS) as service, Supervisor([service], said, limit=limit) as supervisor:
+        service.wait_ready()
+        kill(service)
+        with pytest.raises(LaunchError, match=r"SIGKILL \(9\), often .* killer; its log is \S+\.log\.$"):
+            supervisor.wait()
+    assert said.lines == []
+
+
 def test_what_somebody_replaces_is_left_alone(tmp_path: Path, said: Said) -> None:
     with Program(tmp_path / "it", RUNS) as service, Supervisor([service], said, limit=QUICK):
         service.wait_ready()

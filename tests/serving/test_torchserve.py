@@ -1,3 +1,4 @@
+import json
 import re
 import subprocess
 import time
@@ -11,6 +12,7 @@ import pytest
 from benchmarks.watch import committed_heap_mib
 from gateway.__main__ import JAVA_OPTIONS
 from pointrend.client import Client
+from pointrend.serving import torchserve
 from pointrend.serving.archive import build
 from pointrend.serving.server_config import PACKAGED, ServerConfig
 from pointrend.serving.torchserve import Ports, TorchServe
@@ -71,3 +73,42 @@ def test_the_engine_that_a_start_names_comes_before_the_archives(tmp_path, monke
     with TorchServe(tmp_path, Ports(*free_ports(6))) as server:
         server.wait_ready()
         assert Client(server.url).describe()["engine"] == "eager"
+
+
+@pytest.mark.server
+def test_a_java_that_hangs_is_told_from_one_that_works(tmp_path):
+    build(ModelFolder.open("demo"), tmp_path)
+    with TorchServe(tmp_path, Ports(*free_ports(6)), private=True) as server:
+        server.wait_ready()
+        speaks, has_workers = server.probes
+        assert speaks.ask()
+        assert has_workers.ask()
+        with torchserve._client(server.management_url, 30) as management:
+            described = management.get("/models/pointrend").json()
+        assert (described[0]["minWorkers"], described[0]["workers"][0]["status"]) == (1, "READY")
+        assert not torchserve._lacks_worker(json.dumps(described).encode())
+        (java,) = [each for each in psutil.Process(server.pid).children(recursive=True) if each.name() == "java"]
+        java.suspend()
+        try:
+            assert not speaks.ask()
+            assert has_workers.ask()  # not known, and so no reason for anything
+        finally:
+            java.resume()
+        assert speaks.ask()
+
+
+@pytest.mark.parametrize(
+    ("described", "lacks"),
+    [
+        ('[{"minWorkers": 1, "workers": [{"status": "UNLOADING"}]}]', True),
+        ('[{"minWorkers": 1, "workers": []}]', True),
+        ('[{"minWorkers": 2, "workers": [{"status": "UNLOADING"}, {"status": "READY"}]}]', False),
+        ('[{"minWorkers": 0, "workers": []}]', False),  # somebody wants it so
+        ("[]", False),
+        ("{}", False),
+        ("<html>", False),
+        ('[{"workers": null}]', False),
+    ],
+)
+def test_a_model_lacks_workers_where_it_shall_have_some_and_none_is_ready(described, lacks):
+    assert torchserve._lacks_worker(described.encode()) == lacks
