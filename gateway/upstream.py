@@ -108,7 +108,8 @@ class Upstream:
         except httpx.ConnectTimeout as error:
             raise overloaded() from error
         except httpx.TimeoutException as error:
-            raise timeout(self._seconds) from error
+            # While it starts, TorchServe takes requests that no worker answers yet.
+            raise (restarting() if self._state.restarts() else timeout(self._seconds)) from error
         except httpx.TransportError as error:
             raise self._unavailable(unreachable=isinstance(error, httpx.ConnectError)) from error
 

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from gradio_app import view
+from gradio_app.browser import script
 from gradio_app.model_choice import ASK_EVERY_SECONDS
 from gradio_app.page import Page
 from gradio_app.servers import Servers
@@ -14,6 +15,9 @@ from pointrend.errors import RequestError
 from pointrend.system.channel import ChannelError
 
 Updates = dict[Any, Any]
+LOST = '<span class="light down">Page disconnected, it reconnects automatically</span>'
+WATCH_CONNECTION = f"() => {{ {script('connection')}\nwindow.pageServerAnswered = watchConnection(); }}"
+ANSWERED = "() => { window.pageServerAnswered?.(); }"
 
 
 class Header:
@@ -37,6 +41,7 @@ class Header:
                 min_width=200,
                 elem_id="model",
             )
+            gr.HTML(LOST, elem_id="page-lost", padding=False)  # takes the place of the next where it is marked as lost
             self.state = gr.HTML(elem_id="server-state", padding=False)
         self.hint = gr.Markdown(elem_id="hint", visible=False)
         self._offered = gr.State(servers.choices)
@@ -45,7 +50,8 @@ class Header:
         """Keep it up to date; ``about`` receives what the model says of itself."""
         self._about = about
         shown = [self.state, about, self.chooser, self.hint, self._offered]
-        gr.on(
+        page.load(None, js=WATCH_CONNECTION, api_visibility="private")
+        looked = gr.on(
             [page.load, gr.Timer(ASK_EVERY_SECONDS).tick],
             self.look_after,
             inputs=[self.chooser, self._offered],
@@ -54,6 +60,7 @@ class Header:
             show_progress="hidden",
             api_visibility="private",
         )
+        looked.success(None, js=ANSWERED, api_visibility="private")
         self.chooser.input(
             self.choose,
             inputs=[self.chooser],

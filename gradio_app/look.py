@@ -20,6 +20,9 @@ STYLE = """
 .light.restarting::before {background: #eab308}
 .light.overloaded::before {background: #f97316}
 .light.down::before {background: #dc2626}
+#page-lost {display: none}
+#page-lost.lost {display: block}
+#page-lost.lost + #server-state {display: none}
 #live img {width: 100%; height: 100%; object-fit: contain}
 #cutouts img {background: repeating-conic-gradient(#8883 0% 25%, transparent 0% 50%) 0 / 16px 16px}
 @media (max-width: 640px) {

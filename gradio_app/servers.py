@@ -143,8 +143,8 @@ class Watch:
     def _kind(self, error: RequestError) -> str:
         if error.code == "server_down":
             return DOWN
-        if error.code == "server_restarting":
-            return RESTARTING
+        if error.code == "server_restarting" or self._state.kind == RESTARTING:
+            return RESTARTING  # and so is what answers late or refuses until it has been ready again
         if error.code == "worker_died" or not self._was_ready:
             return LOADING
         return OVERLOADED

@@ -42,7 +42,7 @@ class ServerState:
         except OSError:
             return None
 
-    def restarts(self, *, unreachable: bool) -> bool:
+    def restarts(self, *, unreachable: bool = False) -> bool:
         """Whether TorchServe is being restarted, or about to be.
 
         Args:

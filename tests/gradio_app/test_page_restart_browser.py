@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from ports import free_server_port
 from visits import PATIENCE_MS
 
+from pointrend.serving.up import Page as PageProcess
 from pointrend.system.processes import free_ports
 
 pytestmark = pytest.mark.server
@@ -43,26 +44,26 @@ def test_the_page_and_rest_tell_of_a_restart_and_go_on(browser, tmp_path):
     server_port, (page_port,) = free_server_port(), free_ports(1)
     server, log = f"http://127.0.0.1:{server_port}", tmp_path / "out"
     command = [*COMMAND, "--server-port", str(server_port), "--port", str(page_port), "--engine", "eager"]
-    with launched(command, log) as process:
+    with launched(command, log) as process, httpx.Client(timeout=60) as rest:
         page = browser.new_page()
         page.goto(f"http://127.0.0.1:{page_port}")
         state = page.locator("#server-state")
         expect(state).to_contain_text("Server ready", timeout=PATIENCE_MS)
 
         kill_java(process)
-        refused = httpx.post(f"{server}/predictions/pointrend", json=HEALTH)
+        refused = rest.post(f"{server}/predictions/pointrend", json=HEALTH)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
         assert refused.json()["error"]["code"] == "server_restarting"
         kill_java(process)  # during the restart, so that the next one waits longer
 
         expect(state).to_contain_text("Server restarting", timeout=PATIENCE_MS)
-        assert httpx.get(f"{server}/readyz").json()["error"]["code"] == "server_restarting"
+        assert rest.get(f"{server}/readyz").json()["error"]["code"] == "server_restarting"
         expect(state).to_contain_text("Server ready", timeout=PATIENCE_MS)
-        assert httpx.post(f"{server}/predictions/pointrend", json=HEALTH).is_success
-        assert httpx.get(f"{server}/readyz").status_code == 204
-        page.close()
+        assert rest.post(f"{server}/predictions/pointrend", json=HEALTH).is_success
+        assert rest.get(f"{server}/readyz").status_code == 204
 
         after = log.read_text().split("Ctrl-C stops it.\n")[1].splitlines()
+        assert len(after) == 5, after
         died, restarting, again, restarting_again, ready = after
         for line in (died, again):
             assert re.fullmatch(r"TorchServe was ended by SIGKILL \(9\), often .*; its log is \S+\.log\.", line)
@@ -77,5 +78,13 @@ def test_the_page_and_rest_tell_of_a_restart_and_go_on(browser, tmp_path):
         children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)  # Ctrl-C during a restart
         assert process.wait(60) == 0, log.read_text()
+    # The visitor's page is still open: what it said last is no longer so.
+    expect(page.locator("#page-lost")).to_be_visible(timeout=PATIENCE_MS)
+    expect(state).to_be_hidden()
+    with PageProcess(server, page_port) as again:
+        again.wait_ready()
+        expect(page.locator("#page-lost")).to_be_hidden(timeout=PATIENCE_MS)
+        expect(state).to_contain_text("Server down", timeout=PATIENCE_MS)
+    page.close()
     assert log.read_text().splitlines()[-1] == "Stopped."
     assert [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE] == []

@@ -128,6 +128,9 @@ def test_a_server_that_is_gone_is_seen_at_the_next_tick():
     server.mode = GONE
     server.now += ASK_EVERY_SECONDS
     assert server.watch.state().kind == RESTARTING
+    server.mode = HANGS  # it listens again, and its worker is not there yet
+    server.now += ASK_EVERY_SECONDS
+    assert server.watch.state().kind == RESTARTING
     server.mode = UP
     server.now += ASK_EVERY_SECONDS
     assert server.watch.state().kind == READY
