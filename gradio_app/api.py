@@ -5,6 +5,7 @@ Their docstrings are what the API page and language models read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,9 +19,11 @@ from gradio_app.refinement import SIDES
 from gradio_app.result import CUTOUTS, LOWEST_SCORE, MASKS, VIEWS, Result, ViewSelection
 from gradio_app.servers import Servers
 from gradio_app.uploads import Uploads
-from pointrend.errors import RequestError
+from pointrend.errors import InvalidRequest, RequestError
 from pointrend.structures.options import OptionKeywords, Options
 from pointrend.structures.prediction import Prediction
+from pointrend.visualize.effects import EFFECTS, Effect
+from pointrend.visualize.palettes import Colour
 
 DEFAULTS = Options()
 DRAWN_VIEWS = tuple(name for name in VIEWS if name != CUTOUTS)
@@ -37,12 +40,15 @@ def add(servers: Servers, uploads: Uploads) -> None:
         opacity = gr.Slider(0, 1, value=0.5, label="opacity")
         kind = gr.Dropdown([export.key for export in EXPORTS], value="coco", label="kind")
         step = gr.Slider(0, len(SIDES) - 1, value=len(SIDES) - 1, step=1, label="step")
+        effect = gr.Dropdown(list(EFFECTS), value="blur", label="effect")
+        colour = gr.Textbox("#ffffff", label="colour")
+        background = gr.File(label="background", type="filepath")
         model = gr.Dropdown(servers.labels, value=servers.labels[0], label="model")
         tree, file = gr.JSON(label="answer"), gr.File(label="file")
         common = [photo, threshold, categories]
         _endpoint(functions.segment, [*common, model], tree)
         _endpoint(functions.overlay, [*common, shown, opacity, model], file)
-        _endpoint(functions.export, [*common, kind, model], file)
+        _endpoint(functions.export, [*common, kind, model, effect, colour, background], file)
         _endpoint(functions.refine, [photo, threshold, step, model], tree)
         _endpoint(functions.models, [], tree)
 
@@ -121,6 +127,9 @@ class Functions:
         categories: str = "",
         kind: str = "coco",
         model: str | None = None,
+        effect: Effect = "blur",
+        colour: str = "#ffffff",
+        background: str | None = None,
     ) -> str:
         """Find the objects of a photo and write them to a file for other tools.
 
@@ -128,13 +137,23 @@ class Functions:
             photo: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP, TIFF or PPM; a data: URL where none can be uploaded.
             score_threshold: keep objects that the model is at least this sure of, from 0.05 to 1.
             categories: names to keep, separated by commas, or "all"; empty keeps what the model shows by default.
-            kind: coco or labelme (JSON), masks or cutouts (a zip of PNGs), or overlay (a PNG).
+            kind: coco or labelme (JSON), yolo (a zip of image, label and data.yaml), masks or cutouts (a zip of PNGs),
+                overlay or effect (a PNG).
             model: one of those that `models` lists.
+            effect: for kind=effect, what becomes of the background: blur, grey, colour, transparent or picture.
+            colour: for effect=colour, the background's, as #rrggbb.
+            background: for effect=picture, another image, scaled to cover.
         """
         with _readable():
             result = self._result(photo, score_threshold, categories, model)
             known = self.servers[model].state().about.get("categories", [])
-            return write(BY_KEY[kind], result, ViewSelection(threshold=score_threshold), known)
+            choice = ViewSelection(
+                threshold=score_threshold,
+                effect=effect,
+                colour=_colour(colour),
+                background=None if background is None else self.uploads.read(background),
+            )
+            return write(BY_KEY[kind], result, choice, known)
 
     def refine(
         self,
@@ -184,6 +203,14 @@ class Functions:
                 "There is no photo: send an image file.", field="photo", code="missing_image", status=400
             )
         return self.uploads.read(photo)
+
+
+def _colour(text: str) -> Colour:
+    """Red, green and blue of ``#rrggbb``."""
+    if not re.fullmatch("#[0-9a-fA-F]{6}", text):
+        raise InvalidRequest(f"colour must be written as #rrggbb, such as #ffffff, not {text[:80]!r}.", field="colour")
+    red, green, blue = bytes.fromhex(text[1:])
+    return red, green, blue
 
 
 @contextmanager

@@ -15,11 +15,16 @@ from gradio.utils import get_upload_folder
 
 from gradio_app.result import CUTOUTS, MASKS, Result, ViewSelection
 from gradio_app.upload_errors import storing
-from pointrend.exporters import coco_dataset, to_labelme, to_mask_pngs
+from pointrend.errors import InvalidRequest
+from pointrend.exporters import coco_dataset, to_labelme, to_mask_pngs, to_yolo, yolo_data
 from pointrend.exporters.coco import CocoImage
-from pointrend.images.decode import decode
+from pointrend.images.decode import decode, open_image
 from pointrend.images.encode import encode_png
+from pointrend.images.formats import SUFFIXES_BY_FORMAT
+from pointrend.images.suffixes import has_image_suffix
+from pointrend.structures.prediction import Prediction
 from pointrend.visualize.cutouts import cutouts
+from pointrend.visualize.effects import apply_effect
 
 Categories = Sequence[dict[str, Any]]
 
@@ -48,9 +53,10 @@ def write(export: Export, result: Result, choice: ViewSelection, categories: Cat
         export: one of :data:`EXPORTS`.
         result: what was found.
         choice: what of it is visible.
-        categories: what the model knows, ``{"id": ..., "name": ...}`` each; of use to COCO.
+        categories: what the model knows, ``{"id": ..., "name": ...}`` each; of use to COCO and YOLO.
 
     Raises:
+        RequestError: the background is missing, or no image that can be read.
         ServerError: the disk is full, or fails.
     """
     content = export.content(result, choice, categories)
@@ -68,15 +74,35 @@ def _overlay(result: Result, choice: ViewSelection, _: Categories) -> bytes:
 
 def _coco(result: Result, choice: ViewSelection, categories: Categories) -> bytes:
     prediction = result.visible_prediction(choice)
-    known = list(categories) or [
+    return _json(coco_dataset([CocoImage(1, result.file_name, prediction)], _known(prediction, categories)))
+
+
+def _known(prediction: Prediction, categories: Categories) -> Categories:
+    """The model's categories, or, where it has not been asked for them, those that are seen."""
+    return categories or [
         {"id": identity, "name": name}
         for identity, name in sorted({each.category_id: each.category for each in prediction.instances}.items())
     ]
-    return _json(coco_dataset([CocoImage(1, result.file_name, prediction)], known))
 
 
 def _labelme(result: Result, choice: ViewSelection, _: Categories) -> bytes:
     return _json(to_labelme(result.visible_prediction(choice), result.file_name, result.data))
+
+
+def _yolo(result: Result, choice: ViewSelection, categories: Categories) -> bytes:
+    """A data set of one image, as YOLO expects its folders."""
+    prediction = result.visible_prediction(choice)
+    known = _known(prediction, categories)
+    image = result.file_name
+    if not has_image_suffix(image):  # YOLO finds images by their suffixes
+        image += SUFFIXES_BY_FORMAT.get(open_image(result.data).format or "", (".jpg",))[0]
+    return _zip(
+        (
+            ("data.yaml", yolo_data(known).encode()),
+            (f"images/{image}", result.data),
+            (f"labels/{Path(image).stem}.txt", to_yolo(prediction, [category["id"] for category in known]).encode()),
+        )
+    )
 
 
 def _masks(result: Result, choice: ViewSelection, _: Categories) -> bytes:
@@ -88,13 +114,22 @@ def _cutouts(result: Result, choice: ViewSelection, _: Categories) -> bytes:
     return _zip((f"{each.name}.png", each.png()) for each in cut)
 
 
+def _effect(result: Result, choice: ViewSelection, _: Categories) -> bytes:
+    if choice.effect == "picture" and choice.background is None:
+        raise InvalidRequest("The effect 'picture' needs another image: send one as background.", field="background")
+    masks = [each.segmentation for each in result.visible_prediction(choice).instances if each.segmentation is not None]
+    background = decode(choice.background) if choice.effect == "picture" and choice.background is not None else None
+    image = decode(result.data)
+    return encode_png(apply_effect(image, masks, choice.effect, colour=choice.colour, background=background))
+
+
 def _json(tree: dict[str, Any]) -> bytes:
     return json.dumps(tree).encode()
 
 
 def _zip(files: Iterable[tuple[str, bytes]]) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:  # PNG does not shrink
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:  # images do not shrink
         for name, content in files:
             archive.writestr(name, content)
     return buffer.getvalue()
@@ -104,7 +139,9 @@ EXPORTS = (
     Export("overlay", "Picture", "-overlay.png", _overlay),
     Export("coco", "COCO", "-coco.json", _coco),
     Export("labelme", "LabelMe", ".json", _labelme),
+    Export("yolo", "YOLO", "-yolo.zip", _yolo),
     Export("masks", "Masks", "-masks.zip", _masks),
     Export("cutouts", "Cut-outs", "-cutouts.zip", _cutouts),
+    Export("effect", "Effect", "-effect.png", _effect),
 )
 BY_KEY = {export.key: export for export in EXPORTS}

@@ -21,7 +21,9 @@ from pointrend.structures.model_info import Category
 from pointrend.structures.prediction import Instance, Prediction
 from pointrend.structures.segments import segments
 from pointrend.visualize.cutouts import cutouts
+from pointrend.visualize.effects import WHITE, Effect
 from pointrend.visualize.overlay import overlay
+from pointrend.visualize.palettes import Colour
 
 Picture = NDArray[np.uint8]
 
@@ -42,6 +44,11 @@ class ViewSelection:
         categories: names of the categories to show; None for all.
         opacity: of the masks, from 0 to 1.
         chosen: the instance to single out, by its place in the answer; None for none.
+        kept: places of the instances that the viewer left visible, which then decide alone; None for all that
+            ``threshold`` and ``categories`` let through.
+        effect: what becomes of the background, where that is saved.
+        colour: of the background, where the effect is ``colour``.
+        background: an image file, where the effect is ``picture``.
     """
 
     view: str = MASKS
@@ -49,6 +56,10 @@ class ViewSelection:
     categories: tuple[str, ...] | None = None
     opacity: float = 0.5
     chosen: int | None = None
+    kept: tuple[int, ...] | None = None
+    effect: Effect = "blur"
+    colour: Colour = WHITE
+    background: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,8 @@ class Result:
 
     def visible(self, choice: ViewSelection) -> list[int]:
         """The places of the instances that a choice lets through, best first."""
+        if choice.kept is not None:
+            return [index for index in range(len(self.prediction.instances)) if index in choice.kept]
         return [
             index
             for index, instance in enumerate(self.prediction.instances)

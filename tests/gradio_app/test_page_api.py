@@ -52,17 +52,36 @@ def test_overlay_is_the_photo_drawn_upon(client, view):
         assert picture.tobytes() != Image.open(PHOTO).convert("RGB").tobytes()
 
 
-@pytest.mark.parametrize("kind", ["coco", "labelme", "masks", "cutouts", "overlay"])
+@pytest.mark.parametrize("kind", ["coco", "labelme", "yolo", "masks", "cutouts", "overlay", "effect"])
 def test_export_writes_each_kind(client, kind):
     path = Path(client.predict(photo=handle_file(PHOTO), kind=kind, score_threshold=0.75, api_name="/export"))
     if kind == "coco":
         assert json.loads(path.read_text())["annotations"][0]["score"] > 0.75
     elif kind == "labelme":
         assert json.loads(path.read_text())["shapes"]
-    elif kind == "overlay":
+    elif kind in ("overlay", "effect"):
         assert Image.open(path).size == (512, 512)
+    elif kind == "yolo":
+        assert zipfile.ZipFile(path).namelist() == ["data.yaml", "images/astronaut.png", "labels/astronaut.txt"]
     else:
         assert zipfile.ZipFile(path).namelist()[0] == "person-1.png"
+
+
+def test_an_effect_has_its_own_parameters(client, tmp_path):
+    def corner(**given):
+        path = client.predict(photo=handle_file(PHOTO), kind="effect", api_name="/export", **given)
+        with Image.open(path) as picture:
+            return picture.mode, picture.getpixel((2, 2))
+
+    assert corner(effect="colour", colour="#0a0B0c") == ("RGB", (10, 11, 12))
+    assert corner(effect="transparent") == ("RGBA", (0, 0, 0, 0))
+    Image.new("RGB", (40, 30), (1, 2, 3)).save(tmp_path / "wall.png")
+    wall = handle_file(tmp_path / "wall.png")
+    assert corner(effect="picture", background=wall) == ("RGB", (1, 2, 3))
+    with pytest.raises(AppError, match="needs another image"):
+        corner(effect="picture")
+    with pytest.raises(AppError, match="#rrggbb"):
+        corner(effect="colour", colour="red")
 
 
 def test_refine_tells_each_steps_points(client):

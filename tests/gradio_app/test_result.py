@@ -48,6 +48,14 @@ def test_the_choice_decides_what_is_visible():
     assert [each.score for each in kept.instances] == [0.9, 0.4]
 
 
+def test_what_the_viewer_kept_decides_alone():
+    result = make()
+    assert result.visible(ViewSelection(kept=())) == []
+    assert result.visible(ViewSelection(threshold=0.9, categories=("dog",), kept=(2, 0, 7))) == [0, 2]
+    kept = result.visible_prediction(ViewSelection(kept=(1,)))
+    assert [each.category for each in kept.instances] == ["dog"]
+
+
 def test_what_is_hidden_is_not_drawn_and_the_rest_keeps_its_colour():
     result = make()
     dog = result.picture(ViewSelection(categories=("dog",), opacity=1))
