@@ -1,6 +1,6 @@
 """The page's functions by name, for ``gradio_client``, the API page and, where it is switched on, MCP.
 
-Their docstrings are what the API page and language models read.
+Their docstrings are what the API page and language models read; of a parameter's text Gradio reads one line.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Functions:
             score_threshold: show objects that the model is at least this sure of, from 0.05 to 1.
             categories: names to show, separated by commas, or "all"; empty shows what the model shows by default.
             view: Masks, Boxes or Semantic map.
-            opacity: of the masks, from 0 (outlines only) to 1.
+            opacity: the masks' opacity, from 0 (outlines only) to 1.
             model: one of those that `models` lists.
         """
         with _readable():
@@ -137,8 +137,7 @@ class Functions:
             photo: JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP, TIFF or PPM; a data: URL where none can be uploaded.
             score_threshold: keep objects that the model is at least this sure of, from 0.05 to 1.
             categories: names to keep, separated by commas, or "all"; empty keeps what the model shows by default.
-            kind: coco or labelme (JSON), yolo (a zip of image, label and data.yaml), masks or cutouts (a zip of PNGs),
-                overlay or effect (a PNG).
+            kind: coco or labelme (JSON); yolo, masks or cutouts (a zip); overlay or effect (a PNG).
             model: one of those that `models` lists.
             effect: for kind=effect, what becomes of the background: blur, grey, colour, transparent or picture.
             colour: for effect=colour, the background's, as #rrggbb.

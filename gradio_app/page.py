@@ -17,6 +17,7 @@ from gradio import processing_utils
 from pydantic import ValidationError
 from starlette.middleware import Middleware
 
+from gradio_app.api_page import describe
 from gradio_app.callers import Caller
 from gradio_app.routes import CALLER, FileRoutes
 from gradio_app.uploads import Uploads
@@ -51,6 +52,13 @@ class Page(gr.Blocks):
             complaint: makes the event's updates of the error.
         """
         self._complaints[event["id"]] = complaint
+
+    def get_api_info(self, all_endpoints: bool = False, page: str | None = None) -> Any:
+        """Describe the endpoints, as ``gr.Blocks`` does, in their docstrings' words."""
+        info = super().get_api_info(all_endpoints, page)
+        functions = {f"/{event.api_name}": event.fn for event in self.fns.values() if event.fn}
+        named = {name: describe(each, functions[name]) for name, each in info["named_endpoints"].items()}
+        return {**info, "named_endpoints": named}
 
     async def process_api(self, block_fn: Any, inputs: list[Any], **options: Any) -> Any:
         """Run an event, as Gradio's queue, its direct calls and its MCP server ask for it."""

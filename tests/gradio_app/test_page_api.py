@@ -2,15 +2,18 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
+import httpx
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
+from playwright.sync_api import expect
 
 from gradio_app.app import McpMissingError, launch
 from gradio_app.examples import EXAMPLES
@@ -34,6 +37,46 @@ def test_every_endpoint_is_named_and_documented(client):
         assert len(endpoint["description"]) > 40
     named = [parameter["parameter_name"] for parameter in endpoints["/segment"]["parameters"]]
     assert named == ["photo", "score_threshold", "categories", "model"]
+
+
+def test_every_parameter_is_described(page_url):
+    text = httpx.get(f"{page_url}/gradio_api/info").text
+    assert "sample_file" not in text
+    assert "Hello!!" not in text
+    endpoints = json.loads(text)["named_endpoints"]
+    for name, endpoint in endpoints.items():
+        for parameter in endpoint["parameters"]:
+            description = parameter["python_type"]["description"]
+            assert re.fullmatch(r"[A-Z0-9].{15,110}\.", description), (name, parameter["parameter_name"])
+    photo, *_, background = endpoints["/export"]["parameters"]
+    assert photo["component"] == "Image"
+    assert photo["example_input"]["path"] == "photo.jpg"
+    assert background["example_input"] is None
+
+
+def test_the_snippets_of_the_api_page_run_as_they_stand(page_url, tmp_path):
+    Image.open(PHOTO).convert("RGB").save(tmp_path / "photo.jpg")
+    endpoints = httpx.get(f"{page_url}/gradio_api/info").json()["named_endpoints"]
+    code = "\n".join(endpoint["code_snippets"]["python"] for endpoint in endpoints.values())
+    assert code.count("handle_file('photo.jpg')") == 4
+    run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.count("person") >= 2
+    script = endpoints["/export"]["code_snippets"]["javascript"]
+    names = re.findall(r"const (\w+)", script)
+    assert len(names) == len(set(names))
+
+
+def test_the_api_page_shows_images_and_descriptions(browser, page_url):
+    visitor = browser.new_page()
+    visitor.goto(page_url)
+    visitor.get_by_role("button", name="Use via API").click(timeout=60_000)
+    shown = visitor.locator("body")
+    expect(shown).to_contain_text("API documentation", timeout=60_000)
+    expect(shown).to_contain_text("handle_file('photo.jpg')")
+    expect(shown).to_contain_text("Keep objects that the model is at least this sure of")
+    assert "sample_file" not in shown.inner_text()
+    visitor.close()
 
 
 def test_segment_answers_as_the_server_does(client):
