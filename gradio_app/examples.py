@@ -10,11 +10,19 @@ import skimage.data
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A photo that scikit-image's wheel carries."""
+    """A photo that scikit-image's wheel carries.
+
+    Attributes:
+        file: its name there.
+        label: what the page calls it.
+        credit: whose it is, and on what terms.
+        shows: categories of its main objects.
+    """
 
     file: str
     label: str
     credit: str
+    shows: tuple[str, ...]
 
     @property
     def path(self) -> Path:
@@ -23,10 +31,11 @@ class Example:
 
 
 EXAMPLES = (
-    Example("astronaut.png", "Astronaut", "Eileen Collins, NASA, public domain"),
-    Example("coffee.png", "Coffee", "by Rachel Michetti, CC0"),
-    Example("motorcycle_left.png", "Motorcycle", "from the Middlebury stereo data of 2014, CC0"),
-    Example("chelsea.png", "Cat", "Chelsea, by Stéfan van der Walt, CC0"),
+    Example("astronaut.png", "Astronaut", "Eileen Collins, NASA, public domain", ("person",)),
+    Example("coffee.png", "Coffee", "by Rachel Michetti, CC0", ("cup", "dining table")),
+    Example("motorcycle_left.png", "Motorcycle", "from the Middlebury stereo data of 2014, CC0", ("motorcycle",)),
+    Example("chelsea.png", "Cat", "Chelsea, by Stéfan van der Walt, CC0", ("cat",)),
+    Example("camera.png", "Cameraman", "by Lav Varshney, CC0", ("person",)),
 )
 
 
