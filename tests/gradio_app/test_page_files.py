@@ -160,7 +160,7 @@ def test_the_named_endpoints_refuse_the_same(page: Page, hostile: dict[str, Any]
     usual: dict[str, list[Any]] = {
         "segment": [0.5, "", None],
         "overlay": [0.5, "", "Masks", 0.5, None],
-        "export": [0.5, "", "coco", None],
+        "export": [0.5, "", "coco", None, "blur", "#ffffff", None],
         "refine": [0.5, 4, None],
     }
     for name, rest in usual.items():
@@ -171,6 +171,9 @@ def test_the_named_endpoints_refuse_the_same(page: Page, hostile: dict[str, Any]
                 asked = caller.http.post(f"/gradio_api/call/v2/{name}", json={"photo": value})
                 said = caller.http.get(f"/gradio_api/call/v2/{name}/{asked.json()['event_id']}").text
             assert NOT_UPLOADED in said, (name, kind, said)
+    for kind, value in hostile.items():
+        said = caller.call("export", [None, 0.5, "", "effect", None, "picture", "#ffffff", value])
+        assert NOT_UPLOADED in said, (kind, said)
 
 
 def test_what_an_event_brings_beside_its_inputs_is_checked_too(me: RawCaller, hostile: dict[str, Any]) -> None:
@@ -509,7 +512,7 @@ full = me.post_upload(bytes(200_000))
 print(full.status_code, full.text)
 photo = me.upload(Path({str(small)!r}).read_bytes())
 resource.setrlimit(resource.RLIMIT_FSIZE, (10, 150_000))
-print(me.call("export", [{{"path": photo}}, 0.5, "all", "coco", None]))
+print(me.call("export", [{{"path": photo}}, 0.5, "all", "coco", None, "blur", "#ffffff", None]))
 print([str(each) for each in (page.uploads.folder / "received").rglob("*") if each.is_file()] == [photo])
 page.close()
 """
