@@ -1,20 +1,31 @@
-"""The tab that shows how a mask comes about."""
+"""The tab that shows how a mask comes about; the browser draws it, see ``browser/how.js``."""
 
 from __future__ import annotations
 
+import base64
+import html
+import io
+import threading
 from typing import Any
 
 import gradio as gr
+import numpy as np
+from PIL import Image
 
 from gradio_app import view
+from gradio_app.browser import script, style
 from gradio_app.examples import EXAMPLES
 from gradio_app.image_tab import AT_ONCE, KEPT_SECONDS
 from gradio_app.page import Page
-from gradio_app.refinement import SIDES, RefinementTrace
+from gradio_app.refinement import CONSTANT_SIDE, SIDES, CloseUp, RefinementTrace
 from gradio_app.servers import Servers
-from pointrend.errors import RequestError
+from pointrend.errors import InvalidRequest, RequestError
+from pointrend.masks.rle import encode_crop
 
-PICTURE_HEIGHT = 460
+FIRST_EXAMPLE = 0  # that the tab opens with
+SHARED = 8  # examples of which the result is kept for everybody; one has up to 20 MB
+THUMBNAIL_SIDE = 120
+JPEG_QUALITY = 88
 START = "Choose an image, then look at each object's mask step by step."
 TEXT = """
 A mask does not need the same care everywhere. Inside an object and far outside of it neighbours agree; only along the
@@ -23,8 +34,53 @@ outline a pixel's answer is open. PointRend treats a mask as a picture to be *re
 is nearest to a coin toss. A small network answers for each point, from the fine features of the photo at that place and
 from the coarse guess. So a mask of 224 x 224 cells costs some 3,000 answers rather than 50,000.
 """
-COMPARISON = "Drag the handle. Left: a constant 28 x 28 mask as in Mask R-CNN. Right: PointRend's."
-NO_CONSTANT = "This model has no 28 x 28 head to compare with."
+TICKS = "".join(f"<span>{side} x {side}</span>" for side in SIDES)
+# Text and controls; all that changes is the script's.
+TEMPLATE = f"""
+<div class="how">
+  <p class="said" id="how-status" role="status" aria-live="polite">{START}</p>
+  <div class="shown" hidden>
+    <div class="steps">
+      <div class="buttons">
+        <button type="button" class="back" aria-label="Previous step">◀</button>
+        <button type="button" class="play" id="how-play">Play</button>
+        <button type="button" class="next" aria-label="Next step">▶</button>
+      </div>
+      <div class="grid">
+        <input type="range" id="how-step" min="0" max="{len(SIDES) - 1}" step="1" value="0"
+          aria-label="The mask's grid">
+        <div class="ticks" aria-hidden="true">{TICKS}</div>
+      </div>
+    </div>
+    <label class="points"><input type="checkbox" id="how-points" checked> Show the points that this step computed
+    </label>
+    <div class="pictures">
+      <figure class="whole"><canvas id="how-picture" role="img"></canvas></figure>
+      <figure class="detail">
+        <canvas id="how-detail" role="img"></canvas>
+        <figcaption>The place in the square, magnified: here the outline changes most.</figcaption>
+      </figure>
+    </div>
+    <div class="compared">
+      <figure class="versus">
+        <canvas id="how-comparison" role="img"></canvas>
+        <input type="range" id="how-divider" min="0" max="100" value="50">
+        <figcaption>Drag the divider. Left: a constant {CONSTANT_SIDE} x {CONSTANT_SIDE} mask as in Mask R-CNN. Right:
+          PointRend's.</figcaption>
+      </figure>
+      <p class="alone" hidden>This model has no {CONSTANT_SIDE} x {CONSTANT_SIDE} head to compare with.</p>
+      <div>
+        <table id="how-numbers">
+          <thead><tr><th scope="col">Mask</th><th scope="col">IoU with the last</th><th scope="col">Points computed</th>
+            <th scope="col">Milliseconds</th></tr></thead>
+          <tbody></tbody>
+        </table>
+        <p class="note"></p>
+      </div>
+    </div>
+  </div>
+</div>
+"""
 
 Updates = dict[Any, Any]
 
@@ -41,64 +97,46 @@ class HowTab:
     def __init__(self, page: Page, servers: Servers, chooser: gr.Dropdown) -> None:
         self._page = page
         self._servers = servers
+        self._shared: dict[tuple[str, int], RefinementTrace] = {}
+        self._lock = threading.Lock()
         gr.Markdown(TEXT)
         self.kept = gr.State(None, time_to_live=KEPT_SECONDS)
         with gr.Row():
-            with gr.Column(scale=2, min_width=300):
-                photo = gr.Image(
+            with gr.Column(scale=1, min_width=280):
+                self._photo = photo = gr.Image(
                     label="Photo",
                     sources=["upload", "webcam", "clipboard"],
                     type="filepath",
                     image_mode=None,
                     webcam_options=gr.WebcamOptions(mirror=False),
-                    height=300,
+                    height=240,
                     elem_id="how-photo",
                 )
-                gr.Examples(
-                    [[str(example.path)] for example in EXAMPLES],
-                    inputs=[photo],
-                    label="Examples",
+                examples = gr.HTML(
+                    html_template=_gallery(),
+                    css_template=style("how"),
+                    js_on_load=script("how") + "\nlistenToExamples(element, trigger);",
+                    apply_default_css=False,
                     elem_id="how-examples",
                 )
                 self.object = gr.Dropdown([], label="Object", visible=False, elem_id="how-object")
             with gr.Column(scale=3, min_width=300):
-                self.status = gr.Markdown(START, elem_id="how-status")
-                self.step = gr.Slider(
-                    0,
-                    len(SIDES) - 1,
-                    value=0,
-                    step=1,
-                    label="Step",
-                    info="The mask's grid: " + ", ".join(f"{side} x {side}" for side in SIDES) + ".",
-                    elem_id="how-step",
+                self.view = gr.HTML(
+                    None,
+                    html_template=TEMPLATE,
+                    css_template=style("how"),
+                    js_on_load=script("masks", "how") + "\nnew HowView(element, props, trigger, watch);",
+                    apply_default_css=False,
+                    elem_id="how",
+                    first=FIRST_EXAMPLE,
                 )
-                self.points = gr.Checkbox(True, label="Show the points that this step predicted", elem_id="how-points")
-                self.picture = gr.Image(
-                    label="The mask after this step",
-                    interactive=False,
-                    format="png",
-                    height=PICTURE_HEIGHT,
-                    buttons=["fullscreen"],
-                    alt_text="The object, enlarged, with its mask and the points of this step",
-                    elem_id="how-picture",
-                )
-                self.said = gr.Markdown(COMPARISON, visible=False, elem_id="how-comparison-text")
-                self.comparison = gr.ImageSlider(
-                    label="Constant 28 x 28 | PointRend 224 x 224",
-                    format="png",
-                    interactive=False,
-                    visible=False,
-                    height=PICTURE_HEIGHT,
-                    buttons=["fullscreen"],
-                    elem_id="how-comparison",
-                )
-        shown = [self.picture, self.status]
-        asked = photo.change(
+        shown = [self.view, self.kept, self.object]
+        asked = photo.input(
             self.ask,
             inputs=[photo, chooser],
-            outputs=[*shown, self.kept, self.object, self.step, self.said, self.comparison],
+            outputs=shown,
             preprocess=False,  # the server judges the file, as on the tab for one photo
-            show_progress_on=[self.picture],
+            show_progress_on=[self.view],
             concurrency_limit=AT_ONCE,
             concurrency_id="server",
             trigger_mode="always_last",
@@ -106,19 +144,22 @@ class HowTab:
         )
         page.complain(asked, self._complain)
         gr.on(
-            [self.step.input, self.points.input],
-            self.draw_step,
-            inputs=[self.kept, self.object, self.step, self.points],
-            outputs=shown,
-            show_progress="hidden",
+            [examples.click, self.view.click],  # the view asks for its first example when it is first seen
+            self.ask_example,
+            inputs=[chooser],
+            outputs=[photo, *shown],
+            show_progress_on=[self.view],
+            concurrency_limit=AT_ONCE,
+            concurrency_id="server",
             trigger_mode="always_last",
             api_visibility="private",
         )
         self.object.input(
             self.draw_object,
-            inputs=[self.kept, self.object, self.step, self.points],
-            outputs=[*shown, self.said, self.comparison],
+            inputs=[self.kept, self.object],
+            outputs=[self.view],
             show_progress="hidden",
+            trigger_mode="always_last",
             api_visibility="private",
         )
 
@@ -132,52 +173,123 @@ class HowTab:
         if not upload:
             return self._nothing(START)
         try:
-            trace = RefinementTrace.ask(
-                self._servers[label].client,
-                self._page.uploads.read(upload),
-                on_step=lambda number, count: progress((number, count), desc="Refining", unit="steps"),
-            )
+            return self._show(self._ask(self._page.uploads.read(upload), label, progress))
         except RequestError as error:
             return self._complain(error)
+
+    def ask_example(
+        self,
+        label: str | None,
+        event: gr.EventData,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> Updates:
+        """Show an example; it is asked for once, for everybody, as long as the model is the same."""
+        index = event._data.get("index") if isinstance(event._data, dict) else None  # noqa: SLF001
+        try:
+            if type(index) is not int or not 0 <= index < len(EXAMPLES):
+                limit = len(EXAMPLES) - 1
+                raise InvalidRequest(f"Choose an example from 0 to {limit}.", field="index", limit=limit, value=index)
+            about = self._servers[label].state().about
+            served = f"{label} {about.get('name')} {about.get('version')}"
+            with self._lock:
+                trace = self._shared.get((served, index))
+                if trace is None:
+                    trace = self._ask(EXAMPLES[index].path.read_bytes(), label, progress)
+                    self._shared[served, index] = trace
+                    if len(self._shared) > SHARED:
+                        del self._shared[next(iter(self._shared))]
+        except RequestError as error:
+            return self._complain(error)
+        return {**self._show(trace), self._photo: None}
+
+    def _ask(self, data: bytes, label: str | None, progress: gr.Progress) -> RefinementTrace:
+        return RefinementTrace.ask(
+            self._servers[label].client,
+            data,
+            on_step=lambda number, count: progress((number, count), desc="Refining", unit="steps"),
+        )
+
+    def draw_object(self, trace: RefinementTrace | None, chosen: int | None) -> dict[str, Any]:
+        """Show another object."""
+        if trace is None or type(chosen) is not int or not 0 <= chosen < len(trace.labels):
+            return {"said": START}
+        return drawn(trace.close_up(chosen), len(trace.labels))
+
+    def _show(self, trace: RefinementTrace) -> Updates:
         if not trace.labels:
-            return {**self._nothing("No objects found in this image; try another."), self.kept: None}
+            return self._nothing("No objects found in this image; try another.")
         objects = [(name, index) for index, name in enumerate(trace.labels)]
         return {
-            **self._object(trace, 0, 0, points=True),
+            self.view: self.draw_object(trace, 0),
             self.kept: trace,
             self.object: gr.update(choices=objects, value=0, visible=True),
-            self.step: gr.update(value=0, interactive=len(trace.steps) > 1),
         }
 
     def _complain(self, error: RequestError) -> Updates:
         gr.Warning(error.message)
-        return {self.status: view.complaint(error)}
-
-    def draw_step(self, trace: RefinementTrace | None, chosen: int | None, step: int, points: bool) -> Updates:
-        """Show another step."""
-        if trace is None or chosen is None:
-            return {self.picture: None, self.status: START}
-        drawn = trace.draw_step(chosen, step, points=points)
-        return {self.picture: drawn, self.status: trace.explain(chosen, step)}
-
-    def draw_object(self, trace: RefinementTrace | None, chosen: int | None, step: int, points: bool) -> Updates:
-        """Show another object."""
-        if trace is None or chosen is None:
-            return self._nothing(START)
-        return self._object(trace, chosen, step, points=points)
-
-    def _object(self, trace: RefinementTrace, chosen: int, step: int, *, points: bool) -> Updates:
-        compared = trace.draw_comparison(chosen)
-        return {
-            **self.draw_step(trace, chosen, step, points),
-            self.said: gr.update(value=NO_CONSTANT if compared is None else COMPARISON, visible=True),
-            self.comparison: gr.update(value=compared, visible=compared is not None),
-        }
+        return {self.view: {"said": view.complaint(error)}}
 
     def _nothing(self, said: str) -> Updates:
-        return {
-            self.picture: None,
-            self.status: said,
-            self.said: gr.update(visible=False),
-            self.comparison: gr.update(value=None, visible=False),
+        return {self.view: {"said": said}, self.kept: None, self.object: gr.update(visible=False)}
+
+
+def drawn(close_up: CloseUp, objects: int) -> dict[str, Any]:
+    """What the browser draws of an object: masks in COCO's run lengths, in the pixels of its window.
+
+    Args:
+        close_up: of the object.
+        objects: how many the photo has, which the milliseconds are of.
+    """
+    overlaps, answers = close_up.overlaps, close_up.answers
+    constant = None
+    if close_up.constant is not None:
+        constant = {
+            "grid": f"Constant {CONSTANT_SIDE} x {CONSTANT_SIDE}",
+            "mask": _encoded(close_up.constant),
+            "iou": close_up.constant_overlap,
+            "ms": close_up.constant_milliseconds,
         }
+    return {
+        "name": close_up.name,
+        "objects": objects,
+        "photo": _data_url(close_up.picture),
+        "width": close_up.picture.width,
+        "height": close_up.picture.height,
+        "detail": close_up.detail,
+        "constant": constant,
+        "steps": [
+            {
+                "grid": f"{SIDES[step]} x {SIDES[step]}" if len(close_up.masks) > 1 else "The only step",
+                "mask": _encoded(mask),
+                "points": np.round(close_up.points[step]).astype(int).ravel().tolist(),
+                "said": close_up.explain(step),
+                "iou": overlaps[step],
+                "answers": answers[step],
+                "ms": close_up.milliseconds[step],
+            }
+            for step, mask in enumerate(close_up.masks)
+        ],
+    }
+
+
+def _encoded(mask: np.ndarray[Any, Any]) -> dict[str, Any]:
+    return encode_crop(mask, 0, 0, *mask.shape)
+
+
+def _data_url(picture: Image.Image) -> str:
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=JPEG_QUALITY)
+    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _gallery() -> str:
+    """The examples as buttons that are named by their pictures."""
+    buttons = []
+    for index, example in enumerate(EXAMPLES):
+        with Image.open(example.path) as opened:
+            picture = opened.convert("RGB")
+        picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
+        name = html.escape(example.label)
+        image = f'<img src="{_data_url(picture)}" alt="{name}">'
+        buttons.append(f'<button type="button" data-index="{index}" title="{name}">{image}</button>')
+    return f'<div class="gallery" role="group" aria-label="Examples">{"".join(buttons)}</div>'

@@ -1,31 +1,48 @@
-"""The tab for the camera's live picture."""
+"""The tab for the camera's live picture: the browser shows it and draws on it, the page answers with masks."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from gradio_app import view
-from gradio_app.live import SENT_SIDE, Meter, segment_frame
+from gradio_app.browser import script, style
+from gradio_app.live import SENT_SIDE, Viewers, find_objects
 from gradio_app.page import Page
 from gradio_app.result import LOWEST_SCORE
 from gradio_app.servers import Servers
-from pointrend.errors import RequestError
-from pointrend.images.decode import decode
+from pointrend.errors import InvalidRequest, RequestError
 from pointrend.structures.options import Options
+from pointrend.visualize.palettes import colour
 
-VIEWERS = 4  # at once; the next one waits in the queue
+VIEWERS = 4  # at once; the next one waits for a place
 MINUTES = 10  # then a viewer makes room and has to press the button again
-FRAME_EVERY_SECONDS = 0.1  # how often the browser offers a frame; of those that wait, the newest is taken
-PICTURE_HEIGHT = 420
+COLOURS = 24  # of objects; further ones begin anew
 
 EXPLANATION = (
-    f"Allow the camera, then press Record. Frames are sent {SENT_SIDE} pixels wide, one at a time: while one is being "
-    "looked at, newer ones replace each other, so that the picture is never old. "
-    f"It stops by itself after {MINUTES} minutes."
+    f"Press Start and allow the camera. Your browser shows its picture and draws the masks; frames are sent at "
+    f"{SENT_SIDE} pixels and are not kept. It stops by itself after {MINUTES} minutes."
 )
+# Text and buttons; all that changes is the script's.
+TEMPLATE = f"""
+<div class="live">
+  <div class="stage">
+    <video muted playsinline aria-label="The camera's picture"></video>
+    <canvas aria-hidden="true"></canvas>
+  </div>
+  <p class="status" id="live-status" role="status" aria-live="polite">The camera is off.</p>
+  <div class="controls">
+    <button type="button" class="toggle" id="live-toggle">Start</button>
+    <button type="button" class="turn" hidden>Switch to the front camera</button>
+    <label class="cameras" hidden>Camera <select></select></label>
+    <label class="threshold">Score threshold
+      <input type="range" id="live-threshold" min="{LOWEST_SCORE}" max="0.95" step="0.05"
+        value="{Options().score_threshold}"><output for="live-threshold">{Options().score_threshold:.2f}</output>
+    </label>
+  </div>
+</div>
+"""
 
 
 class LiveTab:
@@ -40,68 +57,66 @@ class LiveTab:
     def __init__(self, page: Page, servers: Servers, chooser: gr.Dropdown) -> None:
         self._page = page
         self._servers = servers
+        self._viewers = Viewers(VIEWERS, MINUTES * 60)
         gr.Markdown(EXPLANATION)
-        with gr.Row():
-            with gr.Column(min_width=300):
-                camera = gr.Image(
-                    label="Camera",
-                    sources=["webcam"],
-                    streaming=True,
-                    type="pil",
-                    webcam_options=gr.WebcamOptions(
-                        mirror=False, constraints={"width": {"ideal": 640}, "height": {"ideal": 480}}
-                    ),
-                    height=PICTURE_HEIGHT,
-                    elem_id="camera",
-                )
-                threshold = gr.Slider(
-                    LOWEST_SCORE,
-                    0.95,
-                    value=Options().score_threshold,
-                    step=0.05,
-                    label="Score threshold",
-                    elem_id="live-threshold",
-                )
-            with gr.Column(min_width=300):
-                shown = gr.Image(
-                    label="Live",
-                    show_label=False,
-                    interactive=False,
-                    format="jpeg",
-                    buttons=["fullscreen"],
-                    alt_text="The camera's picture with masks drawn on it",
-                    height=PICTURE_HEIGHT,
-                    elem_id="live",
-                )
-                status = gr.Markdown("The camera is off.", elem_id="live-status")
-        meter = gr.State(None)
-        asked = camera.stream(
-            self.frame,
-            inputs=[camera, threshold, chooser, meter],
-            outputs=[shown, status, meter],
-            stream_every=FRAME_EVERY_SECONDS,
-            time_limit=MINUTES * 60,
-            concurrency_limit=VIEWERS,
-            show_progress="hidden",
-            preprocess=False,  # frames are opened like any other image, by the page's own limits
-            api_visibility="private",
+        live = gr.HTML(
+            chooser.value,  # the model that frames are sent to
+            html_template=TEMPLATE,
+            css_template=style("live"),
+            js_on_load=script("masks", "live_paint", "camera", "live") + "\nnew LiveView(element, props);",
+            apply_default_css=False,
+            elem_id="live",
+            sent_side=SENT_SIDE,
+            minutes=MINUTES,
+            palette=[colour(index) for index in range(COLOURS)],
         )
-        page.complain(asked, lambda error: {status: view.complaint(error)})
+        chooser.change(
+            None, inputs=[chooser], outputs=[live], js="(label) => label", queue=False, api_visibility="private"
+        )
+        # The script asks by itself, without the queue: one request a frame, whose answer no component is drawn for.
+        with gr.Column(visible=False):
+            frame = gr.Image(label="frame", type="filepath")
+            threshold = gr.Slider(LOWEST_SCORE, 1, value=Options().score_threshold, label="score_threshold")
+            model = gr.Dropdown(servers.labels, value=servers.labels[0], label="model")
+            number = gr.Number(0, label="number")
+            answer = gr.JSON()
+            asked = gr.Button().click(
+                self.frame,
+                inputs=[frame, threshold, model, number],
+                outputs=[answer],
+                queue=False,
+                preprocess=False,  # the server judges the file
+                api_name="frame",
+                api_visibility="private",
+            )
+        page.complain(asked, lambda error: {answer: _complaint(error)})
 
     def frame(
-        self, upload: dict[str, Any] | None, threshold: float, label: str | None, meter: Meter | None
-    ) -> tuple[Any, str, Meter]:
-        """Show one frame's masks; while the server is away the last picture stays, and the next frame asks again."""
-        meter = meter or Meter()
-        if not upload:
-            return gr.skip(), "The camera is off.", meter
+        self,
+        upload: dict[str, Any] | None,
+        threshold: float,
+        label: str | None,
+        number: int,
+        request: gr.Request,
+    ) -> dict[str, Any]:
+        """Answer one frame: see :func:`find_objects`, or ``error`` with ``code`` and ``message``.
+
+        Args:
+            upload: the frame, as a ``data:`` URL; the page keeps none of them.
+            threshold: the lowest score.
+            label: of the server.
+            number: of the frame since the button was pressed, from 0.
+            request: whose session is the viewer.
+        """
         try:
-            watch = self._servers[label]
-            picture = Image.fromarray(decode(self._page.uploads.read(upload)))
-            drawn, prediction = segment_frame(watch.live_client, picture, threshold, task=watch.task)
+            if not upload:
+                raise InvalidRequest("The request has no frame; send a JPEG file as a data: URL.", field="frame")
+            with self._viewers.frame(str(request.session_hash), is_first=number == 0):
+                watch = self._servers[label]
+                return find_objects(watch.live_client, self._page.uploads.read(upload), threshold, task=watch.task)
         except RequestError as error:
-            return gr.skip(), f"⚠️ {error.message} The live view resumes once it responds.", meter
-        rate = meter.frame()
-        took = sum(prediction.timing_ms.values())
-        found = len(prediction.instances) + len(prediction.segments)
-        return drawn, f"**{rate:.1f} frames a second** · {found} found · {took:.0f} ms", meter
+            return _complaint(error)
+
+
+def _complaint(error: RequestError) -> dict[str, Any]:
+    return {"error": {"code": error.code, "message": view.complaint(error)}}

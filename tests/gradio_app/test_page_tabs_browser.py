@@ -17,57 +17,138 @@ from pointrend.system.service import Service
 from pointrend.weights.folder import ModelFolder
 from tests.gradio_app.visits import (
     PATIENCE_MS,
-    address_of,
     choose_astronaut,
-    choose_example,
     open_tab,
-    picture_of,
     set_number,
     visit,
     wait_for,
-    wait_for_another_picture,
 )
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
 
 
+PAINTED = """(place) => {
+    const canvas = document.querySelector(place);
+    const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return data.filter((value, index) => index % 4 === 3 && value > 0).length / (canvas.width * canvas.height);
+}"""
+PICTURE = "(place) => document.querySelector(place).toDataURL()"
+
+
 def start_camera(page):
     open_tab(page, "Live")
-    page.locator("#camera [title='grant webcam access']").click()
-    page.locator("#camera button[aria-label='capture photo']").click(timeout=PATIENCE_MS)
+    page.locator("#live-toggle").click()
 
 
-def test_the_live_view_shows_masks_and_counts_frames(browser, page_url):
+def test_the_live_view_draws_masks_over_the_cameras_picture(browser, page_url):
+    with visit(browser, page_url) as page:
+        start_camera(page)
+        expect(page.locator("#live-toggle")).to_have_text("Stop")
+        wait_for(page, "#live-status", r"[1-9]\d* found · \d+ ms on the server")
+        assert page.locator("#live video").evaluate("video => [video.videoWidth, video.videoHeight]") == [640, 480]
+        assert 0.15 < page.evaluate(PAINTED, "#live canvas") < 0.9
+        page.locator("#live-threshold").fill("0.05")
+        wait_for(page, "#live-status", r"(frames a second|A frame every \d+ s) · ([3-9]|\d\d) found")
+        page.locator("#live-toggle").click()
+        expect(page.locator("#live-status")).to_have_text("The camera is off.")
+        expect(page.locator("#live-toggle")).to_have_text("Start")
+        assert page.evaluate(PAINTED, "#live canvas") == 0
+        assert page.locator("#live video").evaluate("video => video.srcObject") is None
+        page.locator("#live-toggle").click()  # and once more
+        wait_for(page, "#live-status", r"[1-9]\d* found")
+
+
+def test_the_live_view_pauses_out_of_sight_and_stops_in_time(browser, page_url):
     with visit(browser, page_url) as page:
         start_camera(page)
         wait_for(page, "#live-status", r"[1-9]\d* found")
-        first = address_of(page, "#live")
-        assert picture_of(page, "#live").size == (320, 240)
-        set_number(page, "#live-threshold", 0.05)
-        wait_for(page, "#live-status", r"frames a second · ([3-9]|\d\d) found")
-        wait_for_another_picture(page, "#live", first)
+        open_tab(page, "Image")
+        wait_for(page, "#live-status", "Paused while the live view is out of sight.")
+        open_tab(page, "Live")
+        wait_for(page, "#live-status", r"[1-9]\d* found")
+        page.evaluate("() => { const now = performance.now(); performance.now = () => now + 601000; }")
+        wait_for(page, "#live-status", "Stopped after 10 minutes. Press Start to go on. The camera is off.")
+        expect(page.locator("#live-toggle")).to_have_text("Start")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("NotAllowedError", "The camera was refused. Allow it in the browser's settings"),
+        ("NotFoundError", "No camera was found."),
+        ("NotReadableError", "in use by another program"),
+        ("AbortError", "The camera cannot be used: no reason"),
+    ],
+)
+def test_a_camera_that_cannot_be_used_is_said(browser, page_url, name, said):
+    with visit(browser, page_url) as page:
+        refuse = "async () => { throw new DOMException('no reason', name); }"
+        page.evaluate(f"(name) => {{ navigator.mediaDevices.getUserMedia = {refuse}; }}", name)
+        start_camera(page)
+        wait_for(page, "#live-status", f"{said}.*The camera is off.")
+        expect(page.locator("#live-toggle")).to_have_text("Start")
+
+
+def test_a_camera_that_is_taken_away_is_said(browser, page_url):
+    with visit(browser, page_url) as page:
+        start_camera(page)
+        wait_for(page, "#live-status", r"[1-9]\d* found")
+        # A browser tells it so when the camera is unplugged, or its permission withdrawn.
+        page.locator("#live video").evaluate(
+            "video => video.srcObject.getTracks()[0].dispatchEvent(new Event('ended'))"
+        )
+        wait_for(page, "#live-status", "The camera was disconnected. .* The camera is off.")
 
 
 def test_every_step_of_the_refinement_is_shown(browser, page_url):
     with visit(browser, page_url) as page:
         open_tab(page, "How PointRend works")
-        choose_example(page, 1, "#how-examples")  # with several objects
-        wait_for(page, "#how-status", "Step 0, 7 x 7")
-        seen = {address_of(page, "#how-picture")}
-        for step, said in enumerate(("28 x 28.* 784 points", "56 x 56.* 784 points", "112 x 112.* 6%", "224 x 224"), 1):
-            set_number(page, "#how-step", step)
-            wait_for(page, "#how-status", said)
-            seen.add(address_of(page, "#how-picture"))
-        assert len(seen) == 5
-        before = address_of(page, "#how-picture")
-        page.locator("#how-points input").uncheck()
-        wait_for_another_picture(page, "#how-picture", before)
-        before = address_of(page, "#how-picture")
+        wait_for(page, "#how-status", "7 x 7: the coarse head")  # of the first example, without a click
+        page.get_by_role("button", name="Coffee").last.click()  # with several objects
+        wait_for(page, "#how .note", r"with all [2-9] objects")
+        expect(page.locator("#how-numbers tbody tr")).to_have_count(6)
+        seen = {page.evaluate(PICTURE, "#how-picture")}
+        details = {page.evaluate(PICTURE, "#how-detail")}
+        slider = page.locator("#how-step")
+        for side, said in ((28, "784 points, one a cell"), (56, "784 points"), (112, "6%"), (224, "least certain")):
+            slider.press("ArrowRight")
+            wait_for(page, "#how-status", f"{side} x {side}: .*{said}")
+            expect(slider).to_have_attribute("aria-valuetext", f"{side} x {side}")
+            expect(page.locator("#how-numbers tr.current th")).to_have_text(f"{side} x {side}")
+            page.wait_for_timeout(500)  # it fades in
+            seen.add(page.evaluate(PICTURE, "#how-picture"))
+            details.add(page.evaluate(PICTURE, "#how-detail"))
+        assert len(seen) == len(details) == 5
+        expect(page.locator("#how-numbers tr.current td").first).to_have_text("1.000")
+        before = page.evaluate(PICTURE, "#how-picture")
+        page.locator("#how-points").uncheck()
+        assert page.evaluate(PICTURE, "#how-picture") != before
+        before = page.evaluate(PICTURE, "#how-comparison")
+        page.locator("#how-divider").press("ArrowLeft")
+        assert page.evaluate(PICTURE, "#how-comparison") != before
+        name = page.locator("#how-picture").get_attribute("aria-label")
         page.locator("#how-object input").click()
         page.get_by_role("option").nth(1).click()
-        wait_for_another_picture(page, "#how-picture", before)
-        wait_for(page, "#how-comparison-text", "Drag the handle")
-        expect(page.locator("#how-comparison img").first).to_be_visible(timeout=PATIENCE_MS)
+        expect(page.locator("#how-picture")).not_to_have_attribute("aria-label", name, timeout=PATIENCE_MS)
+        expect(page.locator("#how-numbers tbody tr")).to_have_count(6)
+
+
+def test_the_refinement_is_played_and_paused(browser, page_url):
+    with visit(browser, page_url, reduced_motion="reduce") as page:
+        open_tab(page, "How PointRend works")
+        wait_for(page, "#how-status", "7 x 7: the coarse head")
+        play = page.locator("#how-play")
+        play.click()
+        expect(play).to_have_text("Pause")
+        wait_for(page, "#how-status", "^28 x 28")
+        play.click()
+        expect(play).to_have_text("Play")
+        page.get_by_role("button", name="Previous step").click()
+        wait_for(page, "#how-status", "^7 x 7")
+        play.click()
+        wait_for(page, "#how-status", "^224 x 224")
+        expect(play).to_have_text("Play")  # at the end
+        expect(page.get_by_role("button", name="Next step")).to_be_disabled()
 
 
 def test_a_bad_file_is_said_in_the_explanation_too(browser, page_url, tmp_path):
@@ -128,7 +209,7 @@ def test_the_page_goes_on_when_the_server_was_killed_and_is_back(browser, tmp_pa
         server = stack.enter_context(TorchServe(tmp_path, ports))
         server.wait_ready()
         open_tab(page, "Live")
-        wait_for(page, "#live-status", r"frames a second · [1-9]\d* found")
+        wait_for(page, "#live-status", r"[1-9]\d* found")
         wait_for(page, "#server-state", "Server ready")
         open_tab(page, "Image")
         page.locator("#segment").click()

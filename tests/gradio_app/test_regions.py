@@ -12,7 +12,7 @@ from PIL import Image
 from gradio_app import view
 from gradio_app.api import Functions
 from gradio_app.image_tab import ImageTab
-from gradio_app.live import segment_frame
+from gradio_app.live import find_objects
 from gradio_app.page import Page
 from gradio_app.regions import regions
 from gradio_app.result import SEMANTIC, VIEWS, Result, ViewSelection
@@ -80,9 +80,12 @@ def test_a_served_semantic_model_is_asked_for_what_it_can(tmp_path: Path) -> Non
         answer = functions.segment(str(PHOTO))
         assert answer["task"] == "semantic"
         names = [each["category"] for each in answer["segments"]]
-        drawn, live = segment_frame(servers[None].live_client, Image.open(PHOTO), 0.5, task=servers[None].task)
-        assert live.segments
-        assert drawn.shape[1] == 320
+        frame = io.BytesIO()
+        with Image.open(PHOTO) as opened:
+            opened.convert("RGB").resize((320, 213)).save(frame, "JPEG")
+        live = find_objects(servers[None].live_client, frame.getvalue(), 0.5, task=servers[None].task)
+        assert live["objects"]
+        assert {each["score"] for each in live["objects"]} == {None}
         with Page(uploads, sweep_seconds=60) as page:
             tab = ImageTab(page, servers, gr.Dropdown(servers.labels))
         shown = tab.segment({"path": str(PHOTO), "orig_name": "coffee.png"}, None, SEMANTIC, 0.5, 0.5)
