@@ -37,10 +37,6 @@ QUEUE_LENGTH = 40
 CLEAN_EVERY_SECONDS = 60
 SESSIONS_KEPT = 100  # each holds the photo that its viewer looks at
 
-INTRODUCTION = """
-# PointRend
-Every object in a photo, each with a crisp mask: a coarse 7 x 7 guess, refined where it is uncertain.
-"""
 PRIVACY = (
     "Your photos and camera pictures stay with the server that runs this page; they and their results are deleted "
     f"within {KEPT_SECONDS // 60 + 1} minutes."
@@ -69,14 +65,14 @@ def build(servers: Servers, limits: UploadLimits | None = None) -> Page:
     )
     with page:
         api.add(servers, uploads)  # first: an endpoint has its name unless an event before it has the same
-        gr.Markdown(INTRODUCTION)
         header = Header(servers)
-        with gr.Tab("Image", id="image"):
-            ImageTab(page, servers, header.chooser)
-        with gr.Tab("Live", id="live"):
-            LiveTab(page, servers, header.chooser)
-        with gr.Tab("How PointRend works", id="how"):
-            HowTab(page, servers, header.chooser)
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab("Image", id="image"):
+                ImageTab(page, servers, header.chooser)
+            with gr.Tab("Live", id="live"):
+                LiveTab(page, servers, header.chooser)
+            with gr.Tab("How PointRend works", id="how"):
+                HowTab(page, servers, header.chooser)
         about = gr.Markdown(elem_id="about")
         gr.Markdown(f"{PRIVACY} {credits()}", elem_id="privacy")
         header.wire(page, about)

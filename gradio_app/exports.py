@@ -60,7 +60,33 @@ def write(export: Export, result: Result, choice: ViewSelection, categories: Cat
         ServerError: the disk is full, or fails.
     """
     content = export.content(result, choice, categories)
-    path = Path(get_upload_folder()) / uuid4().hex / f"{Path(result.file_name).stem}{export.suffix}"
+    return _store(f"{Path(result.file_name).stem}{export.suffix}", content)
+
+
+def write_all(export: Export, results: Sequence[tuple[Result, ViewSelection]], categories: Categories) -> str:
+    """Make one zip of several results' files; returns its path.
+
+    Args:
+        export: one of :data:`EXPORTS`.
+        results: what was found in each photo, and what of it is visible; at least one.
+        categories: what the model knows.
+
+    Raises:
+        ServerError: the disk is full, or fails.
+    """
+    files: dict[str, bytes] = {}
+    for result, choice in results:
+        stem, number = Path(result.file_name).stem, 2
+        name = f"{stem}{export.suffix}"
+        while name.casefold() in map(str.casefold, files):  # two photos of one name, on any file system
+            name, number = f"{stem}-{number}{export.suffix}", number + 1
+        files[name] = export.content(result, choice, categories)
+    return _store(f"photos-{export.key}.zip", _zip(files.items()))
+
+
+def _store(name: str, content: bytes) -> str:
+    """Write a file where the page deletes what is old; returns its path."""
+    path = Path(get_upload_folder()) / uuid4().hex / name
     with storing():
         path.parent.mkdir(mode=0o700, parents=True)
         path.write_bytes(content)

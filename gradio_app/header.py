@@ -19,6 +19,8 @@ LOST = '<span class="light down">Page disconnected, it reconnects automatically<
 WATCH_CONNECTION = f"() => {{ {script('connection')}\nwindow.pageServerAnswered = watchConnection(); }}"
 ANSWERED = "() => { window.pageServerAnswered?.(); }"
 
+INTRODUCTION = "# PointRend\nEvery object in a photo, each with a crisp mask."
+
 
 class Header:
     """Lays the head out inside the current Blocks.
@@ -32,7 +34,8 @@ class Header:
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
-        with gr.Row():
+        with gr.Row(elem_id="header", equal_height=True):
+            gr.Markdown(INTRODUCTION, elem_id="introduction")
             self.chooser = gr.Dropdown(
                 servers.choices,
                 value=servers.chosen,

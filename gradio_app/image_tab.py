@@ -1,26 +1,34 @@
-"""The tab for one photo: what was found in it, seen in many ways, and saved."""
+"""The tab for photos: what was found in each, seen in many ways, and saved. The browser draws; this answers it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from gradio_app import view
-from gradio_app.examples import EXAMPLES
-from gradio_app.exports import EXPORTS, Export, write
+from gradio_app.callers import Caller
+from gradio_app.example_results import ExampleResults
+from gradio_app.examples import EXAMPLES, OPENING, thumbnail
+from gradio_app.exports import BY_KEY, EXPORTS, write, write_all
+from gradio_app.kept_results import KeptResults
 from gradio_app.page import Page
-from gradio_app.result import CUTOUTS, LOWEST_SCORE, MASKS, SEMANTIC, VIEWS, Result, ViewSelection
-from gradio_app.servers import Servers
-from pointrend.errors import RequestError
+from gradio_app.payload import Payload, photo_payload, result_payload
+from gradio_app.result import LOWEST_SCORE, Result, ViewSelection, fitted
+from gradio_app.servers import Servers, Watch
+from gradio_app.snippets import snippets
+from gradio_app.view_selection import page_address, read_selection, read_share
+from gradio_app.viewer import Viewer
+from pointrend.errors import InvalidRequest, RequestError
+from pointrend.images.decode import decode
 from pointrend.structures.categories import ALL_CATEGORIES
 from pointrend.structures.options import Options
 
 KEPT_SECONDS = 600  # a result lives as long as the upload that it was made of
 AT_ONCE = 2  # questions to the server, of all viewers together
-PICTURE_HEIGHT = 460
-
-Updates = dict[Any, Any]
+MOST_LISTED = 100  # that one event may name
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 # The browser saves what the hidden component holds; the address is the page's own.
 SAVE_FILE = """(file) => {
@@ -30,6 +38,10 @@ SAVE_FILE = """(file) => {
     link.download = file.orig_name ?? file.path.split("/").pop();
     link.click();
 }"""
+_TO_VIEWER = 'document.querySelector("#viewer .pr-viewer").parentElement.dispatchEvent(new CustomEvent({}))'
+_CODE, _LOST = '"pr-code", {detail: texts}', '"pr-lost"'
+SHOW_CODE = f"(texts) => {{ {_TO_VIEWER.format(_CODE)} }}"
+SAY_LOST = f"() => {{ {_TO_VIEWER.format(_LOST)} }}"
 
 
 class ImageTab:
@@ -45,249 +57,168 @@ class ImageTab:
         self._page = page
         self._servers = servers
         self._chooser = chooser
-        with gr.Row():
-            with gr.Column(min_width=300):
-                self._lay_out_input()
-            with gr.Column(min_width=300):
-                self._lay_out_result()
-        with gr.Row():
-            with gr.Column(min_width=300):
-                self._lay_out_controls()
-            with gr.Column(min_width=300):
-                self._lay_out_table()
+        self._results = KeptResults(KEPT_SECONDS)
+        self._examples = ExampleResults(self._results)
+        image = decode(OPENING.data())
+        self.viewer = Viewer(
+            first=photo_payload(OPENING.path.name, (image.shape[1], image.shape[0]), fitted(image))
+            | {"id": "first", "example": OPENING.key},
+            examples=[{"key": each.key, "label": each.label, "thumbnail": thumbnail(each)} for each in EXAMPLES],
+            exports=[{"key": export.key, "label": export.label} for export in EXPORTS],
+            threshold=Options().score_threshold,
+            kept_seconds=KEPT_SECONDS,
+            max_bytes=page.uploads.limits.file_bytes,
+        )
+        self.file = gr.DownloadButton(visible="hidden")
+        self.code = gr.JSON(visible="hidden")
         self._wire()
 
-    def _lay_out_input(self) -> None:
-        self.photo = gr.Image(
-            label="Photo",
-            sources=["upload", "webcam", "clipboard"],
-            type="filepath",
-            image_mode=None,
-            webcam_options=gr.WebcamOptions(mirror=False),
-            height=PICTURE_HEIGHT,
-            elem_id="photo",
-        )
-        self.button = gr.Button("Find objects", variant="primary", elem_id="segment")
-        gr.Examples(
-            [[str(example.path)] for example in EXAMPLES],
-            inputs=[self.photo],
-            label="Examples",
-            elem_id="examples",
-        )
-
-    def _lay_out_result(self) -> None:
-        self.kept = gr.State(None, time_to_live=KEPT_SECONDS)
-        self.chosen = gr.State(None)
-        self.view = gr.Radio(list(VIEWS), value=MASKS, label="View", elem_id="view")
-        self.result = gr.Image(
-            label="Result",
-            show_label=False,
-            interactive=False,
-            height=PICTURE_HEIGHT,
-            buttons=["fullscreen"],
-            alt_text="The image with the detected objects",
-            elem_id="result",
-        )
-        self.gallery = gr.Gallery(
-            label="Cut-outs",
-            columns=3,
-            height=PICTURE_HEIGHT,
-            object_fit="contain",
-            format="png",  # keeps what is transparent
-            visible=False,
-            elem_id="cutouts",
-        )
-        self.status = gr.Markdown(view.INVITATION, elem_id="status")
-
-    def _lay_out_controls(self) -> None:
-        self.threshold = gr.Slider(
-            LOWEST_SCORE,
-            0.95,
-            value=Options().score_threshold,
-            step=0.05,
-            label="Score threshold",
-            info="Show objects with at least this score.",
-            elem_id="threshold",
-        )
-        self.opacity = gr.Slider(0, 1, value=0.5, step=0.05, label="Opacity of the masks", elem_id="opacity")
-        self.categories = gr.CheckboxGroup(label="Categories", visible=False, elem_id="categories")
-
-    def _lay_out_table(self) -> None:
-        self.table = gr.Dataframe(
-            headers=list(view.COLUMNS),
-            interactive=False,
-            label="Select a row, or click an object in the picture",
-            max_height=260,
-            elem_id="found",
-        )
-        with gr.Row(elem_id="downloads"):
-            self.downloads = [
-                gr.Button(f"⬇ {export.label}", size="sm", min_width=90, elem_id=f"save-{export.key}")
-                for export in EXPORTS
-            ]
-        self.file = gr.DownloadButton(visible="hidden")
-
     def _wire(self) -> None:
-        shown = [self.result, self.gallery, self.status, self.table, self.chosen]
-        choice = [self.kept, self.view, self.threshold, self.categories, self.opacity, self.chosen]
-        asked = gr.on(
-            [self.photo.change, self.button.click],
-            self.segment,
-            inputs=[self.photo, self._chooser, self.view, self.threshold, self.opacity],
-            outputs=[*shown, self.kept, self.categories],
-            # The file goes to the server as it came. Gradio's own preprocessing would open it first, and what it
-            # cannot read becomes an error that says nothing to a reader.
-            preprocess=False,
-            show_progress_on=[self.result],
+        asked = self.viewer.on_event("photo")(
+            self.find,
+            inputs=[self._chooser],
+            outputs=[self.viewer],
             concurrency_limit=AT_ONCE,
             concurrency_id="server",
-            trigger_mode="always_last",
-            api_visibility="private",
+            trigger_mode="multiple",
+            preprocess=False,
+            **QUIET,
         )
-        self._page.complain(asked, self._complain)
-        gr.on(
-            [self.view.input, self.threshold.input, self.categories.input, self.opacity.input],
-            self.redraw,
-            inputs=choice,
-            outputs=shown,
-            show_progress="hidden",
-            trigger_mode="always_last",
-            api_visibility="private",
-        )
-        for listener, select in (
-            (self.result.select, self.select_in_picture),
-            (self.table.select, self.select_in_table),
-        ):
-            listener(
-                select,
-                inputs=choice,
-                outputs=shown,
-                show_progress="hidden",
-                trigger_mode="always_last",
-                api_visibility="private",
-            )
-        for export, button in zip(EXPORTS, self.downloads, strict=True):
-            button.click(
-                self._saver(export),
-                inputs=[self._chooser, *choice],
-                outputs=[self.file],
-                show_progress_on=[self.status],
-                api_visibility="private",
-            ).success(None, inputs=[self.file], js=SAVE_FILE, api_visibility="private")
+        self._page.complain(asked, lambda error: {self.viewer: _failure(None, error)})
+        asked.failure(None, js=SAY_LOST, api_visibility="private")
+        self.viewer.on_event("cancel")(None, cancels=[asked], **QUIET)
+        self.viewer.on_event("restore")(self.restore, inputs=[self._chooser], outputs=[self.viewer], **QUIET)
+        self.viewer.on_event("save")(
+            self.save, inputs=[self._chooser], outputs=[self.file], trigger_mode="multiple", **QUIET
+        ).success(None, inputs=[self.file], js=SAVE_FILE, api_visibility="private")
+        self.viewer.on_event("code")(
+            self.write_code, inputs=[self._chooser], outputs=[self.code], trigger_mode="always_last", **QUIET
+        ).success(None, inputs=[self.code], js=SHOW_CODE, api_visibility="private")
 
-    def segment(
-        self,
-        upload: dict[str, Any] | None,
-        label: str | None,
-        shown_view: str,
-        threshold: float,
-        opacity: float,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> Updates:
-        """Find the objects of a photo; on a failure the last result stays and a message says what happened."""
-        if not upload:
-            hidden = gr.update(choices=[], value=[], visible=False)
-            return {**self._updates(None, ViewSelection()), self.kept: None, self.categories: hidden}
+    def find(self, label: str | None, event: gr.EventData, request: gr.Request) -> Iterator[Payload]:
+        """Find the objects of a photo, of an example, or of a photo again: first the photo comes, then the result."""
+        ticket = None
         try:
+            asked = _brought(event)
+            ticket = asked.get("ticket")
+            caller = self._page.caller(request)
             watch = self._servers[label]
-            progress(0.2, desc="Segmenting")
-            data = self._page.uploads.read(upload)
-            prediction = watch.client.segment(
-                data, task=watch.task, score_threshold=LOWEST_SCORE, categories=ALL_CATEGORIES
-            )
-            progress(0.8, desc="Drawing")
-            result = Result.of(upload.get("orig_name") or "photo", data, prediction)
+            if asked.get("example") is not None:
+                yield from self._find_example(str(asked["example"]), ticket, watch)
+            else:
+                name, data = self._asked_photo(asked, caller)
+                yield from self._find_photo(name, data, ticket, watch, caller)
         except RequestError as error:
-            return self._complain(error)
-        offered, ticked = view.category_choices(result, watch.state().about.get("reliable", []))
-        choice = ViewSelection(shown_view, threshold, tuple(ticked), opacity)
-        return {
-            **self._updates(result, choice),
-            self.kept: result,
-            self.categories: gr.update(choices=offered, value=ticked, visible=bool(offered)),
-        }
+            yield _failure(ticket, error)
 
-    def _complain(self, error: RequestError) -> Updates:
-        gr.Warning(error.message)
-        return {self.status: view.complaint(error)}
+    def _asked_photo(self, asked: Payload, caller: Caller) -> tuple[str, bytes]:
+        if asked.get("again") is not None:
+            result = self._results.get(asked["again"], caller)
+            return result.file_name, result.data
+        file = asked.get("file")
+        if not isinstance(file, dict) or not (file.get("path") or file.get("url")):  # as Page admits an upload
+            raise InvalidRequest("The event names no photo.", field="file")
+        return Path(file.get("path") or "photo").name, self._page.uploads.read(file)
 
-    def redraw(
-        self, result: Result | None, shown: str, threshold: float, names: list[str], opacity: float, chosen: int | None
-    ) -> Updates:
-        """Show the kept result as the controls say."""
-        return self._updates(result, ViewSelection(shown, threshold, tuple(names), opacity, chosen))
+    def _find_photo(self, name: str, data: bytes, ticket: Any, watch: Watch, caller: Caller) -> Iterator[Payload]:
+        image = decode(data)
+        yield photo_payload(name, (image.shape[1], image.shape[0]), fitted(image)) | {"id": ticket, "ticket": ticket}
+        result = _ask(watch, name, data, image)
+        identity = self._results.keep(result, caller)
+        yield result_payload(result, identity, _shown(watch), with_photo=False) | {"ticket": ticket}
 
-    def select_in_picture(
-        self,
-        result: Result | None,
-        shown: str,
-        threshold: float,
-        names: list[str],
-        opacity: float,
-        chosen: int | None,
-        event: gr.SelectData,
-    ) -> Updates:
-        """Single out what is seen at the pixel that was selected; beside everything, or again, show all."""
-        choice = ViewSelection(shown, threshold, tuple(names), opacity)
-        found = None if result is None or shown == SEMANTIC else result.at(event.index[0], event.index[1], choice)
-        return self._updates(result, choice, None if found == chosen else found)
+    def _find_example(self, key: str, ticket: Any, watch: Watch) -> Iterator[Payload]:
+        identity, result = self._examples.find(key, watch, lambda name, data: _ask(watch, name, data, decode(data)))
+        payload = result_payload(result, identity, _shown(watch), with_photo=True)
+        yield payload | {"ticket": ticket, "example": key}
 
-    def select_in_table(
-        self,
-        result: Result | None,
-        shown: str,
-        threshold: float,
-        names: list[str],
-        opacity: float,
-        chosen: int | None,
-        event: gr.SelectData,
-    ) -> Updates:
-        """Single out the object of the row that was selected; again, show all."""
-        choice = ViewSelection(shown, threshold, tuple(names), opacity)
-        visible = [] if result is None else result.visible(choice)
-        row = event.index[0]
-        found = visible[row] if row < len(visible) else None
-        return self._updates(result, choice, None if found == chosen else found)
+    def restore(self, label: str | None, event: gr.EventData, request: gr.Request) -> Payload:
+        """Give a viewer's results again, after a reload."""
+        try:
+            return self._restore(_listed(_brought(event), "ids"), self._page.caller(request), self._servers[label])
+        except RequestError as error:
+            return _failure(None, error)
 
-    def _updates(self, result: Result | None, choice: ViewSelection, chosen: int | None = None) -> Updates:
-        """What the picture, the gallery, the status and the table show."""
-        if chosen is not None:
-            choice = ViewSelection(choice.view, choice.threshold, choice.categories, choice.opacity, chosen)
-        if result is None:
-            return {
-                self.result: gr.update(value=None, visible=True),
-                self.gallery: gr.update(value=None, visible=False),
-                self.status: view.INVITATION,
-                self.table: view.table(None, choice),
-                self.chosen: None,
-            }
-        is_gallery = choice.view == CUTOUTS
-        return {
-            self.result: gr.update(visible=False)
-            if is_gallery
-            else gr.update(value=result.picture(choice), visible=True),
-            self.gallery: gr.update(value=result.cutouts(choice) if is_gallery else None, visible=is_gallery),
-            self.status: view.summary(result, choice),
-            self.table: view.table(result, choice),
-            self.chosen: choice.chosen if choice.chosen in result.visible(choice) else None,
-        }
-
-    def _saver(self, export: Export) -> Any:
-        def save(
-            label: str,
-            result: Result | None,
-            shown: str,
-            threshold: float,
-            names: list[str],
-            opacity: float,
-            chosen: int | None,
-        ) -> str:
-            if result is None:
-                raise gr.Error("Nothing to save yet. Choose an image first.", print_exception=False)
-            choice = ViewSelection(shown, threshold, tuple(names), opacity, chosen)
+    def _restore(self, identities: list[Any], caller: Caller, watch: Watch) -> Payload:
+        results, lost = [], []
+        for identity in identities:
             try:
-                return write(export, result, choice, self._servers[label].state().about.get("categories", []))
-            except RequestError as error:
-                raise gr.Error(error.message, print_exception=False) from error
+                result = self._results.get(identity, caller)
+                results.append(result_payload(result, identity, _shown(watch), with_photo=True))
+            except RequestError:
+                lost.append(identity)
+        return {"kind": "restored", "results": results, "lost": lost}
 
-        return save
+    def save(self, label: str | None, event: gr.EventData, request: gr.Request) -> str:
+        """Make the file that a viewer asks for."""
+        try:
+            asked = _brought(event)
+            caller = self._page.caller(request)
+            export = BY_KEY.get(str(asked.get("kind")))
+            if export is None:
+                raise InvalidRequest(f"kind is one of {', '.join(BY_KEY)}.", field="kind", limit=list(BY_KEY))
+            background = asked.get("background")
+            picture = None if background is None else self._page.uploads.read(background)
+            chosen: list[tuple[Result, ViewSelection]] = []
+            for each in _listed(asked, "results"):
+                if not isinstance(each, dict):
+                    raise InvalidRequest("results is not a list of objects.", field="results")
+                result = self._results.get(each.get("id"), caller)
+                chosen.append((result, read_selection(each.get("selection"), picture)))
+            if not chosen:
+                raise InvalidRequest("There is nothing to save yet.", field="results")
+            known = self._servers[label].state().about.get("categories", [])
+            return write(export, *chosen[0], known) if len(chosen) == 1 else write_all(export, chosen, known)
+        except RequestError as error:
+            raise gr.Error(error.message, print_exception=False) from error
+
+    def write_code(self, label: str | None, event: gr.EventData, request: gr.Request) -> dict[str, str]:
+        """The code that gives what a viewer sees; objects that were hidden one by one come with it."""
+        try:
+            asked = _brought(event)
+            result = self._results.get(asked.get("id"), self._page.caller(request))
+            watch = self._servers[label]
+            names = {each.category for each in result.prediction.instances}
+            shown = tuple(str(name) for name in _listed(asked, "categories") if str(name) in names)
+            selection = ViewSelection(threshold=read_share("threshold", asked.get("threshold")), categories=shown)
+            ids = {each.category: each.category_id for each in result.prediction.instances}
+            return snippets(
+                watch.server.url,
+                watch.server.model,
+                page_address(asked.get("page")),
+                result.file_name,
+                selection,
+                task=watch.task,
+                label=label,
+                ids=ids,
+            )
+        except RequestError as error:
+            raise gr.Error(error.message, print_exception=False) from error
+
+
+def _ask(watch: Watch, name: str, data: bytes, image: Any) -> Result:
+    prediction = watch.client.segment(data, task=watch.task, score_threshold=LOWEST_SCORE, categories=ALL_CATEGORIES)
+    return Result.of(name, data, prediction, image)
+
+
+def _shown(watch: Watch) -> list[str]:
+    return list(watch.state().about.get("reliable", []))
+
+
+def _failure(ticket: Any, error: RequestError) -> Payload:
+    return {"kind": "error", "ticket": ticket, "message": error.message}
+
+
+def _brought(event: gr.EventData) -> Payload:
+    """What an event of the viewer brings; Gradio has no public way to it."""
+    data = event._data  # noqa: SLF001
+    if not isinstance(data, dict):
+        raise InvalidRequest("The event brings nothing.", field="event_data")
+    return data
+
+
+def _listed(data: Payload, field: str) -> list[Any]:
+    value = data.get(field)
+    if not isinstance(value, list) or len(value) > MOST_LISTED:
+        raise InvalidRequest(f"{field} is not a list of at most {MOST_LISTED}.", field=field, limit=MOST_LISTED)
+    return value

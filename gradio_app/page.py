@@ -44,6 +44,11 @@ class Page(gr.Blocks):
         self._sweep_seconds = sweep_seconds
         self._complaints: dict[int, Complaint] = {}
 
+    def caller(self, request: gr.Request) -> Caller:
+        """Whose event a handler answers."""
+        arrived: Caller = request.request.scope[CALLER]
+        return Caller(arrived.visitor, arrived.network, request.session_hash)
+
     def complain(self, event: Any, complaint: Complaint) -> None:
         """Let an event show a refused file itself; otherwise Gradio shows the sentence as an error.
 
@@ -67,7 +72,8 @@ class Page(gr.Blocks):
             caller = _caller(options)
             inputs = self._checked(event, self.uploads.admit(inputs, caller))
             if options.get("event_data") is not None:
-                self.uploads.admit(options["event_data"]._data, caller)  # noqa: SLF001  # Gradio shows it nowhere else
+                data = options["event_data"]
+                data._data = self.uploads.admit(data._data, caller)  # noqa: SLF001  # Gradio shows it nowhere else
         except RequestError as error:
             complaint = self._complaints.get(event._id)  # noqa: SLF001
             if complaint is None:

@@ -20,7 +20,6 @@ from pointrend.structures.labels import instance_labels
 from pointrend.structures.model_info import Category
 from pointrend.structures.prediction import Instance, Prediction
 from pointrend.structures.segments import segments
-from pointrend.visualize.cutouts import cutouts
 from pointrend.visualize.effects import WHITE, Effect
 from pointrend.visualize.overlay import overlay
 from pointrend.visualize.palettes import Colour
@@ -85,14 +84,20 @@ class Result:
     is_map: bool = False
 
     @classmethod
-    def of(cls, file_name: str, data: bytes, prediction: Prediction) -> Result:
+    def of(cls, file_name: str, data: bytes, prediction: Prediction, photo: Picture | None = None) -> Result:
         """Prepare an answer for the screen: the photo and each mask are scaled once.
+
+        Args:
+            file_name: of the photo.
+            data: the photo's file.
+            prediction: the answer.
+            photo: (H, W, 3) uint8 RGB, where ``data`` was decoded before.
 
         Raises:
             RequestError: the photo is none that can be shown; the server would have refused it.
         """
-        photo = decode(data)
-        screen = _fitted(photo)
+        photo = decode(data) if photo is None else photo
+        screen = fitted(photo)
         is_map = prediction.task == "semantic"
         if is_map:
             prediction = regions(prediction)
@@ -130,37 +135,20 @@ class Result:
         kept = tuple(self.prediction.instances[index] for index in self.visible(choice))
         return replace(self.prediction, instances=kept)
 
-    def picture(self, choice: ViewSelection) -> Picture:
-        """Draw a view (not :data:`CUTOUTS`) on the screen's photo: (h, w, 3) uint8 RGB."""
-        return _draw(self.screen, self.scaled, self.visible(choice), choice)
-
     def full_picture(self, choice: ViewSelection) -> Picture:
-        """The same on the photo at its own size: (H, W, 3) uint8 RGB."""
+        """Draw a view (not :data:`CUTOUTS`) on the photo at its own size: (H, W, 3) uint8 RGB."""
         return _draw(decode(self.data), self.prediction, self.visible(choice), choice)
 
-    def cutouts(self, choice: ViewSelection) -> list[tuple[Picture, str]]:
-        """What is cut out of the screen's photo, as RGBA pictures with their labels, best first."""
-        pictures = []
-        for index in self.visible(choice):
-            one = replace(self.scaled, instances=(self.scaled.instances[index],))
-            pictures += [(cut.pixels, self.labels[index]) for cut in cutouts(self.screen, one)]
-        return pictures
-
-    def at(self, x: int, y: int, choice: ViewSelection) -> int | None:
-        """The instance that is seen at a pixel of the screen's photo, or None; the best is on top, as it is drawn."""
-        size = self.scaled.height, self.scaled.width
-        for index in self.visible(choice):
-            instance = self.scaled.instances[index]
-            if choice.view == BOXES or instance.segmentation is None:
-                left, top, width, height = instance.bbox
-                inside = left <= x < left + width and top <= y < top + height
-            else:
-                left, top, mask = window(instance.segmentation, size)
-                row, column = y - top, x - left
-                inside = 0 <= row < mask.shape[0] and 0 <= column < mask.shape[1] and bool(mask[row, column])
-            if inside:
-                return index
-        return None
+    @property
+    def nbytes(self) -> int:
+        """About how much memory it takes, in bytes."""
+        masks = sum(
+            len(instance.segmentation["counts"])
+            for prediction in (self.prediction, self.scaled)
+            for instance in prediction.instances
+            if isinstance(instance.segmentation, dict)
+        )
+        return len(self.data) + self.screen.nbytes + masks
 
 
 def _draw(photo: Picture, prediction: Prediction, visible: list[int], choice: ViewSelection) -> Picture:
@@ -203,7 +191,7 @@ def _semantic(prediction: Prediction, visible: list[int]) -> Prediction:
     return replace(prediction, task="semantic", instances=(), segments=segments(merged, categories, "rle"))
 
 
-def _fitted(photo: Picture) -> Picture:
+def fitted(photo: Picture) -> Picture:
     """A photo (H, W, 3) made to fit the screen; it is never enlarged."""
     height, width = photo.shape[:2]
     shrink = SCREEN_SIDE / max(height, width)

@@ -1,21 +1,14 @@
-"""What the page says of a result, of an error and of a server, as text and rows."""
+"""What the page says of an error, of a server and of its model."""
 
 from __future__ import annotations
 
 import html
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
-from gradio_app.result import Result, ViewSelection
 from gradio_app.servers import DOWN, LOADING, OVERLOADED, READY, RESTARTING, State
 from pointrend.errors import RequestError
-from pointrend.visualize.palettes import colour
 
-COLUMNS = ("Object", "Score", "Size (px)", "Share")
 MOST_LISTED = 20  # categories that are named; the published models know 80
-INVITATION = "Choose an image, use the camera, or try an example."
-GONE = "The image has been deleted. Choose it again."
 _STATES = {
     READY: "Server ready",
     LOADING: "Server loading, ready in a moment",
@@ -23,61 +16,6 @@ _STATES = {
     RESTARTING: "Server restarting, ready in a moment",
     DOWN: "Server down, the page reconnects automatically",
 }
-
-
-def table(result: Result | None, choice: ViewSelection) -> dict[str, Any]:
-    """A row a visible instance under :data:`COLUMNS`, best first, with its colour and the chosen one marked."""
-    visible = [] if result is None else result.visible(choice)
-    return {
-        "headers": list(COLUMNS),
-        "data": [] if result is None else [_row(result, index) for index in visible],
-        "metadata": {"styling": [_style(index, chosen=index == choice.chosen) for index in visible]},
-    }
-
-
-def _row(result: Result, index: int) -> list[str]:
-    instance = result.prediction.instances[index]
-    _, _, width, height = instance.bbox
-    area = width * height if instance.area is None else instance.area
-    return [
-        result.labels[index],
-        "" if result.is_map else f"{instance.score:.0%}",
-        f"{width:.0f} x {height:.0f}",
-        f"{area / (result.prediction.width * result.prediction.height):.1%}",
-    ]
-
-
-def _style(index: int, *, chosen: bool) -> list[str]:
-    rgb = "rgb({}, {}, {})".format(*colour(index))
-    weight = "font-weight: 700; text-decoration: underline;" if chosen else ""
-    return [f"border-left: 6px solid {rgb}; {weight}", *[weight] * (len(COLUMNS) - 1)]
-
-
-def summary(result: Result, choice: ViewSelection) -> str:
-    """One sentence on what is visible, or on what is singled out, and how long it took."""
-    prediction = result.prediction
-    visible = result.visible(choice)
-    took = f"{sum(prediction.timing_ms.values()) / 1000:.2f} s on the server"
-    if choice.chosen in visible:
-        name, score, size, share = _row(result, choice.chosen)
-        sure = f"{score} sure, " if score else ""
-        return f"**{name}**: {sure}{size} pixels, {share} of the photo. Select it again to show all."
-    hidden = len(prediction.instances) - len(visible)
-    if not visible:
-        reason = "Lower the threshold or tick more categories" if hidden else "The model found no objects"
-        return f"Nothing to show. {reason} ({hidden} less certain or hidden, {took})."
-    if result.is_map:
-        named = _listed([result.labels[index] for index in visible])
-        return f"**{named}** in {prediction.width} x {prediction.height} pixels ({took})."
-    counts = Counter(prediction.instances[index].category for index in visible)
-    found = ", ".join(f"{count} x {category}" for category, count in counts.most_common())
-    return f"**Found {found}** in {prediction.width} x {prediction.height} pixels ({took})."
-
-
-def category_choices(result: Result, reliable: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Names that the category filter offers, and those that it starts with: what the model shows by default."""
-    names = result.categories()
-    return names, [name for name in names if name in reliable] if reliable else names
 
 
 def complaint(error: RequestError) -> str:

@@ -2,12 +2,12 @@
 
 const NO_CAMERAS = "This browser gives its camera to pages over HTTPS or on localhost only. Open the page that way.";
 const REFUSALS = {
-    NotAllowedError: "The camera was refused. Allow it in the browser's settings for this page, then press Start.",
-    NotFoundError: "No camera was found. Connect one, then press Start.",
-    OverconstrainedError: "The chosen camera is gone. Press Start to use another.",
-    NotReadableError: "The camera is in use by another program. Close that one, then press Start.",
+    NotAllowedError: "The camera was refused. Allow it in the browser's settings for this page, then try again.",
+    NotFoundError: "No camera was found. Connect one, then try again.",
+    OverconstrainedError: "The chosen camera is gone. Try again to use another.",
+    NotReadableError: "The camera is in use by another program. Close that one, then try again.",
 };
-const GONE = "The camera was disconnected. Connect it again, then press Start.";
+const GONE = "The camera was disconnected. Connect it again, then try again.";
 
 class Camera {
     /**

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from test_result import make
 
 from gradio_app.exports import BY_KEY, EXPORTS, write
 from gradio_app.result import ViewSelection
 from pointrend.errors import InvalidRequest, UnsupportedImage
 from pointrend.visualize.effects import EFFECTS
+from tests.gradio_app.test_result import make
 
 CATEGORIES = [{"id": 1, "name": "person"}, {"id": 3, "name": 'a "car": x'}, {"id": 18, "name": "dog"}]
 GREY = (128, 128, 128)

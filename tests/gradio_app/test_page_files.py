@@ -126,6 +126,12 @@ def events(me: RawCaller) -> list[tuple[dict[str, Any], list[Any]]]:
     ]
 
 
+def find(caller: RawCaller, file: Any) -> str:
+    """All that the page says of a photo that is sent from the Image tab."""
+    event, usual = next((event, usual) for event, usual in events(caller) if event["api_name"] == "find")
+    return caller.join(event["id"], usual, event_data={"ticket": "1", "file": file})
+
+
 def test_every_event_refuses_whatever_the_visitor_did_not_upload(me: RawCaller, hostile: dict[str, Any]) -> None:
     """In each of its inputs, whether that is one for files or not; and nothing tells which files exist."""
     types = {each["id"]: each["type"] for each in me.config()["components"]}
@@ -146,9 +152,7 @@ def test_every_event_refuses_whatever_the_visitor_did_not_upload(me: RawCaller, 
 def test_the_queue_refuses_the_same(me: RawCaller, hostile: dict[str, Any]) -> None:
     """By the way that a browser goes, on the events that take files; a pipe keeps nobody waiting."""
     with_files = [(event, usual) for event, usual in events(me) if None in usual and usual[0] is None]
-    assert {"segment", "overlay", "export", "refine", "segment_1", "frame", "ask"} <= {
-        event["api_name"] for event, _ in with_files
-    }
+    assert {"segment", "overlay", "export", "refine", "frame", "ask"} <= {event["api_name"] for event, _ in with_files}
     for event, usual in with_files:
         for name in ("a picture of the server", "a pipe", "a neighbour's", "a sparse file", "a loopback URL"):
             said = me.join(event["id"], [hostile[name], *usual[1:]])
@@ -178,13 +182,40 @@ def test_the_named_endpoints_refuse_the_same(page: Page, hostile: dict[str, Any]
 
 
 def test_what_an_event_brings_beside_its_inputs_is_checked_too(me: RawCaller, hostile: dict[str, Any]) -> None:
-    event, usual = next((event, usual) for event, usual in events(me) if event["api_name"] == "select_in_picture")
-    said = me.join(event["id"], usual, event_data={"index": [1, 1], "value": hostile["a picture of the server"]})
-    assert NOT_UPLOADED in said
+    """The viewer's events bring their files so, wherever in what they bring."""
+    named = {"find", "save", "restore", "write_code"}
+    found = [(event, usual) for event, usual in events(me) if event["api_name"] in named]
+    assert {event["api_name"] for event, _ in found} == named
+    for event, usual in found:
+        for kind, value in hostile.items():
+            for brought in ({"ticket": "1", "file": value}, {"results": [{"id": value}]}, {"background": value}, value):
+                said = me.join(event["id"], usual, event_data=brought)
+                assert NOT_UPLOADED in said, (event["api_name"], kind, said)
+        for brought in (None, 7, "text", [], {}, {"file": "text"}, {"file": {"x": 1}}, {"ids": 3}, {"results": [7]}):
+            said = me.join(event["id"], usual, event_data=brought)
+            assert "Traceback" not in said
+
+
+def test_a_result_is_seen_by_its_viewer_only(page: Page) -> None:
+    mine, other = RawCaller(page.url), RawCaller(page.url)
+    said = find(mine, {"path": mine.upload(PHOTO.read_bytes())})
+    (identity,) = re.findall(r'"id": ?"([\w-]{32})"', said)
+    for caller in (mine, other):
+        event, usual = next((event, usual) for event, usual in events(caller) if event["api_name"] == "restore")
+        said = caller.join(event["id"], usual, event_data={"ids": [identity, "nothing", 7]})
+        assert ("person" in said) == (caller is mine)
+    for name, brought in (
+        ("find", {"ticket": "1", "again": identity}),
+        ("save", {"kind": "coco", "results": [{"id": identity, "selection": {"kept": [0]}}]}),
+        ("write_code", {"id": identity, "page": page.url, "threshold": 0.5, "categories": ["person"]}),
+    ):
+        event, usual = next((event, usual) for event, usual in events(other) if event["api_name"] == name)
+        assert "has been deleted" in other.join(event["id"], usual, event_data=brought)
+        assert "has been deleted" not in mine.join(event["id"], usual, event_data=brought)
 
 
 def test_the_photo_tabs_say_it_in_their_status_line(me: RawCaller, hostile: dict[str, Any]) -> None:
-    for name in ("segment_1", "ask", "frame"):
+    for name in ("ask", "frame"):
         event, usual = next((event, usual) for event, usual in events(me) if event["api_name"] == name)
         said = me.run(event["id"], name, [hostile["a text"], *usual[1:]])
         assert f"⚠️ {NOT_UPLOADED}" in json.dumps(json.loads(said)["data"], ensure_ascii=False)
@@ -192,7 +223,7 @@ def test_the_photo_tabs_say_it_in_their_status_line(me: RawCaller, hostile: dict
 
 def test_a_malformed_file_is_a_sentence(me: RawCaller) -> None:
     for event, usual in events(me):
-        if usual[0] is not None or event["api_name"] not in ("segment", "segment_1", "ask", "frame"):
+        if usual[0] is not None or event["api_name"] not in ("segment", "ask", "frame"):
             continue
         for value in ("text", 7, ["text"], {"name": "x"}):
             said = me.run(event["id"], event["api_name"], [value, *usual[1:]])
@@ -206,10 +237,9 @@ def test_a_malformed_file_is_a_sentence(me: RawCaller) -> None:
 def test_a_data_url_is_an_image_of_the_request_itself(me: RawCaller) -> None:
     """As the camera's frames are; bounded, and opened by the page's own limits."""
     image = "data:image/png;base64," + base64.b64encode(PHOTO.read_bytes()).decode()
-    event, usual = next((event, usual) for event, usual in events(me) if event["api_name"] == "segment_1")
-    assert "Found" in me.run(event["id"], "segment_1", [{"url": image}, *usual[1:]])
+    assert "person" in find(me, {"url": image})
     for bad in ("data:image/png;base64,%%%", "data:text/plain,hello", "data:"):
-        assert "data: URL" in me.run(event["id"], "segment_1", [{"url": bad}, *usual[1:]])
+        assert "data: URL" in find(me, {"url": bad})
     frame, usual = next((event, usual) for event, usual in events(me) if event["api_name"] == "frame")
     assert "not an image" in me.run(frame["id"], "frame", [{"url": "data:image/png;base64,AAAA"}, *usual[1:]])
 
@@ -217,10 +247,9 @@ def test_a_data_url_is_an_image_of_the_request_itself(me: RawCaller) -> None:
 def test_an_own_upload_is_taken_by_every_way(page: Page) -> None:
     browser = RawCaller(page.url)
     path = browser.upload(PHOTO.read_bytes())
-    event, usual = next((event, usual) for event, usual in events(browser) if event["api_name"] == "segment_1")
-    assert "Found" in browser.join(event["id"], [{"path": path, "meta": FILE_META}, *usual[1:]])
+    assert "person" in find(browser, {"path": path, "meta": FILE_META})
     browser.session = "another-tab"
-    assert "Found" in browser.join(event["id"], [{"path": path}, *usual[1:]])
+    assert "person" in find(browser, {"path": path})
     assert browser.file(path).content == PHOTO.read_bytes()
 
     script = RawCaller(page.url, visits=False)
@@ -258,15 +287,14 @@ def test_the_same_content_lies_apart(page: Page) -> None:
 
 def test_examples_are_everybodys(page: Page) -> None:
     caller = RawCaller(page.url)
-    loads = [event for event, _ in events(caller) if event["api_name"].startswith("load_example")]
-    assert len(loads) == 1
-    segment, usual = next((event, usual) for event, usual in events(caller) if event["api_name"] == "segment_1")
-    for load in loads:
-        for index in range(len(EXAMPLES)):
-            (update,) = json.loads(caller.run(load["id"], load["api_name"], [index]))["data"]
-            assert caller.file(update["value"]["path"]).status_code == 200
-            said = caller.run(segment["id"], "segment_1", [update["value"], *usual[1:]])
-            assert "Found" in said or "Nothing to show" in said
+    event, usual = next((event, usual) for event, usual in events(caller) if event["api_name"] == "find")
+    for example in EXAMPLES:
+        said = caller.join(event["id"], usual, event_data={"ticket": "1", "example": example.key})
+        assert f"example-{example.key}" in said
+        assert example.shows[0] in said
+    for other in ("../../etc/passwd", "x" * 5000, 7, ["coffee"]):
+        said = caller.join(event["id"], usual, event_data={"ticket": "1", "example": other})
+        assert "There is no example" in said
 
 
 def test_files_are_served_from_the_folder_alone(me: RawCaller, hostile: dict[str, Any]) -> None:
@@ -458,20 +486,19 @@ def test_a_browser_gets_its_name_by_a_cookie_that_no_script_reads(page: Page) ->
 def test_a_picture_replaced_on_the_disk_is_not_followed(page: Page, tmp_path: Path) -> None:
     """Not that a visitor could; but what is opened is what was uploaded."""
     me = RawCaller(page.url)
-    event, usual = next((event, usual) for event, usual in events(me) if event["api_name"] == "segment_1")
     secret = tmp_path / "secret.png"
     Image.open(PHOTO).save(secret)
     for replace in (lambda path: path.symlink_to(secret), os.mkfifo, Path.mkdir):
         path = Path(me.upload(PHOTO.read_bytes()))
         path.unlink()
         replace(path)
-        assert NOT_UPLOADED in me.run(event["id"], "segment_1", [{"path": str(path)}, *usual[1:]])
+        assert NOT_UPLOADED in find(me, {"path": str(path)})
     path = Path(me.upload(PHOTO.read_bytes()))
     path.unlink()
-    assert "has expired" in me.run(event["id"], "segment_1", [{"path": str(path)}, *usual[1:]])
+    assert "has expired" in find(me, {"path": str(path)})
     path = Path(me.upload(PHOTO.read_bytes()))
     os.truncate(path, 2**40)
-    assert "bytes are accepted" in me.run(event["id"], "segment_1", [{"path": str(path)}, *usual[1:]])
+    assert "bytes are accepted" in find(me, {"path": str(path)})
 
 
 def test_uploads_have_a_rate_by_the_address_that_the_proxy_names(page: Page) -> None:

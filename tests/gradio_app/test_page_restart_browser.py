@@ -9,13 +9,13 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from launched import launched
 from playwright.sync_api import expect
 from ports import free_server_port
-from visits import PATIENCE_MS
 
 from pointrend.serving.up import Page as PageProcess
 from pointrend.system.processes import free_ports
+from tests.gradio_app.visits import PATIENCE_MS
+from tests.launched import launched
 
 pytestmark = pytest.mark.server
 

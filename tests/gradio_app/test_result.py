@@ -33,11 +33,6 @@ def make(height=100, width=200, scale=1):
     return Result.of("photo.png", file.getvalue(), prediction)
 
 
-def differing(result, choice):
-    """Where (h, w) a view differs from the photo."""
-    return (result.picture(choice) != result.screen).any(axis=2)
-
-
 def test_the_choice_decides_what_is_visible():
     result = make()
     assert result.visible(ViewSelection()) == [0, 1]
@@ -58,40 +53,31 @@ def test_what_the_viewer_kept_decides_alone():
 
 def test_what_is_hidden_is_not_drawn_and_the_rest_keeps_its_colour():
     result = make()
-    dog = result.picture(ViewSelection(categories=("dog",), opacity=1))
+    dog = result.full_picture(ViewSelection(categories=("dog",), opacity=1))
     assert not (dog != result.screen).any(axis=2)[70:90, 20:70].any()
     assert tuple(dog[55, 150]) == colour(1)  # the dog comes second, whoever is hidden
-
-
-def test_an_object_is_found_where_it_is_drawn():
-    result, choice = make(), ViewSelection(threshold=0.1)
-    assert result.at(15, 15, choice) == 0
-    assert result.at(60, 60, choice) == 0  # both people are there, and the better one is on top
-    assert result.at(90, 80, choice) == 2
-    assert result.at(130, 30, choice) == 1
-    assert result.at(190, 90, choice) is None
-    assert result.at(90, 80, ViewSelection()) is None  # hidden by the threshold
-    assert result.at(130, 30, ViewSelection(view=BOXES)) == 1
 
 
 @pytest.mark.parametrize("view", [MASKS, BOXES])
 def test_what_is_singled_out_stays_bright(view):
     result = make()
-    picture = result.picture(ViewSelection(view=view, opacity=0, chosen=1))
+    picture = result.full_picture(ViewSelection(view=view, opacity=0, chosen=1))
     assert tuple(picture[50, 140]) == (128, 128, 128)
     assert picture[90, 15].max() < 60
 
 
 def test_something_hidden_cannot_be_singled_out():
     result = make()
-    assert np.array_equal(result.picture(ViewSelection(chosen=2)), result.picture(ViewSelection()))
+    assert np.array_equal(result.full_picture(ViewSelection(chosen=2)), result.full_picture(ViewSelection()))
 
 
 def test_views_differ_and_leave_the_photo_as_it_is():
     result = make()
     before = result.screen.copy()
     pictures = {
-        view: result.picture(ViewSelection(view=view, threshold=0.1)).tobytes() for view in VIEWS if view != CUTOUTS
+        view: result.full_picture(ViewSelection(view=view, threshold=0.1)).tobytes()
+        for view in VIEWS
+        if view != CUTOUTS
     }
     assert len(set(pictures.values())) == 3
     assert np.array_equal(result.screen, before)
@@ -99,15 +85,9 @@ def test_views_differ_and_leave_the_photo_as_it_is():
 
 def test_the_semantic_map_has_one_colour_a_category():
     result = make()
-    picture = result.picture(ViewSelection(view=SEMANTIC, threshold=0.1, opacity=1))
+    picture = result.full_picture(ViewSelection(view=SEMANTIC, threshold=0.1, opacity=1))
     assert tuple(picture[60, 20]) == tuple(picture[80, 90]) == colour(1)
     assert tuple(picture[55, 150]) == colour(18)
-
-
-def test_cutouts_are_of_what_is_visible():
-    pictures = make().cutouts(ViewSelection(categories=("dog",)))
-    assert [label for _, label in pictures] == ["dog 1"]
-    assert pictures[0][0].shape == (40, 40, 4)
 
 
 def test_a_large_photo_is_shown_scaled_with_its_masks_in_place():
@@ -119,8 +99,6 @@ def test_a_large_photo_is_shown_scaled_with_its_masks_in_place():
         share = scaled.mask().mean()
         assert share == pytest.approx(original.mask().mean(), rel=0.01)
         assert scaled.bbox == pytest.approx([value * SCREEN_SIDE / 200 for value in original.bbox])
-    assert large.at(round(15 * 6.4), round(15 * 6.4), ViewSelection()) == 0
-    assert large.at(round(5 * 6.4), round(15 * 6.4), ViewSelection()) is None
 
 
 def test_an_instance_of_one_pixel_and_an_empty_one_survive_scaling():
@@ -131,7 +109,7 @@ def test_an_instance_of_one_pixel_and_an_empty_one_survive_scaling():
     again = Result.of("p.png", result.data, replace(result.prediction, instances=(dot, empty)))
     assert again.scaled.instances[0].mask().sum() <= 1
     assert again.scaled.instances[1].mask().sum() == 0
-    assert again.picture(ViewSelection()).shape == again.screen.shape
+    assert again.full_picture(ViewSelection()).shape == (*size, 3)
 
 
 def test_what_is_no_photo_is_refused():

@@ -1,0 +1,84 @@
+"""axe-core on every tab, light and dark, and the keyboard."""
+
+from pathlib import Path
+
+import axe_playwright_python
+import pytest
+from playwright.sync_api import expect
+
+from tests.gradio_app.visits import PATIENCE_MS, look, open_tab, visit, wait_for
+
+pytestmark = [pytest.mark.server, pytest.mark.browser]
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
+
+
+def complaints(page):
+    """What axe finds that is serious or critical, a line each."""
+    return [
+        f"{violation['id']}: {node['html'][:120]} {node['failureSummary'][:300]}"
+        for violation in page.evaluate("axe.run()")["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing_serious(browser, page_url, width, theme):
+    with visit(browser, page_url, width, 844, color_scheme=theme, reduced_motion="reduce") as page:
+        wait_for(page, "#status", "Found")
+        page.evaluate(AXE)
+        page.locator("#view").get_by_role("radio", name="Cut-outs").check()
+        page.locator("#compare").click()
+        page.locator("#code summary").click()
+        wait_for(page, "#code pre", "curl")
+        assert complaints(page) == []
+        for tab in ("Live", "How PointRend works"):
+            open_tab(page, tab)
+            page.wait_for_timeout(500)  # the tab's own pictures come
+            assert complaints(page) == []
+
+
+def test_everything_of_the_image_tab_is_reached_by_keyboard(browser, page_url):
+    with visit(browser, page_url) as page:
+        wait_for(page, "#status", "Found")
+        page.get_by_role("tab", name="Image").focus()
+        reached = []
+        for _ in range(80):
+            page.keyboard.press("Tab")
+            name = page.evaluate(
+                "() => { const e = document.activeElement; return e.id || e.className || e.getAttribute('aria-label') }"
+            )
+            reached.append(str(name))
+        for wanted in (
+            "pr-stage",
+            "pr-name",
+            "pr-eye",
+            "threshold",
+            "opacity",
+            "snapshot",
+            "again",
+            "compare",
+            "save-coco",
+        ):
+            assert any(wanted in name for name in reached), (wanted, reached)
+        page.locator("#found .pr-name").first.press("Enter")
+        wait_for(page, "#status", "Select it again")
+        page.locator("#examples button").nth(1).press("Enter")
+        expect(page.locator("#status")).to_contain_text("Found", timeout=PATIENCE_MS)
+
+
+def test_targets_are_large_enough_for_a_finger(browser, page_url):
+    with visit(browser, page_url, 390, 844, has_touch=True, is_mobile=True) as page:
+        wait_for(page, "#status", "Found")
+        small = page.evaluate(
+            """() => [...document.querySelectorAll(".pr-viewer :is(button, input:not(.pr-unseen), summary, label)")]
+                .filter((element) => element.offsetParent && !element.closest("[hidden]"))
+                .filter((element) => element.type !== "checkbox")  // its label is pressed as well
+                .map((element) => [element.outerHTML.slice(0, 90), element.getBoundingClientRect()])
+                .filter(([, box]) => box.width < 24 || box.height < 24)
+                .map(([html, box]) => `${html} ${box.width} x ${box.height}`)"""
+        )
+        assert small == []
+        assert look(page, "viewer.stage.element.style.touchAction") == "pan-y"  # a finger still scrolls the page
