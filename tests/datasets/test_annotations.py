@@ -154,7 +154,8 @@ def test_jpegs_are_decoded_smaller_but_never_too_small(tmp_path: Path, width: in
 def test_what_is_learnt_from_has_the_pixels_that_are_served(tmp_path: Path, name: str) -> None:
     rows, columns = np.mgrid[0:40, 0:60]
     ramps = np.stack([60 + columns * 2, 70 + rows * 3, 190 - columns * 2], axis=-1).astype(np.uint8)
-    image, options = Image.fromarray(ramps), {"icc_profile": matrix_profile(DISPLAY_P3, SRGB_CURVE)}
+    image = Image.fromarray(ramps)
+    options: dict[str, Any] = {"icc_profile": matrix_profile(DISPLAY_P3, SRGB_CURVE)}
     if name == "turned.jpg":
         exif = Image.Exif()
         exif[0x0112] = 6

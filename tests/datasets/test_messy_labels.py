@@ -101,6 +101,7 @@ def test_an_object_without_a_mask_is_never_background(tmp_path: Path) -> None:
         "nowhere": {"segmentation": [], "bbox": None},
         "absent": {"category_id": 9},
     }.items():
+        assert isinstance(changes, dict)
         small = annotation(2, bbox=[0, 0, 3, 3], segmentation=[[0, 0, 3, 0, 3, 3, 0, 3]])
         content = tree(annotation(1, **{"bbox": bbox, **changes}), small)
         read_again = Annotations.read(save(tmp_path, content), tmp_path / "images")

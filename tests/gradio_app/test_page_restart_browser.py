@@ -10,12 +10,12 @@ import httpx
 import psutil
 import pytest
 from playwright.sync_api import expect
-from ports import free_server_port
 
 from pointrend.serving.up import Page as PageProcess
 from pointrend.system.processes import free_ports
 from tests.gradio_app.visits import PATIENCE_MS
 from tests.launched import launched
+from tests.ports import free_server_port
 
 pytestmark = pytest.mark.server
 

@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from starlette.requests import Request
 
-from gradio_app import view
 from gradio_app.api import Functions
+from gradio_app.callers import Caller
 from gradio_app.image_tab import ImageTab
 from gradio_app.live import find_objects
 from gradio_app.page import Page
+from gradio_app.payload import result_payload
 from gradio_app.regions import regions
-from gradio_app.result import SEMANTIC, VIEWS, Result, ViewSelection
+from gradio_app.result import VIEWS, Result, ViewSelection
+from gradio_app.routes import CALLER
 from gradio_app.servers import Server, Servers
 from gradio_app.uploads import Uploads
 from pointrend.masks.rle import encode_crop
@@ -55,13 +58,12 @@ def test_the_page_shows_and_names_regions() -> None:
     choice = ViewSelection(threshold=0.95)
     assert result.labels == ("road", "sky")
     assert result.visible(choice) == [0, 1]
-    assert view.table(result, choice)["data"][0] == ["road", "", "80 x 20", "33.3%"]
-    assert view.summary(result, choice).startswith("**road and sky** in 80 x 60 pixels")
-    chosen = ViewSelection(threshold=0.95, chosen=1)
-    assert view.summary(result, chosen) == "**sky**: 20 x 10 pixels, 4.2% of the photo. Select it again to show all."
+    payload = result_payload(result, "id", [], with_photo=False)
+    assert payload["isMap"]
+    assert [each["category"] for each in payload["objects"]] == ["road", "sky"]
+    assert payload["objects"][0]["share"] == pytest.approx(1 / 3)
     for name in VIEWS[:3]:
-        assert (result.picture(ViewSelection(name)) != result.screen).any(axis=2)[38:].any()
-    assert result.at(15, 5, choice) == 1
+        assert (result.full_picture(ViewSelection(name)) != result.screen).any(axis=2)[38:].any()
 
 
 @pytest.mark.server
@@ -88,6 +90,7 @@ def test_a_served_semantic_model_is_asked_for_what_it_can(tmp_path: Path) -> Non
         assert {each["score"] for each in live["objects"]} == {None}
         with Page(uploads, sweep_seconds=60) as page:
             tab = ImageTab(page, servers, gr.Dropdown(servers.labels))
-        shown = tab.segment({"path": str(PHOTO), "orig_name": "coffee.png"}, None, SEMANTIC, 0.5, 0.5)
-        assert [row[0] for row in shown[tab.table]["data"]] == names
-        assert shown[tab.result]["value"].shape == (400, 600, 3)
+        request = gr.Request(Request({"type": "http", "headers": [], CALLER: Caller(None, "127.0.0.1")}))
+        photo, shown = tab.find(None, gr.EventData(None, {"ticket": "1", "file": {"path": str(PHOTO)}}), request)
+        assert photo["size"] == [600, 400]
+        assert [each["category"] for each in shown["objects"]] == names

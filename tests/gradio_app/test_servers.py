@@ -95,7 +95,7 @@ class Asked:
         self.going_on.set()
         self.asked = threading.Event()
         self.watch = Watch(Server("Here", "http://127.0.0.1:1"), clock=lambda: self.now)
-        self.watch._quick = self
+        self.watch._quick = self  # type: ignore[assignment]
 
     def describe(self):
         self.asked.set()

@@ -111,7 +111,9 @@ def test_names_are_data_in_javascript(browser, name):
     }}"""
     visitor = browser.new_page()
     url, *entries = visitor.evaluate(stub)
-    file = re.search(r"readFile\((.*)\)\]\)", script)[1]
+    found = re.search(r"readFile\((.*)\)\]\)", script)
+    assert found is not None
+    file = found[1]
     assert visitor.evaluate(f"() => {file}") == name
     visitor.close()
     assert url == f"{SERVER}/predictions/pointrend"

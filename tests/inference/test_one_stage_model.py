@@ -16,7 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import pointrend
-from gradio_app.live import segment_frame
+from gradio_app.live import find_objects
 from gradio_app.refinement import SIDES, RefinementTrace
 from pointrend.cli.main import app
 from pointrend.client import Client
@@ -111,17 +111,15 @@ def test_the_page_explains_its_refinement(client: Client) -> None:
     assert len(trace.steps) == len(SIDES)
     points = [len(step.instances[0].points or ()) for step in trace.steps]
     assert points[0] == 0 < points[1]
-    assert {trace.draw_step(0, step, points=True).ndim for step in range(len(SIDES))} == {3}
-    assert trace.draw_comparison(0) is not None
+    close_up = trace.close_up(0)
+    assert len(close_up.overlaps) == len(SIDES)
+    assert close_up.constant_overlap is not None
 
 
 @pytest.mark.server
 def test_a_cameras_frames_are_segmented(client: Client) -> None:
-    frame = Image.open(io.BytesIO(PHOTO))
     for task in ("instances", "semantic"):
-        drawn, prediction = segment_frame(client, frame, LOW, task=task)
-        assert drawn.shape[:2] == (prediction.height, prediction.width)
-        assert prediction.instances or prediction.segments
+        assert find_objects(client, PHOTO, LOW, task=task)["objects"]
 
 
 def test_no_archive_is_built_for_detectron2(

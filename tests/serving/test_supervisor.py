@@ -202,7 +202,8 @@ def test_a_fault_of_the_supervisor_itself_is_not_silent(tmp_path: Path, said: Sa
 
 @given(st.lists(st.tuples(st.floats(0, 1000), st.booleans()), max_size=40))
 def test_no_window_has_more_restarts_than_the_limit(steps: list[tuple[float, bool]]) -> None:
-    limit, now, began = Limit(restarts=3, seconds=600), 0.0, []
+    limit, now = Limit(restarts=3, seconds=600), 0.0
+    began: list[float] = []
     restarts = Restarts(limit)
     streak = 0
     for seconds, succeeds in steps:
@@ -250,7 +251,12 @@ def test_silence_is_counted_from_the_first_question_without_an_answer() -> None:
 
 def test_a_silent_service_is_not_asked_at_each_look() -> None:
     asked: list[float] = []
-    silence = Silence(Probe(lambda: bool(asked.append(time.monotonic())), every=5, patience=60), 0.0)
+
+    def says_no() -> bool:
+        asked.append(time.monotonic())
+        return False
+
+    silence = Silence(Probe(says_no, every=5, patience=60), 0.0)
     for tenth in range(100):
         silence.lasts(lambda now=tenth / 10: now)  # type: ignore[misc]
     assert len(asked) == 1

@@ -163,7 +163,7 @@ def test_memory_is_bounded():
 def test_what_is_refused():
     image = noise(SIZE)
     with pytest.raises(ValueError, match="one of blur, grey, colour, transparent, picture, not 'sepia'"):
-        apply_effect(image, MASKS, "sepia")
+        apply_effect(image, MASKS, "sepia")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="needs another image"):
         apply_effect(image, MASKS, "picture")
     with pytest.raises(ValueError, match="from 0 to 255"):
