@@ -76,7 +76,7 @@ def test_targets_are_large_enough_for_a_finger(browser, page_url):
     with visit(browser, page_url, 390, 844, has_touch=True, is_mobile=True) as page:
         wait_for(page, "#status", "Found")
         small = page.evaluate(
-            """() => [...document.querySelectorAll(".pr-viewer :is(button, input:not(.pr-unseen), summary, label:has(input))")]
+            """() => [...document.querySelectorAll(".pr-viewer :is(button, summary, input:not(.pr-unseen), label:has(*))")]
                 .filter((element) => element.offsetParent && !element.closest("[hidden]"))
                 .filter((element) => element.type !== "checkbox")  // its label is pressed as well
                 .map((element) => [element.outerHTML.slice(0, 90), element.getBoundingClientRect()])
