@@ -9,8 +9,7 @@ import typer
 from rich.console import Console
 
 from pointrend.cli.options import Engine, Model
-from pointrend.engines import OPENVINO_INT8, resolve
-from pointrend.engines.calibration import read_labels
+from pointrend.engines import resolve
 from pointrend.serving.archive import build
 from pointrend.system.outputs import check_folder
 from pointrend.weights.obtain import obtain
@@ -33,9 +32,5 @@ def archive(
     check_folder(destination, "--destination")
     folder = obtain(model, Console(stderr=True))
     resolve(engine, folder.network)
-    if calibrate is not None and resolve(engine, folder.network) == OPENVINO_INT8:
-        labels = read_labels(calibrate)
-        if labels is not None and (note := labels.findings.note()):
-            typer.echo(note, err=True)
     path = build(folder, destination, name, engine=engine, calibrate=calibrate)
     typer.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")

@@ -6,6 +6,7 @@ Shapes: R regions, C channels, H, W of the network's input in pixels.
 from __future__ import annotations
 
 import copy
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,8 @@ MASKS = 16  # of a photo's, whose masks are drawn
 # Photos with people, animals and things among those that scikit-image's wheel carries; all free of rights or CC0.
 EXAMPLES = ("astronaut.png", "camera.png", "chelsea.png", "coffee.png", "motorcycle_left.png", "rocket.jpg")
 
+logger = logging.getLogger(__name__)
+
 Inputs = dict[str, list[tuple[Tensor, ...]]]
 
 
@@ -43,7 +46,8 @@ def read_labels(folder: Path) -> CocoFile | None:
 def find_images(folder: Path | None) -> list[Path]:
     """The photos of a folder, evenly chosen where there are many; None takes those of scikit-image.
 
-    Of a data set, with ``instances_*.json`` beside ``images``, its checked images are taken.
+    Of a data set, with ``instances_*.json`` beside ``images``, its checked images are taken; what is harmless in its
+    labels is logged.
 
     Raises:
         DataError: the data set's labels or images are refused.
@@ -64,6 +68,8 @@ def find_images(folder: Path | None) -> list[Path]:
     if not folder.is_dir():
         raise ConfigError(f"calibrate: there is no folder {folder}.")
     labels = read_labels(folder)
+    if labels is not None and (note := labels.findings.note()):
+        logger.warning("%s", note)
     paths = sorted({image.path for image in labels.images}) if labels is not None else _images_below(folder)
     if not paths:
         raise ConfigError(f"calibrate: {folder} holds no photo ({', '.join(SUFFIXES)}).")

@@ -83,6 +83,7 @@ def export(folder: ModelFolder, destination: Path, engine: str, images: Path | N
     """
     require(engine)
     require_fit(engine, folder.network)
+    chosen: list[Path] = []
     if engine == OPENVINO_INT8:
         if find_spec("nncf") is None:
             raise ConfigError(
@@ -90,13 +91,13 @@ def export(folder: ModelFolder, destination: Path, engine: str, images: Path | N
                 "Install the project with its extra openvino (pip install 'pointrend-serve[openvino]'); "
                 "a model that was quantised elsewhere runs without it."
             )
-        find_images(images)  # here, where the message is not yet another process's
+        chosen = find_images(images)  # here, where the message is not yet another process's
     here = str(Path(__file__).resolve().parents[2])
     environment = child_environment(PYTHONPATH=os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")])))
     command = [sys.executable, "-m", __name__, str(folder.path), str(destination), engine, str(torch.get_num_threads())]
     with tempfile.TemporaryDirectory() as scratch:  # NNCF and OpenVINO write logs where they run
         done = subprocess.run(
-            [*command, str(images.resolve())] if images is not None else command,
+            [*command, *(str(image.absolute()) for image in chosen)],
             cwd=scratch,
             env=environment,
             capture_output=True,
@@ -110,14 +111,14 @@ def export(folder: ModelFolder, destination: Path, engine: str, images: Path | N
         raise kind(f"engine: {folder.info.name} could not be {verb}: {last}")
 
 
-def _main(model: str, destination: str, engine: str, threads: str, images: str | None = None) -> None:
+def _main(model: str, destination: str, engine: str, threads: str, *images: str) -> None:
     """What the process of its own does."""
     torch.set_num_threads(int(threads))
     folder, into = ModelFolder.open(model), Path(destination)
     network = load_network(folder.network, read_checkpoint(folder.weights)).eval()
     assert isinstance(network, InstanceNetwork)  # export() has seen to it
     own = parts(network)
-    chosen = find_images(None if images is None else Path(images)) if engine == OPENVINO_INT8 else []
+    chosen = [Path(each) for each in images]
     seen = record(network, own, chosen) if chosen else {part.name: [example(part)] for part in own}
 
     import openvino  # optional, and here after its telemetry was turned off
@@ -130,7 +131,7 @@ def _main(model: str, destination: str, engine: str, threads: str, images: str |
             model_ = quantised(model_, part, inputs)
         openvino.save_model(model_, str(file), compress_to_fp16=engine == OPENVINO_INT8)
         check(part, Compiled(file, part), inputs[0], MOST_OFF[engine])
-    store.stamp(into, folder, len(chosen))
+    store.stamp(into, folder, len(photos))
 
 
 def example(part: Part) -> tuple[Tensor, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import subprocess
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from typer.testing import CliRunner, Result
 import pointrend
 from handler.pointrend_handler import PointRendHandler
 from pointrend.cli.main import app
+from pointrend.datasets.coco import CocoFile
 from pointrend.engines import OPENVINO_INT8, calibration, export, network, store
 from pointrend.engines.parts import Part, Run
 from pointrend.errors import ConfigError, InaccurateExport
@@ -211,6 +213,33 @@ def test_many_photos_are_chosen_from_evenly(tmp_path: Path) -> None:
     assert len(chosen) == calibration.MOST_IMAGES
     assert {3, 4} >= set(np.diff(chosen).tolist())
     assert chosen[0] == 0
+
+
+def test_the_labels_of_a_data_set_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (32, 32)).save(tmp_path / "images" / "a.png")
+    tree = {"images": [{"id": 1, "file_name": "a.png", "width": 32, "height": 32}], "categories": [], "annotations": []}
+    (tmp_path / "instances_train.json").write_text(json.dumps(tree))
+    read: list[Path] = []
+    started: list[list[str]] = []
+
+    def reading(folder: Path) -> CocoFile | None:
+        read.append(folder)
+        return read_labels(folder)
+
+    def start(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        started.append(command)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    read_labels = calibration.read_labels
+    monkeypatch.setattr(calibration, "read_labels", reading)
+    monkeypatch.setattr(export.subprocess, "run", start)
+    export.export(ModelFolder.open(SMALL_RCNN), tmp_path / "to", OPENVINO_INT8, tmp_path)
+    assert read == [tmp_path]
+    assert started[0][-1] == str(tmp_path / "images" / "a.png")
+    assert "bare (1)" in caplog.text
 
 
 def test_the_default_photos_are_there() -> None:
