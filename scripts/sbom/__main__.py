@@ -88,7 +88,7 @@ def carried_by(package: Distribution) -> Iterator[Component]:
             found = component("library", name, library.version, library.purl, library.licence)
             yield found | {"group": group, "properties": [{"name": SOURCE, "value": library.source}]}
     for each in bundled(package):
-        found = component("library", each.name, each.version, each.purl, f"see the wheel {each.wheel}")
+        found = component("library", each.name, each.version, each.purl, each.licence or f"see the wheel {each.wheel}")
         yield found | {"properties": [{"name": SOURCE, "value": each.file}]}
 
 

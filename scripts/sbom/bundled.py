@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution
 from pathlib import Path
 
+import pi_heif
 from PIL import features
 
 # libwebp-51b0b3f7.so.7.2.0, as auditwheel names it, and libtbb.so.12
@@ -15,6 +16,8 @@ _SHARED = re.compile(r"^lib(?P<name>.+?)(?:-[0-9a-f]{8})*\.so(?:\.(?P<version>[0
 _FOLDERS = re.compile(r"(?:^|/)(?:[\w.-]+\.libs|lib|libs)$")
 _OWN = re.compile(r"torch|c10|shm|openvino|aoti|backend_with_compiler|jitbackend")
 UNVERSIONED = "unknown"
+LICENCES = {"heif": "LGPL-3.0-or-later", "de265": "LGPL-3.0-or-later"}
+"""Of what is linked from wheels under another licence; the text is Debian's ``/usr/share/common-licenses/LGPL-3``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +30,14 @@ class Bundled:
             :data:`UNVERSIONED`.
         wheel: that carries it.
         file: its path.
+        licence: where it differs from the wheel's own; else None.
     """
 
     name: str
     version: str
     wheel: str
     file: str
+    licence: str | None = None
 
     @property
     def purl(self) -> str:
@@ -43,7 +48,7 @@ class Bundled:
 def bundled(package: Distribution) -> Iterator[Bundled]:
     """What one wheel carries: each shared library that is not the project's own, and a Java runtime."""
     wheel = package.metadata["Name"]
-    releases = _pillow_releases() if wheel.lower() == "pillow" else {}
+    releases = {"pillow": _pillow_releases, "pi_heif": _heif_releases}.get(wheel.lower().replace("-", "_"), dict)()
     seen = set()
     for file in package.files or []:
         if file.name == "release" and file.parent.name == "java-runtime":
@@ -58,7 +63,14 @@ def bundled(package: Distribution) -> Iterator[Bundled]:
             continue
         seen.add(match["name"])
         version = releases.get(match["name"]) or match["version"] or UNVERSIONED
-        yield Bundled(match["name"], version, wheel, str(file))
+        yield Bundled(match["name"], version, wheel, str(file), LICENCES.get(match["name"]))
+
+
+def _heif_releases() -> dict[str, str]:
+    """The releases of libheif and of its decoder, as pi-heif tells them."""
+    info = pi_heif.libheif_info()
+    decoder = re.search(r"version (\d[\d.]*)", str(info["decoders"].get("libde265", "")))
+    return {"heif": str(info["libheif"])} | ({"de265": decoder[1]} if decoder else {})
 
 
 def _pillow_releases() -> dict[str, str]:

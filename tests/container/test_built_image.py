@@ -156,6 +156,10 @@ def test_the_bill_of_materials_lists_what_is_installed(container: Container) -> 
     assert {"pkg:maven/io.netty/netty-codec-http@4.1.53.Final", "pkg:maven/io.grpc/grpc-core@1.50.0"} <= listed.keys()
     assert any(purl.startswith("pkg:generic/openjdk@") for purl in listed)
     assert document["vulnerabilities"]
+    for name in ("heif", "de265"):
+        library = next(each for purl, each in listed.items() if purl.startswith(f"pkg:generic/{name}@"))
+        assert library["licenses"] == [{"license": {"name": "LGPL-3.0-or-later"}}]
+    assert "GNU LESSER GENERAL PUBLIC LICENSE" in container.execute("cat", "/usr/share/common-licenses/LGPL-3").stdout
 
 
 def test_a_worker_that_dies_comes_back(container: Container) -> None:

@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
+import pi_heif
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
@@ -18,12 +20,21 @@ from pointrend.structures.model_info import Category, ModelInfo
 from pointrend.weights import cache
 from pointrend.weights.convert import convert
 from pointrend.weights.folder import ModelFolder
+from scripts.sbom.bundled import bundled
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "pointrend_coco80_landscape"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ZOO = {"url": "https://models.example/7/model_final_123456.pkl", "md5": "123456", "sha256": "7"}
 HUB = {"hub": "https://hub.example", "repository": "ada/shapes", "revision": None, "commit": COMMIT}
+
+
+def test_what_reads_heic_is_listed_with_its_licence() -> None:
+    found = {each.name: each for each in bundled(distribution("pi_heif"))}
+    assert found.keys() == {"heif", "de265"}
+    assert found["heif"].version == pi_heif.libheif_info()["libheif"]
+    assert found["de265"].version in pi_heif.libheif_info()["decoders"]["libde265"]
+    assert {each.licence for each in found.values()} == {"LGPL-3.0-or-later"}
 
 
 def models_in_the_bill(store: Path | None) -> list[dict[str, Any]]:
