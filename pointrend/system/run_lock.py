@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 _TAKEN = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
 _NO_LOCKS = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL)
+_FLAGS = 0 if sys.platform == "win32" else os.O_NOFOLLOW | os.O_CLOEXEC
 _held: set[int] = set()  # descriptors of this process's locks
 
 
@@ -77,9 +78,13 @@ def _take(path: Path, folder: Path, option: str) -> int:
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
         except FileNotFoundError:  # a run that ended just now took its empty folder with it
             continue
+        except PermissionError:
+            if not path.is_file():
+                raise
+            lock = os.open(path, os.O_RDONLY | _FLAGS)  # another user's, whose run was killed or goes on
         try:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -94,8 +99,9 @@ def _take(path: Path, folder: Path, option: str) -> int:
                 logger.warning("%s", _unlocked(folder, error.strerror or str(error)))
                 return lock
             if _is_in_place(lock, path):
-                os.ftruncate(lock, 0)
-                os.pwrite(lock, json.dumps({"process": os.getpid(), "host": socket.gethostname()}).encode(), 0)
+                with contextlib.suppress(OSError):  # not every file that can be locked can be written
+                    os.ftruncate(lock, 0)
+                    os.pwrite(lock, json.dumps({"process": os.getpid(), "host": socket.gethostname()}).encode(), 0)
                 return lock
         except BaseException:
             os.close(lock)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import logging
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,37 @@ with locked(Path(sys.argv[1]), "--out"):
     child = os.fork() if sys.argv[2] == "fork" else 1
     print(child, flush=True) if child else None
     sys.stdin.read() if child else time.sleep(600)
+"""
+AS_NOBODY = """
+import json, os, sys
+from pathlib import Path
+from pointrend.errors import OutputError
+from pointrend.predict.walk import walk
+from pointrend.system.outputs import check_folder
+from pointrend.system.run_lock import locked
+
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+place = Path(sys.argv[1])
+
+def error(action):
+    try:
+        action()
+    except OutputError as error:
+        return str(error)
+    return ""
+
+def lock(folder):
+    with locked(folder, "--out"):
+        pass
+
+told = {
+    name: [error(lambda: check_folder(place / name, "--out")), error(lambda: lock(place / name))]
+    for name in ("closed", "open")
+}
+told["photos"] = [[each.path, each.reason] for each in walk(place / "photos").not_read]
+print(json.dumps(told))
 """
 COMMANDS = [
     (["predict", "{there}", "--out", "{out}"], "--out"),
@@ -100,6 +133,29 @@ def test_a_lock_that_tells_nothing_is_still_one(tmp_path):
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(OutputError, match=r"in use by another run\. Wait"), locked(tmp_path, "--out"):
             pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="Only root can become another user.")
+def test_another_user_meets_folders_and_locks_as_their_modes_say():
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        place.chmod(0o755)
+        for name, mode in {"closed": 0o555, "open": 0o777, "photos": 0o755, "photos/secret": 0o700}.items():
+            (place / name).mkdir()
+            (place / name).chmod(mode)
+        (place / "open" / LOCK).touch(0o644)  # left by root's killed run
+        (place / "photos" / "a.png").touch(0o600)
+        done = subprocess.run([sys.executable, "-c", AS_NOBODY, folder], capture_output=True, text=True, check=True)
+        told = json.loads(done.stdout)
+        assert (
+            told["closed"] == [f"--out: {place}/closed cannot be written: Permission denied. Choose another place."] * 2
+        )
+        assert told["open"] == ["", ""]
+        assert told["photos"] == [[f"{place}/photos/secret", "the folder cannot be read: Permission denied"]]
+        with (place / "open" / LOCK).open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            done = subprocess.run([sys.executable, "-c", AS_NOBODY, folder], capture_output=True, text=True, check=True)
+        assert "in use by another run" in json.loads(done.stdout)["open"][1]
 
 
 def test_a_link_in_the_locks_place_is_not_followed(tmp_path):
