@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pointrend.datasets.findings import Findings
-from pointrend.datasets.image_file import inside, read_header, tidy_name
+from pointrend.datasets.image_file import LIMITS, inside, read_header, tidy_name
 from pointrend.errors import DataError
 from pointrend.structures.model_info import Category
 
@@ -132,8 +132,9 @@ class ImageReader:
         sides = []
         for key in ("width", "height"):
             side = whole(item.get(key), f"{place}: {key}", self._findings)
-            if side is None or side < 1:
-                self._findings.add("image", f"{place}: {key} must be a whole number from 1, not {item.get(key)!r:.100}")
+            if side is None or not 1 <= side <= LIMITS.max_side:
+                wanted = f"a whole number from 1 to {LIMITS.max_side}"
+                self._findings.add("image", f"{place}: {key} must be {wanted}, not {item.get(key)!r:.100}")
             else:
                 sides.append(side)
         if labelled != "all" and not (isinstance(labelled, list) and all(type(each) is int for each in labelled)):

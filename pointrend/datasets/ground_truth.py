@@ -99,7 +99,7 @@ def _common(categories: Sequence[Category], known: Sequence[Category]) -> tuple[
     for category in common:
         if names[category.id] != category.name:
             raise DataError(
-                f"category {category.id} is {names[category.id]!r} here and {category.name!r} in the model: "
+                f"category {category.id} is {names[category.id]!r:.100} here and {category.name!r:.100} in the model: "
                 "categories are matched by their ids, so these must mean the same and have the same name."
             )
     if not common:

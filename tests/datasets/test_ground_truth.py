@@ -99,7 +99,10 @@ def test_a_bad_mask_is_named(segmentation, message):
     [
         (lambda tree: tree.pop("images"), "images must be a list of objects, not None"),
         (lambda tree: tree["images"].clear() or tree["annotations"].clear(), "images is empty"),
-        (lambda tree: tree["images"][0].pop("width"), "image b.png: width must be a whole number from 1, not None"),
+        (
+            lambda tree: tree["images"][0].pop("width"),
+            "image b.png: width must be a whole number from 1 to 65536, not None",
+        ),
         (lambda tree: tree["images"][0].update(file_name="c.png"), "image c.png: there is no file"),
         (lambda tree: tree["images"][0].update(id=2), "image a.png: its id 2 is also that of b.png"),
         (

@@ -188,6 +188,12 @@ def test_everything_that_is_wrong_is_listed_at_once(tmp_path: Path) -> None:
     assert f"and {10 - EXAMPLES} more" in message
 
 
+@pytest.mark.parametrize("side", [10**400, 2**40, 0, -1])
+def test_sides_that_no_image_has_are_refused(tmp_path: Path, side: int) -> None:
+    with pytest.raises(DataError, match=r"image a\.png: width must be a whole number from 1 to 65536, not "):
+        read(tmp_path, tree(annotation(1), width=side))
+
+
 def test_images_are_compared_with_their_labels(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     exif = Image.Exif()
