@@ -6,6 +6,7 @@ Each service is looked after in a thread of its own, so that one that takes long
 from __future__ import annotations
 
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -223,7 +224,8 @@ class Supervisor:
                     "little memory or a port in use, and start it again."
                 ) from failure
             self._say(str(failure))
-            self._say(f"Restarting {service.name} in {pause:g} s; at most {self._limit}.")
+            named = re.sub("^The ", "the ", service.name)
+            self._say(f"Restarting {named} in {pause:g} s; at most {self._limit}.")
             if self._ending.wait(pause):
                 return
             try:

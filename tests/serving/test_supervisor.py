@@ -84,7 +84,7 @@ def test_what_was_killed_is_restarted_in_its_folder_and_each_step_is_one_line(tm
         assert len(said.lines) == 3, "\n".join(said.lines)
         died, restarting, ready = said.lines
     assert re.fullmatch(r"The thing was ended by SIGKILL \(9\), often .* killer; its log is \S+\.log\.", died)
-    assert restarting == "Restarting The thing in 0.01 s; at most 3 times in 10 minutes."
+    assert restarting == "Restarting the thing in 0.01 s; at most 3 times in 10 minutes."
     assert re.fullmatch(r"The thing is ready again after \d+ s\.", ready)
 
 

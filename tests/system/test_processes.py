@@ -167,6 +167,33 @@ def test_a_service_that_ends_is_told_with_its_status(tmp_path: Path, status: int
     one_sentence(caught)
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            "a\nCaused by: java.net.BindException: Address already in use\n\tat Main.main",
+            "java.net.BindException: Addr",
+        ),
+        ("ValueError: first\nOSError: \x1b[31mlast\n", "OSError: \N{REPLACEMENT CHARACTER}[31mlast"),
+        ("Java: Out of memory", "Out of memory"),
+        ("12:00 INFO errors: 0, no exception", None),
+        ("", None),
+    ],
+)
+def test_the_line_of_a_log_that_tells_of_an_error(text: str, line: str | None) -> None:
+    found = kept_logs.last_error(text)
+    assert found == line or (found is not None and line is not None and found.startswith(line))
+
+
+def test_an_error_of_a_service_is_told_and_stays_short(tmp_path: Path) -> None:
+    with (
+        service(tmp_path, "raise OSError('x' * 1000)") as running,
+        pytest.raises(LaunchError, match=r"exit status 1 \(OSError: x+…\); its log is") as caught,
+    ):
+        running.wait_until(lambda: False, 60)
+    assert len(one_sentence(caught)) < 500
+
+
 def test_kept_logs_are_bounded_in_size_and_number(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"old\n" + b"x" * kept_logs.MOST_BYTES + b"end")
