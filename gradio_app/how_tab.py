@@ -71,8 +71,8 @@ TEMPLATE = f"""
       <p class="alone" hidden>This model has no {CONSTANT_SIDE} x {CONSTANT_SIDE} head to compare with.</p>
       <div>
         <table id="how-numbers">
-          <thead><tr><th scope="col">Mask</th><th scope="col">IoU with the last</th><th scope="col">Points computed</th>
-            <th scope="col">Milliseconds</th></tr></thead>
+          <thead><tr><th scope="col">Mask</th><th scope="col">IoU</th><th scope="col">Points</th>
+            <th scope="col">Time (ms)</th></tr></thead>
           <tbody></tbody>
         </table>
         <p class="note"></p>

@@ -238,7 +238,7 @@ class HowView {
         this.find("#how-numbers tbody").replaceChildren(...rows);
         const photo = objects === 1 ? "the photo with its one object" : `the photo with all ${objects} objects`;
         this.find(".note").textContent =
-            `IoU: intersection over union with the most refined mask. Milliseconds: inference of ${photo}, from the ` +
-            "start up to that mask, measured once.";
+            "IoU: intersection over union with the most refined mask. Points: computed by the point head up to there. " +
+            `Time: inference of ${photo} up to there, measured once.`;
     }
 }

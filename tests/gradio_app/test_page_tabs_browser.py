@@ -133,8 +133,8 @@ def test_every_step_of_the_refinement_is_shown(browser, page_url):
         expect(page.locator("#how-numbers tbody tr")).to_have_count(6)
 
 
-def test_the_refinement_is_played_and_paused(browser, page_url):
-    with visit(browser, page_url, reduced_motion="reduce") as page:
+def test_the_refinement_is_played_and_paused_on_a_phone_too(browser, page_url):
+    with visit(browser, page_url, width=390, height=844, reduced_motion="reduce") as page:
         open_tab(page, "How PointRend works")
         wait_for(page, "#how-status", "7 x 7: the coarse head")
         play = page.locator("#how-play")
@@ -149,6 +149,8 @@ def test_the_refinement_is_played_and_paused(browser, page_url):
         wait_for(page, "#how-status", "^224 x 224")
         expect(play).to_have_text("Play")  # at the end
         expect(page.get_by_role("button", name="Next step")).to_be_disabled()
+        assert page.locator("#how").evaluate("view => view.scrollWidth <= view.clientWidth")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_a_bad_file_is_said_in_the_explanation_too(browser, page_url, tmp_path):

@@ -3,8 +3,11 @@ import pytest
 from PIL import Image, ImageFilter
 
 from gradio_app.examples import EXAMPLES
-from gradio_app.how_tab import drawn
+from gradio_app.how_tab import HowTab, drawn
+from gradio_app.page import Page
 from gradio_app.refinement import SIDES, WINDOW_SIDE, CloseUp, RefinementTrace
+from gradio_app.servers import Server, Servers
+from gradio_app.uploads import Uploads
 from pointrend.client import Client
 from pointrend.errors import UnsupportedImage
 from pointrend.masks.decode import full
@@ -143,3 +146,35 @@ def test_empty_masks_agree():
     empty = np.zeros((9, 12), dtype=bool)
     assert of(empty, empty, constant=empty).overlaps == (1, 1)
     assert of(empty, empty, constant=~empty).constant_overlap == 0
+
+
+@pytest.mark.server
+def test_an_example_is_asked_for_once_for_everybody(served, tmp_path):
+    import gradio as gr
+
+    servers = Servers([Server("Here", served.url)])
+    with Page(Uploads(tmp_path / "uploads"), sweep_seconds=60) as page:
+        tab = HowTab(page, servers, gr.Dropdown(servers.labels))
+    asked = []
+    first = tab.ask_example("Here", gr.EventData(None, {"index": 0}), lambda *step, **_: asked.append(step))
+    assert first[tab.view]["name"] == "person 1"
+    assert len(asked) >= 2 * len(SIDES) - 1
+    asked.clear()
+    second = tab.ask_example("Here", gr.EventData(None, {"index": 0}), lambda *step, **_: asked.append(step))
+    assert asked == []
+    assert second[tab.kept] is first[tab.kept]
+    assert tab.draw_object(first[tab.kept], 0) == first[tab.view]
+
+
+def test_an_example_that_there_is_not_is_refused(tmp_path):
+    import gradio as gr
+
+    servers = Servers([Server("Here", "http://127.0.0.1:9")])
+    with Page(Uploads(tmp_path / "uploads"), sweep_seconds=60) as page:
+        tab = HowTab(page, servers, gr.Dropdown(servers.labels))
+    for index in (-1, len(EXAMPLES), "0", None, True):
+        said = tab.ask_example("Here", gr.EventData(None, {"index": index}))
+        assert said[tab.view]["said"] == f"⚠️ Choose an example from 0 to {len(EXAMPLES) - 1}."
+    assert "from 0 to" in tab.ask_example("Here", gr.EventData(None, None))[tab.view]["said"]
+    for chosen in (None, 0, "0"):
+        assert tab.draw_object(None, chosen)["said"].startswith("Choose an image")
