@@ -99,7 +99,7 @@ def test_a_part_that_cannot_be_written_is_told_and_left(folder: Path, tmp_path: 
     worker = Worker(plan.settings, plan.output, threads=1)
 
     def row(number: int, images: tuple[str, ...]) -> dict[str, list[object]]:
-        return worker({"number": [number], "photos": [json.dumps(images)]})
+        return worker({"number": [number], "images": [json.dumps(images)]})
 
     answer = row(0, first.images)
     assert answer["failed"] == [2]

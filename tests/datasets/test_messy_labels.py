@@ -173,7 +173,7 @@ def test_everything_that_is_wrong_is_listed_at_once(tmp_path: Path) -> None:
     with pytest.raises(DataError) as raised:
         read(tmp_path, content)
     message = str(raised.value)
-    assert "11 faults to mend" in message
+    assert "11 faults to fix" in message
     for line in (
         "segmentation (2)",
         "crowd (1)",

@@ -42,6 +42,14 @@ INSTEAD = {
     r"for want of": "for lack of",
     r"is no (model folder|regular file|number|key file|image file)": "is not a",
     r"as it comes\b": "unchanged",
+    r"(is|was|were) thrown away": "discarded",
+    r"begins? anew": "start over",
+    r"is not spoken here": "is not supported",
+    r"one an? (request|part|file|line)\b": "one per",
+    r"which is none of": "which is not one of",
+    r"(a|that are|which is) no UTF-8": "not UTF-8",
+    r"(is|are) asked for twice": "is listed twice",
+    r"to mend\b": "to fix",
 }
 """Phrases as regular expressions, and what to write instead."""
 

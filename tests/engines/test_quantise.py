@@ -315,6 +315,6 @@ def test_what_comes_out_wrong_is_not_kept(factor: float, off: str) -> None:
     inputs = (torch.rand(4, 5, generator=torch.Generator().manual_seed(0)),)
     export.check(Double(), lambda each: (1.05 * each, 1.9 * each), inputs, 0.5)
     with pytest.raises(
-        InaccurateExport, match=f"output 1 of its part double would be {off} off, and 50.0% is the limit"
+        InaccurateExport, match=f"output 1 of its part double would be off by {off}; the limit is 50.0%"
     ):
         export.check(Double(), lambda each: (each, factor * each), inputs, 0.5)

@@ -72,9 +72,9 @@ INDEX = {"metadata": {"total_size": 1}, "weight_map": {"w": "model-00001-of-0000
 OTHERS = {
     "empty": (b"", "the file is empty"),
     "pointer": (POINTER, "Git LFS pointer.*git lfs pull"),
-    "page": (b"<!DOCTYPE html>\n<html><body>Sign in</body></html>", "an HTML page.*get it again"),
+    "page": (b"<!DOCTYPE html>\n<html><body>Sign in</body></html>", "an HTML page.*download it again"),
     "page with space": (b"\xef\xbb\xbf\r\n  <HTML lang=en>", "an HTML page"),
-    "xml": (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "an XML document.*get it again"),
+    "xml": (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>', "an XML document.*download it again"),
     "json": (b'{"error": "Repository not found"}', "JSON.*error message"),
     "json list": (b'[ {"x": 1}]', "JSON"),
     "index": (json.dumps(INDEX).encode(), "the index of a model in several files.*join"),

@@ -170,7 +170,7 @@ def test_wrong_bytes_are_refused(hub: StandInHub, published: Repository, file: s
     wrong = right[:-1] + bytes([right[-1] ^ 1])
     server = hub.storage if file.endswith("safetensors") else hub.hub
     server.faults = [Fault(f"GET .*({file}|/object/)", body=wrong)]
-    with pytest.raises(DownloadError, match="a different file than was published: its hash should begin with"):
+    with pytest.raises(DownloadError, match="a different file than published: its hash should begin with"):
         pull(ADDRESS)
     assert nothing_is_kept()
 

@@ -191,7 +191,7 @@ def test_a_mirror_has_the_same_paths(
 def test_a_file_of_another_model_is_not_installed(small: tuple[str, FlakyServer], home: Path) -> None:
     name, server = small
     server.behaviours = [Behaviour(body=bytes(3_700_000))]
-    with pytest.raises(DownloadError, match="a different file than was published"):
+    with pytest.raises(DownloadError, match="a different file than published"):
         pull(name)
     assert not cache.is_cached(name)
     assert list((home / "models").glob("*")) == [home / "models" / f".{name}.lock"]
@@ -201,7 +201,7 @@ def test_a_pinned_file_alone_is_taken(small: tuple[str, FlakyServer], home: Path
     name, server = small
     digest = hashlib.sha256(server.body).hexdigest()
     with pytest.raises(
-        DownloadError, match=rf"{name}: http.* than was asked for: .* SHA-256 be {'0' * 64}, but its MD5"
+        DownloadError, match=rf"{name}: http.* than asked for: .* SHA-256 be {'0' * 64}, but its MD5"
     ):
         pull(name, sha256="0" * 64)
     assert not cache.is_cached(name)
