@@ -82,8 +82,11 @@ class Viewer(gr.HTML):  # type: ignore[misc]  # Gradio is not typed
         """The listener of one of :data:`EVENTS`."""
         listener: Callable[..., Any] = getattr(self, name)
         return listener
-    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from collections.abc import Callable, Sequence
+    from typing import TYPE_CHECKING, Any, Literal
+
     from gradio.blocks import Block
+
     if TYPE_CHECKING:
         from gradio.components import Timer
         from gradio.components.base import Component

@@ -131,7 +131,7 @@ def _main(model: str, destination: str, engine: str, threads: str, *images: str)
             model_ = quantised(model_, part, inputs)
         openvino.save_model(model_, str(file), compress_to_fp16=engine == OPENVINO_INT8)
         check(part, Compiled(file, part), inputs[0], MOST_OFF[engine])
-    store.stamp(into, folder, len(photos))
+    store.stamp(into, folder, len(images))
 
 
 def example(part: Part) -> tuple[Tensor, ...]:

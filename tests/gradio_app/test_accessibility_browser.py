@@ -76,7 +76,8 @@ def test_targets_are_large_enough_for_a_finger(browser, page_url):
     with visit(browser, page_url, 390, 844, has_touch=True, is_mobile=True) as page:
         wait_for(page, "#status", "Found")
         small = page.evaluate(
-            """() => [...document.querySelectorAll(".pr-viewer :is(button, summary, input:not(.pr-unseen), label:has(*))")]
+            """() => [...document.querySelectorAll(":is(button, summary, input, label:has(*)):not(.pr-unseen)")]
+                .filter((element) => element.closest(".pr-viewer"))
                 .filter((element) => element.offsetParent && !element.closest("[hidden]"))
                 .filter((element) => element.type !== "checkbox")  // its label is pressed as well
                 .map((element) => [element.outerHTML.slice(0, 90), element.getBoundingClientRect()])

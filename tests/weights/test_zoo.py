@@ -200,9 +200,7 @@ def test_a_file_of_another_model_is_not_installed(small: tuple[str, FlakyServer]
 def test_a_pinned_file_alone_is_taken(small: tuple[str, FlakyServer], home: Path) -> None:
     name, server = small
     digest = hashlib.sha256(server.body).hexdigest()
-    with pytest.raises(
-        DownloadError, match=rf"{name}: http.* than asked for: .* SHA-256 be {'0' * 64}, but its MD5"
-    ):
+    with pytest.raises(DownloadError, match=rf"{name}: http.* than asked for: .* SHA-256 be {'0' * 64}, but its MD5"):
         pull(name, sha256="0" * 64)
     assert not cache.is_cached(name)
     folder = pull(name, sha256=digest.upper())
