@@ -235,7 +235,7 @@ def test_the_labels_of_a_data_set_are_read_once(
 
     read_labels = calibration.read_labels
     monkeypatch.setattr(calibration, "read_labels", reading)
-    monkeypatch.setattr(export.subprocess, "run", start)
+    monkeypatch.setattr("subprocess.run", start)
     export.export(ModelFolder.open(SMALL_RCNN), tmp_path / "to", OPENVINO_INT8, tmp_path)
     assert read == [tmp_path]
     assert started[0][-1] == str(tmp_path / "images" / "a.png")
