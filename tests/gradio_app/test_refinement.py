@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
@@ -176,5 +178,6 @@ def test_an_example_that_there_is_not_is_refused(tmp_path):
         said = tab.ask_example("Here", gr.EventData(None, {"index": index}))
         assert said[tab.view]["said"] == f"⚠️ Choose an example from 0 to {len(EXAMPLES) - 1}."
     assert "from 0 to" in tab.ask_example("Here", gr.EventData(None, None))[tab.view]["said"]
-    for chosen in (None, 0, "0"):
-        assert tab.draw_object(None, cast(Any, chosen))["said"].startswith("Choose an image")
+    hostile: tuple[Any, ...] = (None, 0, "0")
+    for chosen in hostile:
+        assert tab.draw_object(None, chosen)["said"].startswith("Choose an image")
