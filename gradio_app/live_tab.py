@@ -65,7 +65,7 @@ class LiveTab:
             css_template=style("live"),
             js_on_load=script("masks", "live_paint", "camera", "live") + "\nnew LiveView(element, props);",
             apply_default_css=False,
-            elem_id="live",
+            elem_id="live-view",
             sent_side=SENT_SIDE,
             minutes=MINUTES,
             palette=[colour(index) for index in range(COLOURS)],

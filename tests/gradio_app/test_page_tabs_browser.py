@@ -45,15 +45,15 @@ def test_the_live_view_draws_masks_over_the_cameras_picture(browser, page_url):
         start_camera(page)
         expect(page.locator("#live-toggle")).to_have_text("Stop")
         wait_for(page, "#live-status", r"[1-9]\d* found · \d+ ms on the server")
-        assert page.locator("#live video").evaluate("video => [video.videoWidth, video.videoHeight]") == [640, 480]
-        assert 0.15 < page.evaluate(PAINTED, "#live canvas") < 0.9
+        assert page.locator("#live-view video").evaluate("video => [video.videoWidth, video.videoHeight]") == [640, 480]
+        assert 0.15 < page.evaluate(PAINTED, "#live-view canvas") < 0.9
         page.locator("#live-threshold").fill("0.05")
         wait_for(page, "#live-status", r"(frames a second|A frame every \d+ s) · ([3-9]|\d\d) found")
         page.locator("#live-toggle").click()
         expect(page.locator("#live-status")).to_have_text("The camera is off.")
         expect(page.locator("#live-toggle")).to_have_text("Start")
-        assert page.evaluate(PAINTED, "#live canvas") == 0
-        assert page.locator("#live video").evaluate("video => video.srcObject") is None
+        assert page.evaluate(PAINTED, "#live-view canvas") == 0
+        assert page.locator("#live-view video").evaluate("video => video.srcObject") is None
         page.locator("#live-toggle").click()  # and once more
         wait_for(page, "#live-status", r"[1-9]\d* found")
 
@@ -94,7 +94,7 @@ def test_a_camera_that_is_taken_away_is_said(browser, page_url):
         start_camera(page)
         wait_for(page, "#live-status", r"[1-9]\d* found")
         # A browser tells it so when the camera is unplugged, or its permission withdrawn.
-        page.locator("#live video").evaluate(
+        page.locator("#live-view video").evaluate(
             "video => video.srcObject.getTracks()[0].dispatchEvent(new Event('ended'))"
         )
         wait_for(page, "#live-status", "The camera was disconnected. .* The camera is off.")
@@ -151,6 +151,8 @@ def test_the_refinement_is_played_and_paused_on_a_phone_too(browser, page_url):
         expect(page.get_by_role("button", name="Next step")).to_be_disabled()
         assert page.locator("#how").evaluate("view => view.scrollWidth <= view.clientWidth")
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        shape = "canvas => canvas.clientWidth / canvas.clientHeight / (canvas.width / canvas.height)"
+        assert page.locator("#how-picture").evaluate(shape) == pytest.approx(1, abs=0.02)
 
 
 def test_a_bad_file_is_said_in_the_explanation_too(browser, page_url, tmp_path):
