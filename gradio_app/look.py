@@ -43,12 +43,11 @@ STYLE = """
 #page-lost {display: none}
 #page-lost.lost {display: block}
 #page-lost.lost + #server-state {display: none}
-#live img {width: 100%; height: 100%; object-fit: contain}
 #header {align-items: center}
 #header h1 {margin: 0; font-size: 24px}
 #header p {margin: 0}
+#server-state {text-align: right; align-self: center}
 @media (max-width: 640px) {
     .gradio-container {padding: 8px !important}
-    #camera, #live, #how-picture {height: 340px !important}
 }
 """ + style("viewer")

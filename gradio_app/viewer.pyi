@@ -82,11 +82,8 @@ class Viewer(gr.HTML):  # type: ignore[misc]  # Gradio is not typed
         """The listener of one of :data:`EVENTS`."""
         listener: Callable[..., Any] = getattr(self, name)
         return listener
-    from collections.abc import Callable, Sequence
-    from typing import TYPE_CHECKING, Any, Literal
-
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
     from gradio.blocks import Block
-
     if TYPE_CHECKING:
         from gradio.components import Timer
         from gradio.components.base import Component
