@@ -19,7 +19,7 @@ from gradio_app.result import LOWEST_SCORE, Result, ViewSelection, fitted
 from gradio_app.servers import Servers, Watch
 from gradio_app.snippets import snippets
 from gradio_app.view_selection import page_address, read_selection, read_share
-from gradio_app.viewer import Viewer
+from gradio_app.viewer import make_viewer
 from pointrend.errors import InvalidRequest, RequestError
 from pointrend.images.decode import decode
 from pointrend.structures.categories import ALL_CATEGORIES
@@ -60,7 +60,7 @@ class ImageTab:
         self._results = KeptResults(KEPT_SECONDS)
         self._examples = ExampleResults(self._results)
         image = decode(OPENING.data())
-        self.viewer = Viewer(
+        self.viewer = make_viewer(
             first=photo_payload(OPENING.path.name, (image.shape[1], image.shape[0]), fitted(image))
             | {"id": "first", "example": OPENING.key},
             examples=[{"key": each.key, "label": each.label, "thumbnail": thumbnail(each)} for each in EXAMPLES],
@@ -74,7 +74,7 @@ class ImageTab:
         self._wire()
 
     def _wire(self) -> None:
-        asked = self.viewer.on_event("photo")(
+        asked = self.viewer.photo(
             self.find,
             inputs=[self._chooser],
             outputs=[self.viewer],
@@ -86,12 +86,12 @@ class ImageTab:
         )
         self._page.complain(asked, lambda error: {self.viewer: _failure(None, error)})
         asked.failure(None, js=SAY_LOST, api_visibility="private")
-        self.viewer.on_event("cancel")(None, cancels=[asked], **QUIET)
-        self.viewer.on_event("restore")(self.restore, inputs=[self._chooser], outputs=[self.viewer], **QUIET)
-        self.viewer.on_event("save")(
+        self.viewer.cancel(None, cancels=[asked], **QUIET)
+        self.viewer.restore(self.restore, inputs=[self._chooser], outputs=[self.viewer], **QUIET)
+        self.viewer.save(
             self.save, inputs=[self._chooser], outputs=[self.file], trigger_mode="multiple", **QUIET
         ).success(None, inputs=[self.file], js=SAVE_FILE, api_visibility="private")
-        self.viewer.on_event("code")(
+        self.viewer.code(
             self.write_code, inputs=[self._chooser], outputs=[self.code], trigger_mode="always_last", **QUIET
         ).success(None, inputs=[self.code], js=SHOW_CODE, api_visibility="private")
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import gradio as gr
 
@@ -28,8 +27,6 @@ SCRIPTS = (
     "save",
     "viewer",
 )
-# The events that it sends; Gradio looks for their names, in quotes, in the script.
-EVENTS = ("photo", "cancel", "save", "restore", "code")
 _START = """
 const viewer = new Viewer(element.querySelector(".pr-viewer"), props, trigger, upload);
 element.querySelector(".pr-viewer").viewer = viewer;
@@ -39,10 +36,19 @@ element.addEventListener("pr-code", (event) => viewer.code.show(event.detail));
 """
 
 
-class Viewer(gr.HTML):  # type: ignore[misc]  # Gradio is not typed
+def make_viewer(
+    *,
+    first: Payload | None,
+    examples: Sequence[dict[str, str]],
+    exports: Sequence[dict[str, str]],
+    threshold: float,
+    kept_seconds: float,
+    max_bytes: int,
+) -> gr.HTML:
     """A large picture with its objects, their list, and the ways in and out for photos.
 
-    Its value is a message to it, see :mod:`gradio_app.payload`; its events are :data:`EVENTS`.
+    Its value is a message to it, see :mod:`gradio_app.payload`. It sends the events ``photo``, ``cancel``, ``restore``,
+    ``save`` and ``code``. A function, since Gradio writes a file beside every module that has a class of components.
 
     Args:
         first: the photo that is seen before anything was asked.
@@ -52,36 +58,16 @@ class Viewer(gr.HTML):  # type: ignore[misc]  # Gradio is not typed
         kept_seconds: how long the server keeps a result.
         max_bytes: what a photo's file may have.
     """
-
-    def __init__(
-        self,
-        *,
-        first: Payload | None,
-        examples: Sequence[dict[str, str]],
-        exports: Sequence[dict[str, str]],
-        threshold: float,
-        kept_seconds: float,
-        max_bytes: int,
-    ) -> None:
-        super().__init__(
-            value=None,
-            html_template='<div class="pr-viewer"></div>',
-            js_on_load=f"{script(*SCRIPTS)}\n{_START}",
-            apply_default_css=False,
-            elem_id="viewer",
-            first=first,
-            examples=list(examples),
-            exports=list(exports),
-            threshold=threshold,
-            keptSeconds=kept_seconds,
-            maxBytes=max_bytes,
-        )
-
-    def get_block_name(self) -> str:
-        """It is an HTML component to Gradio's own part in the browser."""
-        return "html"
-
-    def on_event(self, name: str) -> Callable[..., Any]:
-        """The listener of one of :data:`EVENTS`."""
-        listener: Callable[..., Any] = getattr(self, name)
-        return listener
+    return gr.HTML(
+        value=None,
+        html_template='<div class="pr-viewer"></div>',
+        js_on_load=f"{script(*SCRIPTS)}\n{_START}",
+        apply_default_css=False,
+        elem_id="viewer",
+        first=first,
+        examples=list(examples),
+        exports=list(exports),
+        threshold=threshold,
+        keptSeconds=kept_seconds,
+        maxBytes=max_bytes,
+    )
