@@ -61,7 +61,7 @@ def test_a_network_that_the_engine_has_not_is_refused() -> None:
     for model, lacking in ((SMALL_RCNN, "EfficientNet-Lite"), ("demo", "one-stage models")):
         network = ModelFolder.open(model).network
         require_fit("eager", network)
-        with pytest.raises(ConfigError, match=rf"has no {lacking} .* Choose the engine eager"):
+        with pytest.raises(ConfigError, match=rf"does not support .*{lacking} .* Choose the engine eager"):
             require_fit("detectron2", network)
 
 

@@ -49,7 +49,7 @@ def test_a_training_goes_on_from_its_small_file(
     (tmp_path / "whole").mkdir()
     whole = recipe(tmp_path / "whole", one_stage_config, frozen=[], teacher=str(tmp_path / "d.pt"))
     folder = train(whole, data, tmp_path / "second", Budget.parse("30steps"), workers=0, resume=first)
-    assert "goes on at step 20" in " ".join(capsys.readouterr().out.split())
+    assert "resumes at step 20" in " ".join(capsys.readouterr().out.split())
     rows = read_rows(tmp_path / "second" / CSV_NAME)
     assert [row["step"] for row in rows] == [30]
     assert 5e-4 < rows[0]["rate"] < 1e-3  # smoothed: warmed up anew from step 20 on, then constant
@@ -58,7 +58,7 @@ def test_a_training_goes_on_from_its_small_file(
     assert not torch.equal(after["detector.backbone.stem.weight"], state["detector.backbone.stem.weight"])
     # A state of its own wins over the file.
     train(whole, data, tmp_path / "second", Budget.parse("31steps"), workers=0, resume=first)
-    assert "goes on at step 30" in " ".join(capsys.readouterr().out.split())
+    assert "resumes at step 30" in " ".join(capsys.readouterr().out.split())
     segmenter = pointrend.load(folder.path)
     image = np.zeros((60, 90, 3), dtype=np.uint8)
     assert segmenter(image, Options(score_threshold=0.9, masks="rle")).width == 90

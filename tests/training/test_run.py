@@ -56,7 +56,7 @@ def test_killed_and_gone_on(tmp_path: Path, data: Path, recipe: Path) -> None:
         process.wait()
     done = subprocess.run([*command, "8s"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "goes on at step" in " ".join(done.stdout.split())
+    assert "resumes at step" in " ".join(done.stdout.split())
     steps = [row["step"] for row in read_rows(tmp_path / CSV_NAME)]
     assert steps == sorted(set(steps))
     assert Image.open(tmp_path / CURVE_NAME).size == (960, 540)
