@@ -22,6 +22,7 @@ SCRIPTS = (
     "panel",
     "intake",
     "jobs",
+    "strip",
     "links",
     "keeping",
     "save",

@@ -19,14 +19,19 @@ class Jobs {
     }
 
     /**
-     * Add a job at the end.
+     * Add a photo at the end, or an example as the next: it takes the place of one that was chosen before.
      * @param {string} name
      * @param {(job: Job) => Promise<void>} begin resolves once the server was asked
      */
     add(name, begin, isExample = false) {
+        if (isExample) {
+            this.waiting = this.waiting.filter((job) => !job.isExample);
+            if (this.current?.isExample) this.current = null; // its answer finds no job
+        }
         const job = {ticket: `${Date.now()}-${this._count++}`, name, stage: "waiting", error: null, scene: null, isExample};
         job.begin = () => begin(job);
-        this.waiting.push(job);
+        if (isExample) this.waiting.unshift(job);
+        else this.waiting.push(job);
         this._next();
         return job;
     }

@@ -69,10 +69,10 @@ class Viewer {
             this.gallery.append(make("button", {type: "button", title: example.label, "aria-label": `Example: ${example.label}`, "data-key": example.key, on: {click: () => this._showExample(example.key)}},
                 make("img", {src: example.thumbnail, alt: ""})));
         }
-        this.strip = make("div", {id: "photos", class: "pr-gallery", role: "group", "aria-label": "Your photos", hidden: true});
+        this.strip = new Strip((scene) => this.show(scene));
         const frame = make("div", {class: "pr-frame", id: "result"}, this.stage.element, this.divider, zoom, this.progress, make("p", {class: "pr-drop", text: "Drop photos here", "aria-hidden": "true"}));
         this.root.append(make("div", {class: "pr-grid"},
-            make("div", {class: "pr-left"}, bar, this.alert, frame, this.gallery, this.strip, this.effects.element),
+            make("div", {class: "pr-left"}, bar, this.alert, frame, this.gallery, this.strip.element, this.effects.element),
             this.panel.element,
             make("div", {class: "pr-below"}, this.downloads, this.code.element)), this.snapshot.element);
     }
@@ -107,7 +107,7 @@ class Viewer {
         this.stage.element.setAttribute("aria-label", `${scene.name}. Plus and minus zoom, arrow keys move, 0 shows the whole photo.`);
         this.panel.show(scene);
         for (const button of this.gallery.children) button.setAttribute("aria-current", String(button.dataset.key === scene.example));
-        for (const button of this.strip.children) button.setAttribute("aria-current", String(button.job.scene === scene));
+        this.strip.mark(scene);
         this.changed();
     }
 
@@ -206,7 +206,6 @@ class Viewer {
         const example = this.props.examples.find((each) => each.key === key) ?? this.props.examples[0];
         if (!example) return;
         this.say("");
-        this.jobs.cancel();
         if (isPushed) this.links.push(example.key);
         this.jobs.add(example.label, async (job) => {
             this.jobs.reach("decoding");
@@ -252,16 +251,7 @@ class Viewer {
     }
 
     _updateStrip() {
-        this.strip.hidden = !this.photos.length;
-        this.strip.replaceChildren(...this.photos.map((job) => {
-            const button = make("button", {type: "button", title: job.name, "aria-label": `Photo: ${job.name}${job.scene ? "" : ", in preparation"}`});
-            button.job = job;
-            button.disabled = !job.scene;
-            if (job.scene) button.append(make("img", {src: job.scene.photo.src, alt: ""}));
-            button.addEventListener("click", () => this.show(job.scene));
-            button.setAttribute("aria-current", String(Boolean(job.scene) && job.scene === this.scene));
-            return button;
-        }));
+        this.strip.update(this.photos, this.scene);
         this.downloads.count(this.photos.filter((job) => job.scene).length);
     }
 

@@ -14,7 +14,7 @@ AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(enc
 
 
 def complaints(page):
-    """What axe finds that is serious or critical, a line each; a tab that is still coming is pale, and looked at again."""
+    """What axe finds that is serious or critical, a line each. A tab that is still coming is looked at again."""
     for _ in range(PATIENCE_MS // 1000):
         found = look_once(page)
         if not found:

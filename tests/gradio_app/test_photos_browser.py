@@ -119,6 +119,17 @@ def test_several_photos_have_a_result_each_and_one_zip(page, tmp_path):
     assert widths == set(sides)
 
 
+def test_an_example_that_is_chosen_meanwhile_costs_no_photo(page, tmp_path):
+    paths = [tmp_path / f"{side}.jpg" for side in (220, 230, 250)]
+    for path in paths:
+        Image.open(ASTRONAUT).convert("RGB").resize((int(path.stem), int(path.stem))).save(path)
+    upload(page, *paths)
+    page.locator("#examples [data-key=cat]").click()
+    page.locator("#examples [data-key=coffee]").click()
+    expect(page.locator("#photos button:enabled")).to_have_count(3, timeout=PATIENCE_MS)
+    wait_for(page, "#status", "Found .*cup.*600 x 400")
+
+
 def test_the_downloads_hold_what_is_shown(page, tmp_path):
     choose_astronaut(page)
     set_slider(page, "#threshold", 0.05)
