@@ -215,6 +215,7 @@ class Viewer {
 
     _again() {
         if (!this.scene) return;
+        this.say("");
         if (this.scene.example) {
             this._showExample(this.scene.example, false);
             return;

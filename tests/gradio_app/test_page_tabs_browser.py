@@ -16,10 +16,12 @@ from pointrend.system.processes import free_ports
 from pointrend.system.service import Service
 from pointrend.weights.folder import ModelFolder
 from tests.gradio_app.visits import (
+    ASTRONAUT,
     PATIENCE_MS,
     choose_astronaut,
     open_tab,
-    set_number,
+    set_slider,
+    upload,
     visit,
     wait_for,
 )
@@ -178,8 +180,8 @@ def test_a_model_is_chosen_from_those_that_are_configured(browser, served, tmp_p
             page.locator("#model input").click()
             page.get_by_role("option", name="Nowhere").click()
             wait_for(page, "#server-state", "Server down")
-            page.locator("#segment").click()
-            wait_for(page, "#status", re.escape(f"No server answers at {nobody}. Start one with: make run"))
+            page.locator("#again").click()
+            wait_for(page, "#alert", re.escape(f"No server answers at {nobody}. Start one with: make run"))
 
 
 def answers(url):
@@ -198,17 +200,19 @@ def test_the_page_goes_on_when_the_server_was_killed_and_is_back(browser, tmp_pa
             process = stack.enter_context(PageProcess(server.url, free_ports(1)[0]))
             process.wait_ready()
             page = stack.enter_context(visit(browser, process.url))
-            choose_astronaut(page)
+            upload(page, ASTRONAUT)
+            wait_for(page, "#status", "Found .*512 x 512")
             start_camera(page)
             wait_for(page, "#live-status", r"[1-9]\d* found")
 
         wait_for(page, "#live-status", "No server answers .* resumes once it responds")
         wait_for(page, "#server-state", "Server down")
         open_tab(page, "Image")
-        set_number(page, "#threshold", 0.85)  # needs no server: the result is kept
+        set_slider(page, "#threshold", 0.85)  # needs no server: the browser has the result
         wait_for(page, "#status", "Found 1 x person")
-        page.locator("#segment").click()
-        wait_for(page, "#status", "No server answers")
+        page.locator("#again").click()
+        wait_for(page, "#alert", "No server answers")
+        wait_for(page, "#status", "Found 1 x person")
 
         server = stack.enter_context(TorchServe(tmp_path, ports))
         server.wait_ready()
@@ -216,5 +220,7 @@ def test_the_page_goes_on_when_the_server_was_killed_and_is_back(browser, tmp_pa
         wait_for(page, "#live-status", r"[1-9]\d* found")
         wait_for(page, "#server-state", "Server ready")
         open_tab(page, "Image")
-        page.locator("#segment").click()
+        page.locator("#again").click()
+        expect(page.locator("#alert")).to_be_empty()
+        expect(page.locator("#progress")).to_be_hidden(timeout=PATIENCE_MS)
         wait_for(page, "#status", "Found 1 x person")
