@@ -172,6 +172,7 @@ class Viewer {
             return;
         }
         job.scene = scene;
+        if (job.replaces) this.photos[this.photos.indexOf(job.replaces)] = job;
         if (!job.isExample) keepResult(scene.id, this.props.keptSeconds);
         this.jobs.finish();
         this._before = scene;
@@ -227,7 +228,7 @@ class Viewer {
             this.send("photo", {ticket: job.ticket, again: id});
         });
         job.isFirst = true;
-        if (old) this.photos[this.photos.indexOf(old)] = job;
+        job.replaces = old; // once it has a result
     }
 
     _failed(job) {

@@ -213,6 +213,7 @@ def test_the_page_goes_on_when_the_server_was_killed_and_is_back(browser, tmp_pa
         page.locator("#again").click()
         wait_for(page, "#alert", "No server answers")
         wait_for(page, "#status", "Found 1 x person")
+        expect(page.locator("#photos button:enabled")).to_have_count(1)
 
         server = stack.enter_context(TorchServe(tmp_path, ports))
         server.wait_ready()

@@ -37,10 +37,6 @@ def wait_for(page, locator, pattern):
     expect(page.locator(locator)).to_contain_text(re.compile(pattern), timeout=PATIENCE_MS)
 
 
-def choose_example(page, index=0, gallery="#examples"):
-    page.locator(f"{gallery} button").nth(index).click()
-
-
 def choose_astronaut(page):
     page.locator("#examples [data-key=astronaut]").click()
     wait_for(page, "#status", "Found .*person.*512 x 512")
@@ -78,26 +74,3 @@ def place_of(page, x, y):
 
 def open_tab(page, name):
     page.get_by_role("tab", name=name).click()
-
-
-def set_number(page, locator, value):
-    page.locator(f"{locator} input[type=number]").fill(str(value))
-    page.locator(f"{locator} input[type=number]").press("Enter")
-
-
-def picture_of(page, locator):
-    """The picture that the page shows there, fetched as its reader would save it."""
-    shown = page.locator(f"{locator} img").first
-    expect(shown).to_be_visible(timeout=PATIENCE_MS)
-    address = shown.get_attribute("src")
-    return Image.open(io.BytesIO(page.request.get(address).body())).convert("RGB")
-
-
-def address_of(page, locator):
-    return page.locator(f"{locator} img").first.get_attribute("src")
-
-
-def wait_for_another_picture(page, locator, before):
-    expect(page.locator(f"{locator} img").first).not_to_have_attribute("src", before, timeout=PATIENCE_MS)
-    # Until it has loaded, a click on it has no pixel.
-    page.wait_for_function("place => document.querySelector(place).complete", arg=f"{locator} img", timeout=PATIENCE_MS)
