@@ -92,3 +92,11 @@ function listed(words, most = 5) {
 function percent(share) {
     return `${Math.round(100 * share)} %`;
 }
+
+/** Scroll an element into the window, unless it is there whole. */
+function bringIntoView(element) {
+    const box = element.getBoundingClientRect();
+    if (box.top >= 0 && box.bottom <= window.innerHeight) return;
+    const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    element.scrollIntoView({block: "nearest", behavior: isStill ? "auto" : "smooth"});
+}

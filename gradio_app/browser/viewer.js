@@ -168,7 +168,7 @@ class Viewer {
             if (!isSeen) return;
             if (this.scene && !this.scene.isPending) this._before = this.scene;
             this.show(scene);
-            this._bringIntoView();
+            bringIntoView(this.stage.element);
             return;
         }
         job.scene = scene;
@@ -263,13 +263,6 @@ class Viewer {
         if (share !== null) this.divider.value = Math.round(1000 * share);
         this.compare.setAttribute("aria-pressed", String(share !== null));
         this.stage.draw();
-    }
-
-    _bringIntoView() {
-        const box = this.stage.element.getBoundingClientRect();
-        if (box.top >= 0 && box.bottom <= window.innerHeight) return;
-        const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
-        this.stage.element.scrollIntoView({block: "nearest", behavior: isStill ? "auto" : "smooth"});
     }
 
     /** What is shown of a result, as the server needs it to draw or export the same. */
