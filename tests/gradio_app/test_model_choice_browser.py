@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from pointrend.client import Client
 from pointrend.serving.up import Page
@@ -36,12 +37,12 @@ def test_a_visitor_chooses_another_model(tmp_path: Path, monkeypatch: pytest.Mon
         page.locator("#model input").click()
         page.get_by_role("option", name="coco-r50-3x").click()
         page.locator("#server-state").get_by_text(re.compile("ready · coco-r50-3x")).wait_for(timeout=120_000)
-        assert page.locator("#model input").input_value() == "coco-r50-3x"
+        expect(page.locator("#model input")).to_have_value("coco-r50-3x", timeout=30_000)
         assert Client(gateway.url, timeout=60).describe()["name"] == "coco-r50-3x"
 
         other = browser.new_page()  # type: ignore[attr-defined]
         other.goto(page_process.url)
         other.locator("#server-state").get_by_text(re.compile("coco-r50-3x")).wait_for()
-        assert other.locator("#model input").input_value() == "coco-r50-3x"
+        expect(other.locator("#model input")).to_have_value("coco-r50-3x", timeout=30_000)
         other.close()
         page.close()

@@ -168,6 +168,7 @@ def test_an_example_is_asked_for_once_for_everybody(served, tmp_path):
     assert tab.draw_object(first[tab.kept], 0) == first[tab.view]
 
 
+@pytest.mark.filterwarnings("ignore:Choose an example")  # how gr.Warning is heard outside of a request
 def test_an_example_that_there_is_not_is_refused(tmp_path):
     import gradio as gr
 
