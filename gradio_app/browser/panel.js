@@ -29,7 +29,7 @@ class Panel {
         });
         labels.id = "labels";
         this.element = make("aside", {class: "pr-panel", "aria-label": "Objects and how they are shown"},
-            this.status, this.more, this.list, this.categories, this.threshold, opacity,
+            make("h2", {class: "pr-unseen", text: "Objects"}), this.status, this.more, this.list, this.categories, this.threshold, opacity,
             make("div", {class: "pr-row"}, make("span", {text: "Labels", "aria-hidden": "true"}), labels));
     }
 

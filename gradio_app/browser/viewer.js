@@ -72,9 +72,9 @@ class Viewer {
         this.strip = new Strip((scene) => this.show(scene));
         const frame = make("div", {class: "pr-frame", id: "result"}, this.stage.element, this.divider, zoom, this.progress, make("p", {class: "pr-drop", text: "Drop photos here", "aria-hidden": "true"}));
         this.root.append(make("div", {class: "pr-grid"},
-            make("div", {class: "pr-left"}, bar, this.alert, frame, this.gallery, this.strip.element, this.effects.element),
+            make("div", {class: "pr-left"}, make("h2", {class: "pr-unseen", text: "Photo"}), bar, this.alert, frame, this.gallery, this.strip.element, this.effects.element),
             this.panel.element,
-            make("div", {class: "pr-below"}, this.downloads, this.code.element)), this.snapshot.element);
+            make("div", {class: "pr-below"}, make("h2", {class: "pr-unseen", text: "Download"}), this.downloads, this.code.element)), this.snapshot.element);
     }
 
     /** Something of the choice has changed: draw and say it. */
