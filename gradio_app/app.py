@@ -73,6 +73,7 @@ def build(servers: Servers, limits: UploadLimits | None = None) -> Page:
                 LiveTab(page, servers, header.chooser)
             with gr.Tab("How PointRend works", id="how"):
                 HowTab(page, servers, header.chooser)
+        header.hint.render()
         about = gr.Markdown(elem_id="about")
         gr.Markdown(f"{PRIVACY} {credits()}", elem_id="privacy")
         header.wire(page, about)

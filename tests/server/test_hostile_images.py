@@ -12,7 +12,7 @@ from PIL import Image
 
 from pointrend.errors import RequestError
 from pointrend.images.decode import decode
-from tests.server.hostile import corpus
+from tests.server.hostile import corpus, text_bomb
 from tests.workers import workers_of
 
 RAW = {"Content-Type": "application/octet-stream"}
@@ -30,6 +30,10 @@ def test_decoding_refuses_it_by_its_kind(name):
     with pytest.raises(RequestError) as raised:
         decode(CORPUS[name].data)
     assert (raised.value.status, raised.value.code) == (CORPUS[name].status, CORPUS[name].code)
+
+
+def test_texts_of_a_png_are_passed_over():
+    assert decode(text_bomb()).shape == (4, 4, 3)
 
 
 @pytest.mark.server
