@@ -72,8 +72,7 @@ class CodePanel {
         this.bar = make("div");
         this.text = make("code");
         const copy = makeButton("Copy", "Copy the code", async () => {
-            await navigator.clipboard.writeText(this.text.textContent);
-            copy.textContent = "Copied";
+            copy.textContent = (await copyText(this.text)) ? "Copied" : "Press Ctrl-C";
             setTimeout(() => (copy.textContent = "Copy"), 1500);
         }, {class: "pr-button", id: "copy-code"});
         this.element = make("details", {id: "code", class: "pr-code"}, make("summary", {text: "Code for this result"}),
@@ -92,5 +91,21 @@ class CodePanel {
         });
         this.bar.replaceChildren(bar);
         this.text.textContent = texts[this.language];
+    }
+}
+
+/**
+ * Copy an element's text. Browsers give the clipboard to pages at localhost or by https only; elsewhere the text is
+ * selected and copied as a person would.
+ * @param {HTMLElement} element
+ * @returns {Promise<boolean>} whether it was copied; the text is selected where it was not
+ */
+async function copyText(element) {
+    try {
+        await navigator.clipboard.writeText(element.textContent);
+        return true;
+    } catch {
+        getSelection().selectAllChildren(element);
+        return document.execCommand("copy");
     }
 }

@@ -289,3 +289,20 @@ def test_a_photo_is_segmented_again(page, photo):
         timeout=PATIENCE_MS,
     )
     expect(page.locator("#photos button")).to_have_count(1)
+
+
+def test_the_code_of_a_result_is_copied_with_one_click(page):
+    choose_astronaut(page)
+    page.locator("#code summary").click()
+    wait_for(page, "#code pre", "curl .*astronaut.png")
+    for clipboard in ("granted", "missing"):  # pages on a network without https have none
+        if clipboard == "granted":
+            page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        else:
+            page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+        page.locator("#copy-code").click()
+        expect(page.locator("#copy-code")).to_have_text("Copied")
+        expect(page.locator("#copy-code")).to_have_text("Copy", timeout=PATIENCE_MS)
+    for language in ("python", "javascript", "gradio_client"):
+        page.locator("#code").get_by_role("radio", name=language).check()
+        wait_for(page, "#code pre", "astronaut.png")
