@@ -46,9 +46,7 @@ class Header:
             )
             gr.HTML(LOST, elem_id="page-lost", padding=False)  # takes the place of the next where it is marked as lost
             self.state = gr.HTML(elem_id="server-state", padding=False)
-        self.hint = gr.Markdown(
-            elem_id="hint", visible=False, render=False
-        )  # below: it comes late
+        self.hint = gr.Markdown(elem_id="hint", visible=False, render=False)  # below: it comes late
         self._offered = gr.State(servers.choices)
 
     def wire(self, page: Page, about: gr.Markdown) -> None:
