@@ -5,7 +5,6 @@ Their docstrings are what the API page and language models read; of a parameter'
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,11 +18,11 @@ from gradio_app.refinement import SIDES
 from gradio_app.result import CUTOUTS, LOWEST_SCORE, MASKS, VIEWS, Result, ViewSelection
 from gradio_app.servers import Servers
 from gradio_app.uploads import Uploads
-from pointrend.errors import InvalidRequest, RequestError
+from gradio_app.view_selection import read_colour
+from pointrend.errors import RequestError
 from pointrend.structures.options import OptionKeywords, Options
 from pointrend.structures.prediction import Prediction
 from pointrend.visualize.effects import EFFECTS, Effect
-from pointrend.visualize.palettes import Colour
 
 DEFAULTS = Options()
 DRAWN_VIEWS = tuple(name for name in VIEWS if name != CUTOUTS)
@@ -149,7 +148,7 @@ class Functions:
             choice = ViewSelection(
                 threshold=score_threshold,
                 effect=effect,
-                colour=_colour(colour),
+                colour=read_colour(colour),
                 background=None if background is None else self.uploads.read(background),
             )
             return write(BY_KEY[kind], result, choice, known)
@@ -202,14 +201,6 @@ class Functions:
                 "There is no photo: send an image file.", field="photo", code="missing_image", status=400
             )
         return self.uploads.read(photo)
-
-
-def _colour(text: str) -> Colour:
-    """Red, green and blue of ``#rrggbb``."""
-    if not re.fullmatch("#[0-9a-fA-F]{6}", text):
-        raise InvalidRequest(f"colour must be written as #rrggbb, such as #ffffff, not {text[:80]!r}.", field="colour")
-    red, green, blue = bytes.fromhex(text[1:])
-    return red, green, blue
 
 
 @contextmanager

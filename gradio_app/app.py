@@ -35,7 +35,7 @@ from pointrend.errors import PointRendError
 
 QUEUE_LENGTH = 40
 CLEAN_EVERY_SECONDS = 60
-SESSIONS_KEPT = 100  # each holds the photo that its viewer looks at
+SESSIONS_KEPT = 100  # each holds the photo that its viewer has seen explained
 
 PRIVACY = (
     "Your photos and camera pictures stay with the server that runs this page; they and their results are deleted "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,7 @@ def by_key(key: str) -> Example:
     )
 
 
+@cache
 def thumbnail(example: Example) -> str:
     """A small picture of an example, as a ``data:`` URL."""
     picture = Image.fromarray(decode(example.data()))

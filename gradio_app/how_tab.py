@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
-import threading
 from typing import Any
 
 import gradio as gr
 import numpy as np
-from PIL import Image
 
 from gradio_app import view
 from gradio_app.browser import script, style
-from gradio_app.examples import EXAMPLES
+from gradio_app.examples import EXAMPLES, thumbnail
 from gradio_app.image_tab import AT_ONCE, KEPT_SECONDS
+from gradio_app.once_per_model import OncePerModel
 from gradio_app.page import Page
+from gradio_app.payload import data_url
 from gradio_app.refinement import CONSTANT_SIDE, SIDES, CloseUp, RefinementTrace
 from gradio_app.servers import Servers
 from pointrend.errors import InvalidRequest, RequestError
@@ -24,8 +22,6 @@ from pointrend.masks.rle import encode_crop
 
 FIRST_EXAMPLE = 0  # that the tab opens with
 SHARED = 8  # examples of which the result is kept for everybody; one has up to 20 MB
-THUMBNAIL_SIDE = 120
-JPEG_QUALITY = 88
 START = "Choose an image, then look at each object's mask step by step."
 TEXT = """
 A mask does not need the same care everywhere. Inside an object and far outside of it neighbours agree; only along the
@@ -97,8 +93,7 @@ class HowTab:
     def __init__(self, page: Page, servers: Servers, chooser: gr.Dropdown) -> None:
         self._page = page
         self._servers = servers
-        self._shared: dict[tuple[str, int], RefinementTrace] = {}
-        self._lock = threading.Lock()
+        self._shared: OncePerModel[RefinementTrace] = OncePerModel(SHARED)
         gr.Markdown(TEXT)
         self.kept = gr.State(None, time_to_live=KEPT_SECONDS)
         with gr.Row():
@@ -189,15 +184,10 @@ class HowTab:
             if type(index) is not int or not 0 <= index < len(EXAMPLES):
                 limit = len(EXAMPLES) - 1
                 raise InvalidRequest(f"Choose an example from 0 to {limit}.", field="index", limit=limit, value=index)
-            about = self._servers[label].state().about
-            served = f"{label} {about.get('name')} {about.get('version')}"
-            with self._lock:
-                trace = self._shared.get((served, index))
-                if trace is None:
-                    trace = self._ask(EXAMPLES[index].path.read_bytes(), label, progress)
-                    self._shared[served, index] = trace
-                    if len(self._shared) > SHARED:
-                        del self._shared[next(iter(self._shared))]
+            example = EXAMPLES[index]
+            trace = self._shared.get(
+                example.key, self._servers[label], lambda _model: self._ask(example.data(), label, progress)
+            )
         except RequestError as error:
             return self._complain(error)
         return {**self._show(trace), self._photo: None}
@@ -252,7 +242,7 @@ def drawn(close_up: CloseUp, objects: int) -> dict[str, Any]:
     return {
         "name": close_up.name,
         "objects": objects,
-        "photo": _data_url(close_up.picture),
+        "photo": data_url(np.asarray(close_up.picture)),
         "width": close_up.picture.width,
         "height": close_up.picture.height,
         "detail": close_up.detail,
@@ -276,20 +266,11 @@ def _encoded(mask: np.ndarray[Any, Any]) -> dict[str, Any]:
     return encode_crop(mask, 0, 0, *mask.shape)
 
 
-def _data_url(picture: Image.Image) -> str:
-    file = io.BytesIO()
-    picture.save(file, "JPEG", quality=JPEG_QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
 def _gallery() -> str:
     """The examples as buttons that are named by their pictures."""
     buttons = []
     for index, example in enumerate(EXAMPLES):
-        with Image.open(example.path) as opened:
-            picture = opened.convert("RGB")
-        picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE))
         name = html.escape(example.label)
-        image = f'<img src="{_data_url(picture)}" alt="{name}">'
+        image = f'<img src="{thumbnail(example)}" alt="{name}">'
         buttons.append(f'<button type="button" data-index="{index}" title="{name}">{image}</button>')
     return f'<div class="gallery" role="group" aria-label="Examples">{"".join(buttons)}</div>'

@@ -9,13 +9,13 @@ from typing import Any
 import gradio as gr
 
 from gradio_app.callers import Caller
-from gradio_app.example_results import ExampleResults
-from gradio_app.examples import EXAMPLES, OPENING, thumbnail
+from gradio_app.examples import EXAMPLES, OPENING, Example, by_key, thumbnail
 from gradio_app.exports import BY_KEY, EXPORTS, write, write_all
 from gradio_app.kept_results import KeptResults
+from gradio_app.once_per_model import OncePerModel, ServedModel
 from gradio_app.page import Page
 from gradio_app.payload import Payload, photo_payload, result_payload
-from gradio_app.result import LOWEST_SCORE, Result, ViewSelection, fitted
+from gradio_app.result import LOWEST_SCORE, Picture, Result, ViewSelection, fitted
 from gradio_app.servers import Servers, Watch
 from gradio_app.snippets import snippets
 from gradio_app.view_selection import page_address, read_selection, read_share
@@ -28,6 +28,7 @@ from pointrend.structures.options import Options
 KEPT_SECONDS = 600  # a result lives as long as the upload that it was made of
 AT_ONCE = 2  # questions to the server, of all viewers together
 MOST_LISTED = 100  # that one event may name
+MOST_SHARED = 50  # results of examples that all viewers share, of all models together
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 # The browser saves what the hidden component holds; the address is the page's own.
@@ -58,10 +59,10 @@ class ImageTab:
         self._servers = servers
         self._chooser = chooser
         self._results = KeptResults(KEPT_SECONDS)
-        self._examples = ExampleResults(self._results)
+        self._examples: OncePerModel[tuple[str, Result]] = OncePerModel(MOST_SHARED)
         image = decode(OPENING.data())
         self.viewer = make_viewer(
-            first=photo_payload(OPENING.path.name, (image.shape[1], image.shape[0]), fitted(image))
+            first=photo_payload(OPENING.path.name, image.shape, fitted(image))
             | {"id": "first", "example": OPENING.key},
             examples=[{"key": each.key, "label": each.label, "thumbnail": thumbnail(each)} for each in EXAMPLES],
             exports=[{"key": export.key, "label": export.label} for export in EXPORTS],
@@ -122,15 +123,22 @@ class ImageTab:
 
     def _find_photo(self, name: str, data: bytes, ticket: Any, watch: Watch, caller: Caller) -> Iterator[Payload]:
         image = decode(data)
-        yield photo_payload(name, (image.shape[1], image.shape[0]), fitted(image)) | {"id": ticket, "ticket": ticket}
-        result = _ask(watch, name, data, image)
+        screen, size = fitted(image), image.shape
+        del image  # a large one has 150 MB, and the server may take a while
+        yield photo_payload(name, size, screen) | {"id": ticket, "ticket": ticket}
+        result = _ask(watch, name, data, screen)
         identity = self._results.keep(result, caller)
         yield result_payload(result, identity, _shown(watch), with_photo=False) | {"ticket": ticket}
 
     def _find_example(self, key: str, ticket: Any, watch: Watch) -> Iterator[Payload]:
-        identity, result = self._examples.find(key, watch, lambda name, data: _ask(watch, name, data, decode(data)))
+        example = by_key(key)
+        identity, result = self._examples.get(key, watch, lambda model: self._publish(example, watch, model))
         payload = result_payload(result, identity, _shown(watch), with_photo=True)
         yield payload | {"ticket": ticket, "example": key}
+
+    def _publish(self, example: Example, watch: Watch, model: ServedModel) -> tuple[str, Result]:
+        result = _ask(watch, example.path.name, example.data())
+        return self._results.publish(f"{example.key} by {' '.join(model)}", result), result
 
     def restore(self, label: str | None, event: gr.EventData, request: gr.Request) -> Payload:
         """Give a viewer's results again, after a reload."""
@@ -196,9 +204,9 @@ class ImageTab:
             raise gr.Error(error.message, print_exception=False) from error
 
 
-def _ask(watch: Watch, name: str, data: bytes, image: Any) -> Result:
+def _ask(watch: Watch, name: str, data: bytes, screen: Picture | None = None) -> Result:
     prediction = watch.client.segment(data, task=watch.task, score_threshold=LOWEST_SCORE, categories=ALL_CATEGORIES)
-    return Result.of(name, data, prediction, image)
+    return Result.of(name, data, prediction, screen)
 
 
 def _shown(watch: Watch) -> list[str]:

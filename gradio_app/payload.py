@@ -17,18 +17,18 @@ JPEG_QUALITY = 90
 Payload = dict[str, Any]
 
 
-def photo_payload(name: str, size: tuple[int, int], screen: Picture) -> Payload:
+def photo_payload(name: str, shape: tuple[int, ...], screen: Picture) -> Payload:
     """A photo before anything is found in it.
 
     Args:
         name: of its file.
-        size: its width and height in pixels.
+        shape: (H, W, ...), its height and width in pixels come first.
         screen: (h, w, 3) uint8 RGB, as it is shown.
     """
     return {
         "kind": "photo",
         "name": name,
-        "size": list(size),
+        "size": [shape[1], shape[0]],
         "screen": [screen.shape[1], screen.shape[0]],
         "photo": data_url(screen),
     }
@@ -44,7 +44,7 @@ def result_payload(result: Result, identity: str, shown: Sequence[str], *, with_
         with_photo: whether the browser has no photo of it yet.
     """
     prediction = result.prediction
-    about = photo_payload(result.file_name, (prediction.width, prediction.height), result.screen) if with_photo else {}
+    about = photo_payload(result.file_name, (prediction.height, prediction.width), result.screen) if with_photo else {}
     return {
         **about,
         "kind": "result",

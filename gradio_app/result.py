@@ -84,27 +84,28 @@ class Result:
     is_map: bool = False
 
     @classmethod
-    def of(cls, file_name: str, data: bytes, prediction: Prediction, photo: Picture | None = None) -> Result:
+    def of(cls, file_name: str, data: bytes, prediction: Prediction, screen: Picture | None = None) -> Result:
         """Prepare an answer for the screen: the photo and each mask are scaled once.
 
         Args:
             file_name: of the photo.
             data: the photo's file.
             prediction: the answer.
-            photo: (H, W, 3) uint8 RGB, where ``data`` was decoded before.
+            screen: :func:`fitted` of the photo, where that was made before.
 
         Raises:
             RequestError: the photo is none that can be shown; the server would have refused it.
         """
-        photo = decode(data) if photo is None else photo
-        screen = fitted(photo)
+        screen = fitted(decode(data)) if screen is None else screen
+        height, width = screen.shape[:2]
         is_map = prediction.task == "semantic"
         if is_map:
             prediction = regions(prediction)
             labels = tuple(instance.category for instance in prediction.instances)
         else:
             labels = tuple(instance_labels(prediction))
-        scaled = prediction if screen.shape == photo.shape else _scaled(prediction, screen.shape[1], screen.shape[0])
+        is_whole = (height, width) == (prediction.height, prediction.width)
+        scaled = prediction if is_whole else _scaled(prediction, width, height)
         return cls(
             file_name=file_name,
             data=data,
@@ -114,10 +115,6 @@ class Result:
             labels=labels,
             is_map=is_map,
         )
-
-    def categories(self) -> list[str]:
-        """Names of what was found, the best first."""
-        return list(dict.fromkeys(instance.category for instance in self.prediction.instances))
 
     def visible(self, choice: ViewSelection) -> list[int]:
         """The places of the instances that a choice lets through, best first."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any, get_args
+from typing import Any
 
 from gradio_app.result import MASKS, VIEWS, ViewSelection
 from pointrend.errors import InvalidRequest
-from pointrend.visualize.effects import Effect
+from pointrend.visualize.effects import EFFECTS
+from pointrend.visualize.palettes import Colour
 
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _MOST_KEPT = 10_000
@@ -32,18 +33,14 @@ def read_selection(tree: Any, background: bytes | None = None) -> ViewSelection:
     chosen = tree.get("chosen")
     if chosen is not None and type(chosen) is not int:
         raise InvalidRequest("chosen is not the place of an object.", field="chosen")
-    colour = tree.get("colour", "#ffffff")
-    if not isinstance(colour, str) or not _COLOUR.fullmatch(colour):
-        raise InvalidRequest("colour is not written as #rrggbb.", field="colour", value=str(colour)[:40])
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
     return ViewSelection(
         view=_one_of("view", tree.get("view", MASKS), VIEWS),
         threshold=read_share("threshold", tree.get("threshold", 0.5)),
         opacity=read_share("opacity", tree.get("opacity", 0.5)),
         chosen=chosen,
         kept=tuple(kept),
-        effect=_one_of("effect", tree.get("effect", "blur"), get_args(Effect)),
-        colour=(red, green, blue),
+        effect=_one_of("effect", tree.get("effect", "blur"), EFFECTS),
+        colour=read_colour(tree.get("colour", "#ffffff")),
         background=background,
     )
 
@@ -52,6 +49,19 @@ def _one_of(field: str, value: Any, allowed: tuple[Any, ...]) -> Any:
     if value not in allowed:
         raise InvalidRequest(f"{field} is one of {', '.join(allowed)}.", field=field, limit=list(allowed))
     return value
+
+
+def read_colour(value: Any) -> Colour:
+    """Red, green and blue of ``#rrggbb``.
+
+    Raises:
+        InvalidRequest: it is not written so.
+    """
+    if not isinstance(value, str) or not _COLOUR.fullmatch(value):
+        said = f"colour must be written as #rrggbb, such as #ffffff, not {str(value)[:80]!r}."
+        raise InvalidRequest(said, field="colour")
+    red, green, blue = bytes.fromhex(value[1:])
+    return red, green, blue
 
 
 def read_share(field: str, value: Any) -> float:

@@ -66,7 +66,7 @@ class Panel {
 
     _summary(visible) {
         const {scene, choice} = this;
-        if (!("objects" in scene) || scene.isPending) return [];
+        if (scene.isPending) return [];
         const took = `${scene.size[0]} x ${scene.size[1]} pixels, ${scene.seconds.toFixed(2)} s on the server`;
         if (visible.includes(choice.chosen)) {
             const {label, score, size, share} = scene.objects[choice.chosen];

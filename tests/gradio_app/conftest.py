@@ -42,6 +42,16 @@ def browser(tmp_path_factory):
         browser.close()
 
 
+@pytest.fixture
+def page(browser, page_url):
+    """A visit to the page, once its first example has been segmented."""
+    from tests.gradio_app.visits import visit, wait_for
+
+    with visit(browser, page_url) as page:
+        wait_for(page, "#status", "Found")
+        yield page
+
+
 @pytest.fixture(scope="module")
 def page_url(served):
     from pointrend.serving.up import Page

@@ -32,7 +32,7 @@ def test_the_browser_gets_the_photo_and_every_object_at_its_size():
 def test_the_photo_is_sent_once():
     result = make()
     assert "photo" not in result_payload(result, "id", [], with_photo=False)
-    assert photo_payload("p.png", (200, 100), result.screen)["photo"].startswith("data:image/jpeg;base64,")
+    assert photo_payload("p.png", (100, 200, 3), result.screen)["photo"].startswith("data:image/jpeg;base64,")
 
 
 SELECTION = {

@@ -29,13 +29,6 @@ pytestmark = [pytest.mark.server, pytest.mark.browser]
 
 
 @pytest.fixture
-def page(browser, page_url):
-    with visit(browser, page_url) as page:
-        wait_for(page, "#status", "Found")
-        yield page
-
-
-@pytest.fixture
 def photo(tmp_path):
     path = tmp_path / "photo.jpg"
     Image.open(ASTRONAUT).convert("RGB").resize((300, 300)).save(path)

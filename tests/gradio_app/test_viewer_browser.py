@@ -21,12 +21,6 @@ from tests.gradio_app.visits import (
 pytestmark = [pytest.mark.server, pytest.mark.browser]
 
 
-@pytest.fixture
-def page(browser, page_url):
-    with visit(browser, page_url) as page:
-        yield page
-
-
 def show_uncertain_people(page):
     choose_astronaut(page)
     set_slider(page, "#threshold", 0.05)  # the demo model finds parts of the astronaut once more, but is not sure
