@@ -92,7 +92,8 @@ class CocoFile:
             # An object may be anywhere in it: of such a category not every object is labelled.
             labelled = images[number].labelled
             images[number] = replace(images[number], labelled=(known if labelled is None else labelled) - unplaced)
-        objects = tuple(replace(each, image=images[each.image.id]) for each in objects)
+        if reading.unplaced:
+            objects = tuple(replace(each, image=images[each.image.id]) for each in objects)
         return cls(path, tuple(images.values()), categories, objects, findings)
 
     def objects(self, category_ids: Collection[int]) -> Iterator[DatasetObject]:
