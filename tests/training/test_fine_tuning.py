@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -45,6 +46,14 @@ def shapes(folder: Path) -> Path:
     )
 
 
+def train(folder: Path, recipe: dict[str, Any], data: Path, budget: str) -> str:
+    """Train into ``folder / "out"``; the budget is in steps, not minutes: the same comes out of a slow machine."""
+    path = folder / "toy.yaml"
+    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    options = ["--budget", budget, "--seed", "0", "--threads", "1", "--workers", "0"]
+    return invoke("train", path, "--data", data, "--out", folder / "out", *options)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)  # two minutes of a core, of which a busy machine may give a tenth
 def test_a_small_rcnn_learns_three_new_categories(tmp_path: Path) -> None:
@@ -64,23 +73,7 @@ def test_a_small_rcnn_learns_three_new_categories(tmp_path: Path) -> None:
         "frozen": ["stem", "res2"],
         "steps": {"anchors": 128, "regions": 64, "masks": 12, "points": 98, "proposals": 100},
     }
-    path = tmp_path / "toy.yaml"
-    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
-
-    # Steps, not minutes: the same model comes out of a slow machine.
-    train: list[str | Path] = [
-        "train",
-        path,
-        "--data",
-        data,
-        "--out",
-        tmp_path / "out",
-        "--budget",
-        "160steps",
-        "--seed",
-        "0",
-    ]
-    said = invoke(*train, "--threads", "1", "--workers", "0")
+    said = train(tmp_path, recipe, data, "160steps")
     assert "startsatstep0,0of160steps" in said
     _, _, after = said.partition("initialised:")
     remade, _, _ = after.partition("200photos")
@@ -130,21 +123,7 @@ def test_a_one_stage_model_learns_them_from_labels(tmp_path: Path, published: Mo
         "average": 0.97,
         "steps": {"masks": 8, "points": 98},
     }
-    path = tmp_path / "toy.yaml"
-    path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
-    train: list[str | Path] = [
-        "train",
-        path,
-        "--data",
-        data,
-        "--out",
-        tmp_path / "out",
-        "--budget",
-        "200steps",
-        "--seed",
-        "0",
-    ]
-    said = invoke(*train, "--threads", "1", "--workers", "0")
+    said = train(tmp_path, recipe, data, "200steps")
     assert "8bycategory" in said  # whose boxes are taken
     assert "initialised" not in said
 
