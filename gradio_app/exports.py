@@ -107,7 +107,7 @@ def _known(prediction: Prediction, categories: Categories) -> Categories:
     """The model's categories, or, where it has not been asked for them, those that are seen."""
     return categories or [
         {"id": identity, "name": name}
-        for identity, name in sorted({each.category_id: each.category for each in prediction.instances}.items())
+        for identity, name in sorted({each.category_id or 0: each.name for each in prediction.instances}.items())
     ]
 
 

@@ -186,10 +186,10 @@ class ImageTab:
             asked = _brought(event)
             result = self._results.get(asked.get("id"), self._page.caller(request))
             watch = self._servers[label]
-            names = {each.category for each in result.prediction.instances}
+            names = {each.name for each in result.prediction.instances}
             shown = tuple(str(name) for name in _listed(asked, "categories") if str(name) in names)
             selection = ViewSelection(threshold=read_share("threshold", asked.get("threshold")), categories=shown)
-            ids = {each.category: each.category_id for each in result.prediction.instances}
+            ids = {each.name: each.category_id or 0 for each in result.prediction.instances}
             return snippets(
                 watch.server.url,
                 watch.server.model,

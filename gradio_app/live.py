@@ -136,7 +136,7 @@ def find_objects(client: Client, frame: bytes, threshold: float, *, task: Task =
     found = regions(prediction) if is_map else prediction
     objects = [
         {
-            "name": each.category,
+            "name": each.name,
             "score": None if is_map else round(each.score, 3),
             "box": [round(value, 1) for value in each.bbox],
             "mask": each.segmentation,

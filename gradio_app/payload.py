@@ -68,10 +68,10 @@ def _object(result: Result, index: int) -> Payload:
     _, _, width, height = instance.bbox
     return {
         "label": result.labels[index],
-        "category": instance.category,
+        "category": instance.name,
         "score": round(instance.score, 4),
         "colour": colour(index),
-        "categoryColour": category_colour(instance.category_id, instance.category),
+        "categoryColour": category_colour(instance.category_id or 0, instance.name),
         "bbox": [round(value, 2) for value in drawn.bbox],
         "size": [round(width), round(height)],
         "share": _area(instance) / (result.prediction.width * result.prediction.height),

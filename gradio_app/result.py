@@ -101,7 +101,7 @@ class Result:
         is_map = prediction.task == "semantic"
         if is_map:
             prediction = regions(prediction)
-            labels = tuple(instance.category for instance in prediction.instances)
+            labels = tuple(instance.name for instance in prediction.instances)
         else:
             labels = tuple(instance_labels(prediction))
         is_whole = (height, width) == (prediction.height, prediction.width)
@@ -123,8 +123,7 @@ class Result:
         return [
             index
             for index, instance in enumerate(self.prediction.instances)
-            if instance.score >= choice.threshold
-            and (choice.categories is None or instance.category in choice.categories)
+            if instance.score >= choice.threshold and (choice.categories is None or instance.name in choice.categories)
         ]
 
     def visible_prediction(self, choice: ViewSelection) -> Prediction:
@@ -180,11 +179,11 @@ def _semantic(prediction: Prediction, visible: list[int]) -> Prediction:
     """One mask a category, in which the best instance wins a pixel; as the server's ``task=semantic``."""
     size = prediction.height, prediction.width
     shown = [prediction.instances[index] for index in visible if prediction.instances[index].segmentation is not None]
-    known = {instance.category_id: instance.category for instance in shown}
+    known = {instance.category_id or 0: instance.name for instance in shown}
     categories = [Category(identity, name) for identity, name in known.items()]
     places = {category.id: place for place, category in enumerate(categories)}
     windows = [window(instance.segmentation, size) for instance in shown if instance.segmentation is not None]
-    merged = merge(windows, [places[instance.category_id] for instance in shown], size)
+    merged = merge(windows, [places[instance.category_id or 0] for instance in shown], size)
     return replace(prediction, task="semantic", instances=(), segments=segments(merged, categories, "rle"))
 
 

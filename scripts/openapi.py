@@ -132,7 +132,7 @@ def _schemas() -> Tree:
         },
         "Detection": _object(_found(), required=tuple(_found())),
         "Instance": _object(
-            {**_found(), "area": _count(), "segmentation": _ref("Segmentation"), "points": _points()},
+            {**_found(), **_given(), "area": _count(), "segmentation": _ref("Segmentation"), "points": _points()},
             required=(*_found(), "area"),
         ),
         "Segment": _object(
@@ -175,6 +175,7 @@ def _description() -> Tree:
         "engine": _text(),
         "mask_heads": names,
         "refines_points": {"type": "boolean"},
+        "takes_boxes": {"type": "boolean"},
         "limits": _object({**{name: _count(1) for name in limits}, "image_formats": names}),
         "tasks": {"type": "object", "additionalProperties": names},
         "options": {"type": "object", "description": "JSON Schema of each option."},
@@ -200,6 +201,11 @@ def _category() -> Tree:
 
 def _found() -> Tree:
     return {**_category(), "score": {"type": "number", "minimum": 0, "maximum": 1}, "bbox": _ref("Box")}
+
+
+def _given() -> Tree:
+    """Of a box that was given without a category, both are null where the model does not classify boxes."""
+    return {"category_id": {"type": ["integer", "null"]}, "category": {"type": ["string", "null"]}}
 
 
 def _points() -> Tree:

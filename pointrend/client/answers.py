@@ -141,7 +141,7 @@ def prediction(answer: Answer, limits: ResponseLimits, asked: Options) -> Predic
     Args:
         answer: what came back.
         limits: what is accepted.
-        asked: what was asked for; an answer of another task, or with more instances, is none.
+        asked: what was asked for; an answer of another task, with more instances, or not with one a box, is none.
 
     Raises:
         ServerError: what answered is no PointRend server.
@@ -154,6 +154,10 @@ def prediction(answer: Answer, limits: ResponseLimits, asked: Options) -> Predic
             raise ValueError(
                 f"it has {len(result.instances)} instances, but at most {asked.max_detections} were requested"
             )
+        if asked.boxes is not None and len(result.instances) != len(asked.boxes):
+            raise ValueError(f"it has {len(result.instances)} instances for {len(asked.boxes)} boxes")
+        if asked.boxes is None and any(each.category is None for each in result.instances):
+            raise ValueError("it has an instance without a category, though no boxes were given")
         return result
 
 

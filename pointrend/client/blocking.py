@@ -77,12 +77,17 @@ class Client:
 
         Args:
             image: a path or a file's bytes, sent as they are; an HWC uint8 RGB array or a PIL image, sent as PNG.
-            options: see :class:`~pointrend.structures.options.Options`; checked here before anything is sent.
+            options: see :class:`~pointrend.structures.options.Options`; checked here before anything is sent. With
+                ``boxes`` each instance is the mask of one, in their order.
 
         Raises:
             RequestError: one of its kinds; see :mod:`pointrend.errors`.
             OSError: the path cannot be read.
             TypeError: the array is not HWC uint8 RGB.
+
+        Example::
+
+            client.segment("photo.jpg", boxes=[[10, 20, 100, 200]]).instances[0].mask()
         """
         return self._run(self._flow.segment(image, options))
 

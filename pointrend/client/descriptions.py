@@ -37,8 +37,9 @@ def checked_description(tree: Any) -> dict[str, Any]:
         _check_names(formats, f"tasks.{check_text(task, 'tasks')}")
     for key in ("limits", "options"):
         check_object(about.get(key, {}), key)
-    if not isinstance(about.get("refines_points", True), bool):
-        raise InvalidPrediction("refines_points", f"must be true or false, not {brief(about['refines_points'])}")
+    for key in ("refines_points", "takes_boxes"):
+        if not isinstance(about.get(key, True), bool):
+            raise InvalidPrediction(key, f"must be true or false, not {brief(about[key])}")
     return about
 
 

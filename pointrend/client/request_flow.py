@@ -21,6 +21,7 @@ from pointrend.client.retries import Retries
 from pointrend.client.tokens import Tokens
 from pointrend.errors import InvalidOption, InvalidRequest, RequestError
 from pointrend.images.inputs import ImageInput, file_bytes
+from pointrend.structures.boxes import BoxPrompt, to_text
 from pointrend.structures.options import Options
 from pointrend.structures.prediction import Prediction
 
@@ -89,11 +90,12 @@ class RequestFlow:
                 code="unsupported_combination",
             )
         wanted = {**options, "format": answer_format}
-        Options.parse(wanted)
+        checked = Options.parse(wanted)
         body = file_bytes(image)
         if not body:
             raise InvalidRequest("The image is empty: it has 0 bytes.", field="image", code="missing_image")
-        return (yield from self._ask(Call(body, {name: _text(value) for name, value in wanted.items()})))
+        given = {name: _text(value) for name in wanted if (value := getattr(checked, name)) is not None}
+        return (yield from self._ask(Call(body, given)))
 
     def _ask(self, call: Call) -> Flow[Answer]:
         """Send a call until it is answered, refused, or not worth another try."""
@@ -118,6 +120,9 @@ class RequestFlow:
 
 
 def _text(value: Any) -> str:
+    """An option's value, as it was read, in the text of a form field."""
+    if isinstance(value, tuple) and all(isinstance(each, BoxPrompt) for each in value):
+        return to_text(value)  # categories are never empty
     if isinstance(value, bool):
         return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

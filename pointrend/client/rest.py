@@ -33,6 +33,7 @@ except ImportError as error:
     raise ImportError("The client over REST needs httpx: pip install 'pointrend-serve[client]'") from error
 
 CONNECT_SECONDS = 10.0
+MAX_OPTIONS = 4096  # characters in a header, of 8 KiB that TorchServe reads of all; longer options make a form
 RENEWAL_LIMITS = ResponseLimits(max_bytes=2**16)
 
 
@@ -133,8 +134,11 @@ class _Endpoint:
                 "headers": {**headers, "Content-Type": "application/json"},
             }
         # The body is the image itself; declared as JSON or a form, TorchServe would take it apart.
+        options = urlencode(call.options)
+        if len(options) > MAX_OPTIONS:
+            return {"url": self._endpoint, "files": {"image": call.image}, "data": call.options, "headers": headers}
         headers["Content-Type"] = "application/octet-stream"
-        headers[OPTIONS_HEADER] = urlencode(call.options)
+        headers[OPTIONS_HEADER] = options
         return {"url": self._endpoint, "content": call.image, "headers": headers}
 
     @contextmanager

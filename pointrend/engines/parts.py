@@ -102,6 +102,7 @@ class Trunk(Part):
             return features, maps[count : 2 * count], maps[2 * count :]
 
         network.trunk = trunk
+        network.pyramid = lambda images: trunk(images)[0]
         del network.backbone, network.proposal_generator.rpn_head
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pointrend.exporters.instances import require_instances, run_lengths
-from pointrend.structures.prediction import Prediction
+from pointrend.structures.prediction import UNNAMED, Instance, Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,13 @@ class CocoImage:
     prediction: Prediction
 
 
-def to_coco(prediction: Prediction, image_id: int, *, boxes: bool = True) -> list[dict[str, Any]]:
+def unnamed_id(categories: Sequence[Mapping[str, Any]]) -> int:
+    """The id that objects without a category get: 0, or the next one where 0 is taken."""
+    ids = {int(category["id"]) for category in categories}
+    return max(ids) + 1 if 0 in ids else 0
+
+
+def to_coco(prediction: Prediction, image_id: int, *, boxes: bool = True, unnamed: int = 0) -> list[dict[str, Any]]:
     """COCO results, for ``pycocotools.coco.COCO.loadRes``.
 
     Args:
@@ -33,6 +39,7 @@ def to_coco(prediction: Prediction, image_id: int, *, boxes: bool = True) -> lis
         image_id: the image's id in the data set.
         boxes: write ``bbox``. pycocotools takes a result that has one for a box, and counts the box's area instead of
             the mask's: leave boxes out to evaluate masks.
+        unnamed: the ``category_id`` of objects without a category; see :func:`unnamed_id`.
 
     Raises:
         ValueError: the prediction is semantic, or boxes are left out and there are no masks.
@@ -42,7 +49,7 @@ def to_coco(prediction: Prediction, image_id: int, *, boxes: bool = True) -> lis
     for instance in require_instances(prediction, "COCO"):
         result: dict[str, Any] = {
             "image_id": image_id,
-            "category_id": instance.category_id,
+            "category_id": _category_id(instance, unnamed),
             "score": round(instance.score, 4),
         }
         if boxes:
@@ -59,6 +66,7 @@ def to_coco(prediction: Prediction, image_id: int, *, boxes: bool = True) -> lis
 def coco_dataset(images: Iterable[CocoImage], categories: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """A COCO data set whose annotations are what was found, each with its ``score``.
 
+    Objects without a category are of one more, ``object``.
     Without masks an annotation's area is its box's and its segmentation is empty.
 
     Args:
@@ -68,6 +76,7 @@ def coco_dataset(images: Iterable[CocoImage], categories: Sequence[Mapping[str, 
     Raises:
         ValueError: a prediction is semantic.
     """
+    unnamed = unnamed_id(categories)
     described: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for image in images:
@@ -79,7 +88,7 @@ def coco_dataset(images: Iterable[CocoImage], categories: Sequence[Mapping[str, 
                 {
                     "id": len(annotations) + 1,  # pycocotools takes 0 for no match
                     "image_id": image.id,
-                    "category_id": instance.category_id,
+                    "category_id": _category_id(instance, unnamed),
                     "bbox": [round(value, 2) for value in instance.bbox],
                     "area": round(width * height, 2) if instance.area is None else instance.area,
                     "segmentation": run_lengths(instance, size) or [],
@@ -88,4 +97,10 @@ def coco_dataset(images: Iterable[CocoImage], categories: Sequence[Mapping[str, 
                 }
             )
     named = [{"id": category["id"], "name": category["name"]} for category in categories]
+    if any(annotation["category_id"] == unnamed for annotation in annotations):
+        named.append({"id": unnamed, "name": UNNAMED})
     return {"images": described, "annotations": annotations, "categories": named}
+
+
+def _category_id(instance: Instance, unnamed: int) -> int:
+    return unnamed if instance.category_id is None else instance.category_id

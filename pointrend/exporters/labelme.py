@@ -34,7 +34,7 @@ def to_labelme(prediction: Prediction, image_path: str, image: bytes | None = No
             kind, parts = "polygon", outlines(instance, (prediction.height, prediction.width))
         shapes += [
             {
-                "label": instance.category,
+                "label": instance.name,
                 "points": [[round(px, 2), round(py, 2)] for px, py in zip(part[::2], part[1::2], strict=True)],
                 "group_id": number,
                 "description": f"score {instance.score:.4f}",

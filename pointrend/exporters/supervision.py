@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pointrend.exporters.instances import require_instances
-from pointrend.structures.prediction import Prediction
+from pointrend.structures.prediction import Instance, Prediction
 
 
 def to_supervision(prediction: Prediction) -> Any:
@@ -15,8 +17,8 @@ def to_supervision(prediction: Prediction) -> Any:
 
     Returns:
         ``supervision.Detections``: ``xyxy`` (N, 4) float32 pixels, ``mask`` (N, height, width) bool or None without
-        masks, ``confidence`` (N) float32, ``class_id`` (N) the categories' ids, and their names in
-        ``data["class_name"]``.
+        masks, ``confidence`` (N) float32, ``class_id`` (N) the categories' ids, -1 without one (None where no instance
+        has one), and their names in ``data["class_name"]``.
 
     Raises:
         ImportError: supervision is not installed.
@@ -34,6 +36,13 @@ def to_supervision(prediction: Prediction) -> Any:
         xyxy=np.hstack((boxes[:, :2], boxes[:, :2] + boxes[:, 2:])),
         mask=prediction.masks() if has_masks else None,
         confidence=np.array([instance.score for instance in found], np.float32),
-        class_id=np.array([instance.category_id for instance in found], int),
-        data={"class_name": np.array([instance.category for instance in found], dtype=str)},
+        class_id=_class_ids(found),
+        data={"class_name": np.array([instance.name for instance in found], dtype=str)},
     )
+
+
+def _class_ids(found: Sequence[Instance]) -> NDArray[np.int_] | None:
+    ids = [instance.category_id for instance in found]
+    if ids and all(each is None for each in ids):
+        return None
+    return np.array([-1 if each is None else each for each in ids], int)

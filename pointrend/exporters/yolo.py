@@ -27,11 +27,14 @@ def to_yolo(prediction: Prediction, category_ids: Sequence[int]) -> str:
         category_ids: those of all categories; a class is a place in them.
 
     Raises:
-        ValueError: the prediction is semantic, or holds a category that is not in ``category_ids``.
+        ValueError: the prediction is semantic, or holds an object without a category, or of one that is not in
+            ``category_ids``.
     """
     width, height = prediction.width, prediction.height
     lines = []
     for instance in require_instances(prediction, "A YOLO label"):
+        if instance.category_id is None:
+            raise ValueError("A YOLO label needs a category for each object: give each box one.")
         if instance.category_id not in category_ids:
             raise ValueError(f"{instance.category} has the id {instance.category_id}, which is not in category_ids.")
         index = category_ids.index(instance.category_id)

@@ -34,11 +34,14 @@ class Segmenter(ABC, Generic[Raw]):
         info: the model's name, version and categories.
         tasks: what it can be asked for, its default first.
         engine: what computes its network.
+        takes_boxes: whether it can answer ``boxes``.
     """
 
     info: ModelInfo
     tasks: tuple[str, ...]
     engine: str = EAGER
+    takes_boxes: bool = False
+    _no_boxes: str = "predicts a category for each pixel, not objects"
 
     @property
     @abstractmethod
@@ -59,12 +62,14 @@ class Segmenter(ABC, Generic[Raw]):
                 effect here: it is for whoever sends the prediction on.
 
         Returns:
-            instances, best first, or, for ``task=semantic``, segments. ``timing_ms`` holds ``inference`` (resizing,
-            network, mask logits) and ``encode`` (drawing the masks, their run lengths or polygons).
+            instances, best first, or in the order of ``boxes``; or, for ``task=semantic``, segments. ``timing_ms``
+            holds ``inference`` (resizing, network, mask logits) and ``encode`` (drawing the masks, their run lengths
+            or polygons).
 
         Raises:
             TypeError: the image is not HWC uint8 RGB.
-            InvalidOption: a category that the model does not know, or what the model cannot do.
+            InvalidOption: a category that the model does not know, a box outside the image, or what the model cannot
+                do.
         """
         check_pixels(image)
         options = options or Options(task=self.tasks[0])
@@ -97,6 +102,12 @@ class Segmenter(ABC, Generic[Raw]):
 
     def _check(self, options: Options) -> None:
         """Refuse what the model cannot do with an InvalidOption."""
+        if options.boxes is not None and not self.takes_boxes:
+            raise InvalidOption(
+                f"The model {self.info.name} {self._no_boxes}: omit boxes.",
+                field="boxes",
+                code="unsupported_combination",
+            )
         if options.task not in self.tasks:
             raise InvalidOption(
                 f"The model {self.info.name} predicts a category for each pixel, not objects: send "

@@ -23,14 +23,16 @@ from pointrend.structures.options import Options
 from pointrend.structures.prediction import Instance
 from pointrend.structures.segments import segments
 
+NO_CLASS = -1
+
 
 @dataclass(frozen=True, slots=True)
 class RawDetections:
-    """What the network found and the caller wants, best first.
+    """What the network found and the caller wants, best first; or the caller's own boxes, in their order.
 
     Attributes:
         boxes: (R, 4) in the image's pixels.
-        classes: (R,) int64.
+        classes: (R,) int64; :data:`NO_CLASS` where a box was given without one.
         scores: (R,).
         logits: R of (S, S), each with its own S; None where only boxes were asked for.
         points: R of (P, 2) in the image's pixels; None where they were not asked for.
@@ -49,6 +51,12 @@ def to_image(boxes: Tensor, network_size: tuple[int, int], image_size: tuple[int
     scale = torch.tensor([width / network_width, height / network_height] * 2)
     limit = torch.tensor([width, height] * 2, dtype=boxes.dtype)
     return torch.minimum((boxes * scale).clamp(min=0), limit)
+
+
+def to_network(boxes: Tensor, network_size: tuple[int, int], image_size: tuple[int, ...]) -> Tensor:
+    """Scale (R, 4) boxes from the image's pixels to the network's: the other way of :func:`to_image`."""
+    (network_height, network_width), (height, width) = network_size, image_size
+    return boxes * torch.tensor([network_width / width, network_height / height] * 2)
 
 
 def keep(detections: Detections, image_boxes: Tensor, options: Options, wanted: list[int] | None) -> Tensor:
@@ -77,11 +85,12 @@ def encode_detections(
         masks = [_paste(raw, index, size) for index in range(len(classes))]
         return (), segments(merge(masks, classes, size), categories, options.masks)
     return tuple(
-        _instance(raw, index, categories[number], size, options.masks) for index, number in enumerate(classes)
+        _instance(raw, index, None if number == NO_CLASS else categories[number], size, options.masks)
+        for index, number in enumerate(classes)
     ), ()
 
 
-def _instance(raw: RawDetections, index: int, category: Category, size: tuple[int, int], form: str) -> Instance:
+def _instance(raw: RawDetections, index: int, category: Category | None, size: tuple[int, int], form: str) -> Instance:
     """Draw one mask, where masks were asked for, and encode it at once."""
     area: int | None = None
     segmentation: Segmentation | None = None
@@ -91,8 +100,8 @@ def _instance(raw: RawDetections, index: int, category: Category, size: tuple[in
         segmentation = encode_mask(form, crop, x, y, size)
     x0, y0, x1, y1 = raw.boxes[index].tolist()
     return Instance(
-        category_id=category.id,
-        category=category.name,
+        category_id=None if category is None else category.id,
+        category=None if category is None else category.name,
         score=float(raw.scores[index]),
         bbox=(x0, y0, x1 - x0, y1 - y0),
         area=area,

@@ -101,6 +101,7 @@ class Detectron2Segmenter(Segmenter[RawDetections]):
     engine = DETECTRON2
     has_points = False  # they are not told, nor can their refinement be stopped
     has_conv_head = False
+    _no_boxes = f"is run by the engine {DETECTRON2} here, which finds its own boxes"
 
     def __init__(self, model: InstanceModel, config: ModelConfig, info: ModelInfo) -> None:
         self.model = model

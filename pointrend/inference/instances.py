@@ -5,6 +5,7 @@ Shapes: R detections, S side of a mask in cells. Boxes are (x0, y0, x1, y1) in p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,11 +16,20 @@ from torch import Tensor
 from pointrend.config.schema import InstanceConfig
 from pointrend.engines import EAGER
 from pointrend.inference.base import Encoded, Segmenter
-from pointrend.inference.detections import RawDetections, encode_detections, keep, to_image
+from pointrend.inference.detections import (
+    NO_CLASS,
+    RawDetections,
+    encode_detections,
+    keep,
+    to_image,
+    to_network,
+)
+from pointrend.inference.given_boxes import given_classes, mask_confidence
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.point_rend import subdivision_plan
 from pointrend.modeling.preprocess import resize, to_input
 from pointrend.modeling.roi_heads.box_head import Detections
+from pointrend.structures.boxes import BoxPrompt, check_inside
 from pointrend.structures.model_info import ModelInfo
 from pointrend.structures.options import Options
 
@@ -37,6 +47,7 @@ class InstanceSegmenter(Segmenter[RawDetections]):
     """
 
     tasks = ("instances", "detection", "semantic")
+    takes_boxes = True
 
     def __init__(self, model: InstanceNetwork, info: ModelInfo, *, engine: str = EAGER, device: str = "cpu") -> None:
         self.model = model
@@ -55,6 +66,8 @@ class InstanceSegmenter(Segmenter[RawDetections]):
         return self.model.config.conv_mask is not None
 
     def _infer(self, image: NDArray[np.uint8], options: Options, wanted: list[int] | None) -> RawDetections:
+        if options.boxes is not None:
+            return self._segment_boxes(image, options.boxes, options)
         images, network_size = to_input(resize(image, self.model.config), self.model.config)
         features, on_device = self._detect(images.to(self.device), network_size)
         detections = on_device.cpu()
@@ -65,6 +78,24 @@ class InstanceSegmenter(Segmenter[RawDetections]):
         if options.task == "detection":
             return found
         return self._with_masks(features, detections.boxes[kept], found, options)
+
+    def _segment_boxes(self, image: NDArray[np.uint8], boxes: Sequence[BoxPrompt], options: Options) -> RawDetections:
+        """A mask for each given box, in their order, without detection; the score is the mask's."""
+        height, width = image.shape[:2]
+        corners = torch.tensor(check_inside(boxes, width, height)).reshape(len(boxes), 4)
+        classes = given_classes(boxes, self.info.categories)
+        if not len(corners):
+            return RawDetections(corners, classes, torch.empty(0), logits=[])
+        images, network_size = to_input(resize(image, self.model.config), self.model.config)
+        features = self.model.feature_maps(images.to(self.device))
+        regions = to_network(corners, network_size, (height, width))
+        open_ = (classes == NO_CLASS).nonzero().flatten()
+        if len(open_) and (said := self.model.region_classes(features, regions[open_].to(self.device))) is not None:
+            classes[open_] = said.cpu()
+        given = RawDetections(corners, classes, torch.zeros(len(corners)))
+        masked = self._with_masks(features, regions, given, options)
+        assert masked.logits is not None  # it has just added them
+        return replace(masked, scores=torch.tensor([mask_confidence(each) for each in masked.logits]))
 
     def _detect(self, images: Tensor, image_size: tuple[int, int]) -> tuple[dict[str, Tensor], Detections]:
         """See :meth:`pointrend.modeling.instance_network.InstanceNetwork.detect`."""

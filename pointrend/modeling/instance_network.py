@@ -45,6 +45,22 @@ class InstanceNetwork(nn.Module, ABC):
         """
 
     @abstractmethod
+    def feature_maps(self, images: Tensor) -> dict[str, Tensor]:
+        """The maps of :meth:`detect` alone, for regions that are known; ``images`` as there."""
+
+    @abstractmethod
+    def region_classes(self, features: dict[str, Tensor], boxes: Tensor) -> Tensor | None:
+        """The most probable class (R,) int64 of each of the given regions.
+
+        Args:
+            features: of one image, each level (1, C, H, W).
+            boxes: (R, 4); R may be 0.
+
+        Returns:
+            None where the network does not classify regions, and its masks are the same for every class.
+        """
+
+    @abstractmethod
     def mask_logits(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int = 4) -> Tensor:
         """Masks of the given regions, each for its own class only.
 

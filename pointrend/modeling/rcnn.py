@@ -115,7 +115,8 @@ class RoIHeads(nn.Module):
 class RCNN(InstanceNetwork):
     """The whole network: ``backbone``, ``proposal_generator`` and ``roi_heads``.
 
-    ``trunk`` maps an image (1, 3, H, W) to :data:`TrunkMaps`; an engine may put its own there.
+    ``trunk`` maps an image (1, 3, H, W) to :data:`TrunkMaps`, and ``pyramid`` to its feature maps alone; an engine may
+    put its own there.
 
     Raises:
         ConfigError: a configuration that cannot be built.
@@ -130,6 +131,7 @@ class RCNN(InstanceNetwork):
         self.proposal_generator = RPN(config.fpn.channels, config.rpn)
         self.roi_heads = RoIHeads(config)
         self.trunk: Callable[[Tensor], TrunkMaps] = self._trunk
+        self.pyramid: Callable[[Tensor], dict[str, Tensor]] = self._pyramid
 
     def detect(self, images: Tensor, image_size: tuple[int, int]) -> tuple[dict[str, Tensor], Detections]:
         """See :meth:`InstanceNetwork.detect`; the feature maps are the pyramid, ``p2`` .. ``p6``."""
@@ -140,9 +142,23 @@ class RCNN(InstanceNetwork):
         logits, offsets = self.roi_heads(features, proposals)
         return features, select_detections(logits, offsets, proposals, image_size, self.config.box_head)
 
-    def _trunk(self, images: Tensor) -> TrunkMaps:
+    def feature_maps(self, images: Tensor) -> dict[str, Tensor]:
+        """See :meth:`InstanceNetwork.feature_maps`."""
+        return self.pyramid(images)
+
+    def region_classes(self, features: dict[str, Tensor], boxes: Tensor) -> Tensor | None:
+        """See :meth:`InstanceNetwork.region_classes`; what the box head says of each box as it is."""
+        logits, _ = self.roi_heads(features, boxes)
+        classes: Tensor = logits[:, :-1].argmax(dim=1)
+        return classes
+
+    def _pyramid(self, images: Tensor) -> dict[str, Tensor]:
         # Channels last is the layout in which regions and points are read, and convolutions are no slower in it.
         features: dict[str, Tensor] = self.backbone(images.contiguous(memory_format=torch.channels_last))
+        return features
+
+    def _trunk(self, images: Tensor) -> TrunkMaps:
+        features = self._pyramid(images)
         return features, *self.proposal_generator.rpn_head([features[level] for level in LEVELS])
 
     def mask_logits(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int = 4) -> Tensor:

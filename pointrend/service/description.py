@@ -31,6 +31,7 @@ def describe(segmenter: Segmenter[Any], limits: ImageLimits, max_response_bytes:
         "engine": segmenter.engine,
         "mask_heads": heads,
         "refines_points": segmenter.has_points,
+        "takes_boxes": segmenter.takes_boxes,
         "limits": {
             "max_image_bytes": limits.max_bytes,
             "max_image_pixels": limits.max_pixels,

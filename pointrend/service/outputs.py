@@ -74,7 +74,12 @@ def server_timing(timing_ms: Mapping[str, float]) -> str:
 
 def _json(prediction: Prediction, _image: NDArray[np.uint8], max_bytes: int) -> Reply:
     answer = Reply.json(prediction.to_dict())
-    _check(len(answer.body), max_bytes, "masks", "ask for masks=none, a higher score_threshold or fewer max_detections")
+    _check(
+        len(answer.body),
+        max_bytes,
+        "masks",
+        "ask for masks=none, a higher score_threshold, or fewer max_detections or boxes",
+    )
     return answer
 
 
@@ -94,7 +99,7 @@ def _cutouts(prediction: Prediction, image: NDArray[np.uint8], max_bytes: int) -
     """A zip of PNG files, and a manifest that says where in the image each one was; checked as it grows."""
     buffer = io.BytesIO()
     manifest = []
-    advice = "send a smaller image, or ask for a higher score_threshold or fewer max_detections"
+    advice = "send a smaller image, or ask for a higher score_threshold, or fewer max_detections or boxes"
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for cutout in cutouts(image, prediction):
             name = f"{cutout.name}.png"

@@ -17,18 +17,24 @@ def wanted_indices(info: ModelInfo, names_or_ids: tuple[str, ...] | None) -> lis
     """
     if names_or_ids == (ALL_CATEGORIES,) or (names_or_ids is None and not info.reliable):
         return None
-    return [_index(info.categories, key) for key in names_or_ids or info.reliable]
+    return [category_index(info.categories, key) for key in names_or_ids or info.reliable]
 
 
-def _index(categories: tuple[Category, ...], key: str) -> int:
+def category_index(categories: tuple[Category, ...], key: str, field: str = "categories") -> int:
+    """The place of a category, by its name in any case or its id.
+
+    Raises:
+        InvalidOption: there is no such category; it names ``field``.
+    """
     for index, category in enumerate(categories):
         if key.lower() == category.name.lower() or key == str(category.id):
             return index
     names = [category.name for category in categories]
+    place = "" if field == "categories" else f"{field}: "
     hint = suggest(key.lower(), (name.lower() for name in names))
     raise InvalidOption(
-        f"This model knows no category {key!r}.{hint} It knows {', '.join(names)}.",
-        field="categories",
+        f"{place}This model knows no category {key!r}.{hint} It knows {', '.join(names)}.",
+        field=field,
         limit=names,
         value=key,
         code="unknown_category",

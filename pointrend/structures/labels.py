@@ -13,9 +13,9 @@ def instance_labels(prediction: Prediction) -> list[str]:
     numbers: dict[int, int] = {}
     seen: Counter[str] = Counter()
     for index in sorted(range(len(prediction.instances)), key=lambda i: -prediction.instances[i].score):
-        seen[prediction.instances[index].category] += 1
-        numbers[index] = seen[prediction.instances[index].category]
-    return [f"{instance.category} {numbers[index]}" for index, instance in enumerate(prediction.instances)]
+        seen[prediction.instances[index].name] += 1
+        numbers[index] = seen[prediction.instances[index].name]
+    return [f"{instance.name} {numbers[index]}" for index, instance in enumerate(prediction.instances)]
 
 
 def file_name(label: str) -> str:

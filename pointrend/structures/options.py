@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, Protocol, TypedDict
 
 from pointrend.errors import InvalidOption
+from pointrend.structures.boxes import BoxList, BoxPrompt
 from pointrend.structures.option_kinds import Boolean, Choice, Integer, NamesOrIds, Number, OptionKind
 from pointrend.suggestions import suggest
 
@@ -25,7 +26,7 @@ class Options:
     """Options of one request; :meth:`parse` reads them from text or JSON. Each attribute is told by :func:`table`.
 
     Raises:
-        InvalidOption: a value is out of range.
+        InvalidOption: a value is out of range, or ``boxes`` stands beside an option that chooses among detections.
     """
 
     task: str = _option(
@@ -70,6 +71,12 @@ class Options:
         "add to each instance the points that the last refinement step predicted; only with `task=instances` and "
         "`format=json`",
     )
+    boxes: tuple[BoxPrompt, ...] | None = _option(
+        BoxList(),
+        None,
+        "one mask for each of these boxes, in the same order, instead of detecting objects; in pixels of the upright "
+        "image, the category optional",
+    )
     format: str = _option(
         Choice(("json", "png", "cutouts", "label_map")),
         "json",
@@ -81,6 +88,8 @@ class Options:
             value = getattr(self, entry.name)
             if value is not entry.default:
                 object.__setattr__(self, entry.name, entry.kind.read(entry.name, value))
+        if self.boxes is not None:
+            _check_beside_boxes(self)
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Options:
@@ -105,6 +114,18 @@ class Options:
 Task = Literal["instances", "detection", "semantic"]
 
 
+class Array(Protocol):
+    """Of NumPy or PyTorch."""
+
+    def tolist(self) -> Any:
+        """Its numbers as nested lists."""
+
+
+BoxesInput = Sequence[Any] | Array | str
+"""What ``boxes`` may be: ``[x, y, width, height]``, ``{"bbox": ..., "category": ...}`` or :class:`BoxPrompt` each, or
+an array (N, 4)."""
+
+
 class OptionKeywords(TypedDict, total=False):
     """The fields of :class:`Options` as keyword arguments of clients, for type checkers and editors.
 
@@ -120,6 +141,7 @@ class OptionKeywords(TypedDict, total=False):
     exact: bool
     mask_head: Literal["point", "conv"]
     points: bool
+    boxes: BoxesInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +211,25 @@ def _unknown(name: str) -> InvalidOption:
         limit=list(names()),
         code="unknown_option",
     )
+
+
+def _check_beside_boxes(options: Options) -> None:
+    """Refuse what chooses among detections, or merges them: every box gets its own mask.
+
+    Raises:
+        InvalidOption: such an option does not have its default.
+    """
+    defaults = {entry.name: entry.default for entry in table()}
+    for name in ("task", "score_threshold", "max_detections", "categories"):
+        value = getattr(options, name)
+        if value != defaults[name]:
+            raise InvalidOption(
+                f"{name} does not go together with boxes, of which each gets its mask: omit {name}.",
+                field=name,
+                limit=defaults[name],
+                value=list(value) if isinstance(value, tuple) else value,
+                code="unsupported_combination",
+            )
 
 
 def _no_points(options: Options) -> InvalidOption:

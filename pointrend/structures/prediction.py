@@ -17,6 +17,9 @@ from pointrend.structures.prediction_checks import check_instance, check_predict
 MAX_PIXELS = 50_000_000
 """Of the largest image that a prediction is read of, unless more is asked for; the served model takes no larger one."""
 
+UNNAMED = "object"
+"""What an instance without a category is called where a name is needed."""
+
 
 def decode_mask(segmentation: Segmentation, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
     """Decode a mask at the image's size.
@@ -41,9 +44,11 @@ class Instance:
     """One object that was found.
 
     Attributes:
-        category_id: the id of its category in the model's dataset (COCO's ids: person is 1).
-        category: the category's name.
-        score: the model's confidence, in [0, 1].
+        category_id: the id of its category in the model's dataset (COCO's ids: person is 1); None where the caller gave
+            the box without a category, and the model has no say in it.
+        category: the category's name; None where ``category_id`` is.
+        score: the model's confidence, in [0, 1]; where the caller gave the box, the mask's
+            (:func:`pointrend.inference.given_boxes.mask_confidence`).
         bbox: (x, y, width, height) in pixels, as COCO writes boxes.
         area: pixels in the mask; None where only boxes were asked for (``task=detection``).
         segmentation: the mask; None where masks were not asked for.
@@ -51,13 +56,18 @@ class Instance:
             were not asked for.
     """
 
-    category_id: int
-    category: str
+    category_id: int | None
+    category: str | None
     score: float
     bbox: tuple[float, float, float, float]
     area: int | None
     segmentation: Segmentation | None = field(repr=False)
     points: tuple[tuple[float, float], ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """The category's name, or :data:`UNNAMED` where there is none."""
+        return UNNAMED if self.category is None else self.category
 
     def mask(self, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
         """Decode the mask: (height, width) bool of the whole image.
@@ -161,7 +171,7 @@ class Prediction:
 
     Attributes:
         width, height: size of the upright image in pixels.
-        instances: by descending score; empty where the task is ``semantic``.
+        instances: by descending score, or in the order of the caller's boxes; empty where the task is ``semantic``.
         model: name and version of the model that answered.
         timing_ms: milliseconds by stage: ``decode``, ``inference``, ``encode``.
         task: ``instances``, ``detection`` or ``semantic``.

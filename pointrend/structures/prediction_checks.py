@@ -9,6 +9,7 @@ field                            what is accepted
 image                            width and height from 1, together at most ``max_pixels``
 instances, segments              at most :data:`MAX_INSTANCES`, :data:`MAX_SEGMENTS`
 category_id                      whole, 0 to 2147483647
+category_id, category            of an instance, both may be null: it was given as a box, of no category
 text                             1 to :data:`MAX_TEXT` characters; no control characters, no halves of surrogates
 score                            0 to 1
 bbox, points, polygons           finite, within the image or at most :data:`MARGIN` pixels outside
@@ -85,7 +86,9 @@ def check_instance(tree: Any, path: str, size: Size | None) -> None:
     Raises:
         InvalidPrediction: as in :func:`check_prediction`.
     """
-    tree = _check_category(tree, path)
+    found = check_object(tree, path)
+    unnamed = found.get("category_id", 0) is None and found.get("category", "") is None
+    tree = found if unnamed else _check_category(found, path)
     check_number(_get(tree, "score", f"{path}."), f"{path}.score", 0.0, 1.0)
     box = check_list(_get(tree, "bbox", f"{path}."), f"{path}.bbox", 4)
     if len(box) != 4:

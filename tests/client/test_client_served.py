@@ -84,6 +84,27 @@ def test_rest_and_grpc_blocking_and_async_agree_on_every_kind_of_answer(served):
 
 
 @TRANSPORTS
+def test_boxes_as_numbers_arrays_and_results_one_or_a_hundred(served, transport):
+    with Client(url_of(served, transport)) as client:
+        found = client.segment(PHOTO, categories=["all"], score_threshold=0.1)
+        by_numbers = client.segment(PHOTO, boxes=np.array([each.bbox for each in found.instances]))
+        by_result = client.segment(PHOTO, boxes=[each.to_dict() for each in found.instances])
+        assert [each.category for each in by_result.instances] == [each.category for each in found.instances]
+        for answers in (by_numbers, by_result):
+            for answer, expected in zip(answers.instances, found.instances, strict=True):
+                assert (answer.mask() != expected.mask()).sum() <= 0.01 * expected.mask().sum()
+        assert client.segment(PHOTO, boxes=[]).instances == ()
+        # More than a header may hold.
+        many = [{"bbox": [index, index, 100.125, 200.25], "category": "person"} for index in range(100)]
+        assert [each.bbox[0] for each in client.segment(PHOTO, boxes=many, masks="none").instances] == list(range(100))
+        with pytest.raises(InvalidOption, match=r"boxes\[1\] .* outside the image of 512x512 pixels") as outside:
+            client.segment(PHOTO, boxes=[[0, 0, 9, 9], [512, 0, 9, 9]])
+        assert (outside.value.field, outside.value.limit) == ("boxes[1]", [512, 512])
+        with pytest.raises(InvalidOption, match="at most 100"):
+            client.segment(PHOTO, boxes=[*many, many[0]])
+
+
+@TRANSPORTS
 def test_the_models_own_errors_come_back_as_they_were_raised(served, transport):
     with Client(url_of(served, transport)) as client:
         with pytest.raises(UnsupportedImage, match="not an image") as unreadable:

@@ -16,6 +16,7 @@ from benchmarks.losses import matched
 from pointrend.engines import BF16, EAGER, OPENVINO, OPENVINO_INT8
 from pointrend.inference.instances import InstanceSegmenter
 from pointrend.modeling.rcnn import RCNN
+from pointrend.structures.boxes import BoxPrompt
 from pointrend.structures.model_info import Category, ModelInfo
 from pointrend.structures.options import Options
 from pointrend.weights.convert import convert
@@ -83,6 +84,19 @@ def test_every_option_is_answered_in_eagers_form(engine: str, options: Options) 
             or options.task == "detection"
             or all(matched(expected.instances, answered.instances)[:1])
         )
+
+
+@pytest.mark.parametrize("engine", FAST)
+def test_given_boxes_get_eagers_masks(engine: str) -> None:
+    """In their order; the class is what each engine's own box head says."""
+    found = small(EAGER)(photo("astronaut"), Options(score_threshold=0.5)).instances[::-1]
+    options = Options(boxes=tuple(BoxPrompt(*each.bbox) for each in found))
+    answered = small(engine)(photo("astronaut"), options).instances
+    assert found
+    assert [each.category for each in answered] == [each.category for each in found]
+    assert [each.bbox for each in answered] == pytest.approx([each.bbox for each in found], abs=0.01)
+    for ours, eagers in zip(answered, found, strict=True):
+        assert matched([eagers], [ours]) == [True]
 
 
 @pytest.mark.parametrize("engine", FAST)

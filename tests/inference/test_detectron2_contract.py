@@ -183,7 +183,7 @@ def test_arrays_that_detectron2_produced_become_its_own_detections() -> None:
     assert min(asked["height"], asked["width"]) <= config.min_size
     assert config.input_format == "BGR"
     assert asked["image"][0].mean().item() == pytest.approx(float(picture[..., 2].mean()), abs=1)
-    assert [each.category_id - 1 for each in answered.instances] == arrays["final_classes"].tolist()
+    assert [each.category_id for each in answered.instances] == (arrays["final_classes"] + 1).tolist()
     assert [each.score for each in answered.instances] == pytest.approx(arrays["final_scores"].tolist())
     corners = [(x, y, x + width, y + height) for x, y, width, height in (each.bbox for each in answered.instances)]
     assert np.allclose(corners, arrays["final_boxes"], atol=0.01)

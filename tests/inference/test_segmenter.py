@@ -187,8 +187,8 @@ def test_the_second_mask_head_draws_other_masks_in_the_same_boxes(segmenter):
 
 def test_categories_that_a_model_does_not_list_as_reliable_are_hidden_until_asked_for():
     segmenter = load(SMALL_RCNN)
-    everything = {each.category for each in segmenter(PHOTO, replace(ALL, categories=("all",))).instances}
-    shown = {each.category for each in segmenter(PHOTO, replace(ALL, categories=None)).instances}
+    everything = {each.name for each in segmenter(PHOTO, replace(ALL, categories=("all",))).instances}
+    shown = {each.name for each in segmenter(PHOTO, replace(ALL, categories=None)).instances}
     assert shown == everything & set(segmenter.info.reliable)
     hidden = sorted(everything - shown)
     assert hidden

@@ -91,7 +91,7 @@ def test_every_option_in_every_form(ask, form):
         "points": "true",
         "format": "json",
     }
-    assert set(options) == set(OPENAPI["components"]["schemas"]["Options"]["properties"])
+    assert {*options, "boxes"} == set(OPENAPI["components"]["schemas"]["Options"]["properties"])
     response = ask(form, **options)
     assert response.status_code == 200, response.text
     answer = response.json()
@@ -99,6 +99,39 @@ def test_every_option_in_every_form(ask, form):
     assert len(answer["instances"]) == 3
     for instance in answer["instances"]:
         assert all(len(ring) >= 6 for ring in instance["segmentation"])
+
+
+@pytest.mark.parametrize("form", ["header", "form", "json"])
+def test_boxes_are_answered_in_their_order_in_every_form(ask, found, form):
+    given = [found.instances[1], found.instances[0]]
+    plain = [list(each.bbox) for each in given]
+    answer = ask(form, boxes=plain if form == "json" else json.dumps(plain)).json()
+    assert fits(answer, "InstancesPrediction")
+    assert [each["category"] for each in answer["instances"]] == [None, None]
+    for instance, expected in zip(Prediction.from_dict(answer).instances, given, strict=True):
+        assert instance.bbox == pytest.approx(expected.bbox, abs=0.02)
+        assert (instance.mask() != expected.mask()).sum() <= 0.01 * expected.area
+    named = [each.to_dict() for each in given]
+    again = ask(form, boxes=named if form == "json" else json.dumps(named)).json()
+    assert [each["category"] for each in again["instances"]] == [each.category for each in given]
+    assert ask(form, boxes="10,20,100,200").json()["instances"][0]["bbox"] == [10, 20, 100, 200]
+
+
+def test_boxes_upright_in_every_format(ask, found):
+    """The box is where the object is seen: in the picture as its EXIF orientation turns it."""
+    x, y, width, height = found.instances[0].bbox
+    turned, exif = Image.open(io.BytesIO(PHOTO)).convert("RGB").transpose(Image.Transpose.ROTATE_90), Image.Exif()
+    exif[0x0112] = 6  # shown after a quarter turn clockwise
+    file = io.BytesIO()
+    turned.save(file, "PNG", exif=exif)
+    box = f"{x},{y},{width},{height}"
+    answer = Prediction.from_dict(ask(photo=file.getvalue(), boxes=box).json()).instances[0]
+    assert (answer.mask() != found.instances[0].mask()).sum() <= 0.01 * found.instances[0].area
+    with zipfile.ZipFile(io.BytesIO(ask(format="cutouts", boxes=box).content)) as archive:
+        assert archive.namelist() == ["object-1.png", "manifest.json"]
+    legend = ask(format="label_map", boxes=box).headers["X-PointRend-Legend"]
+    assert json.loads(legend) == {"1": "object 1"}
+    assert ask(format="png", boxes=box).headers["Content-Type"] == "image/png"
 
 
 def test_polygons_are_the_masks(ask, found):
@@ -176,6 +209,8 @@ def test_a_coarse_mask_and_an_exact_one(ask, found):
         ({"task": "semantic", "format": "cutouts"}, "format", "unsupported_combination"),
         ({"task": "panoptic"}, "task", "invalid_option"),
         ({"exact": "perhaps"}, "exact", "invalid_option"),
+        ({"boxes": "[[1, 2, 30, 40], [600, 2, 30, 40]]"}, "boxes[1]", "invalid_option"),
+        ({"boxes": "1,2,30,40", "categories": "person"}, "categories", "unsupported_combination"),
         ({"refinment": "1"}, "refinment", "unknown_option"),
     ],
 )

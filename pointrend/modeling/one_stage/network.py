@@ -60,6 +60,15 @@ class OneStage(InstanceNetwork):
         features, predictions = self.trunk(images)
         return features, self.select(predictions, image_size)
 
+    def feature_maps(self, images: Tensor) -> dict[str, Tensor]:
+        """See :meth:`InstanceNetwork.feature_maps`; its trunk is one piece, whose predictions are left."""
+        features, _ = self.trunk(images)
+        return features
+
+    def region_classes(self, features: dict[str, Tensor], boxes: Tensor) -> Tensor | None:
+        """See :meth:`InstanceNetwork.region_classes`: cells are classified, not regions."""
+        return None
+
     def select(self, predictions: list[Tensor], image_size: tuple[int, int]) -> Detections:
         """The detections of one image from each level's predictions (1, K + 4B, h, w)."""
         logits, bins = by_cell(predictions, self.config.num_classes)
