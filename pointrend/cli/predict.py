@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +11,12 @@ from rich.console import Console
 
 from pointrend.cli.options import DEFAULTS, Categories, Engine, Model, ScoreThreshold, Task, given
 from pointrend.cli.summary import tell
+from pointrend.plain_text import escaped
 from pointrend.predict import Job, find_images, result_folders, run
+from pointrend.predict.box_results import BoxResults
 from pointrend.predict.run import RunStopped
 from pointrend.predict.sources import local_source, server_source
+from pointrend.predict.summary import MOST
 from pointrend.structures.options import FULL_REFINEMENT, Options
 from pointrend.system.outputs import check_folder
 from pointrend.weights.obtain import obtain
@@ -46,28 +50,41 @@ def predict(
         int, typer.Option(help=f"Steps of point refinement, 0 to {FULL_REFINEMENT}.")
     ] = DEFAULTS.refinement,
     exact: Annotated[bool, typer.Option(help="Refine small objects as much as large ones.")] = DEFAULTS.exact,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(help="COCO results: add a mask to each of their boxes instead of detecting objects."),
+    ] = None,
 ) -> None:
     """Segment images and save the results, one folder per format.
 
     Images that have their results are skipped. The end of the output lists failed images and files that were not read.
     The exit status is 0 if every image has its results, otherwise 1.
     """
-    options = Options.parse(
-        given(
-            task=task,
-            score_threshold=score_threshold,
-            max_detections=max_detections,
-            categories=categories,
-            refinement=refinement,
-            exact=exact,
-        )
+    asked = given(
+        task=task,
+        score_threshold=score_threshold,
+        max_detections=max_detections,
+        categories=categories,
+        refinement=refinement,
+        exact=exact,
     )
+    options = Options.parse(asked)
+    results = None
+    if boxes is not None:
+        Options.parse({**asked, "boxes": []})  # refuses what does not go together with them
+        results = BoxResults.read(boxes)
     names = tuple(dict.fromkeys(name.strip() for name in save.split(",") if name.strip()))
     check_folder(out, "--out")
     job = Job(find_images(images, outside=result_folders(out)), out, names, options)
     if server is None:
         obtain(model, Console(stderr=True))
     source = local_source(model, threads, engine) if server is None else server_source(server, token, concurrency)
+    if results is not None:
+        found, others = results.attach(job.found, source.categories)
+        job = replace(job, found=found)
+        if others:
+            shown = ", ".join(map(repr, others[:MOST])) + (", ..." if len(others) > MOST else "")
+            typer.echo(escaped(f"--boxes: no image was given for the image_id {shown}."), err=True)
     outcome = run(job, source)
 
     summary = outcome.summary()

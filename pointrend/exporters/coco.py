@@ -15,12 +15,12 @@ class CocoImage:
     """One image of a data set.
 
     Attributes:
-        id: unique in the data set.
+        id: unique in the data set; a number, unless others call it otherwise.
         file_name: its path, relative to the folder of the images.
         prediction: what was found in it.
     """
 
-    id: int
+    id: int | str
     file_name: str
     prediction: Prediction
 

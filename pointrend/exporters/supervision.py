@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,31 @@ def to_supervision(prediction: Prediction) -> Any:
         class_id=_class_ids(found),
         data={"class_name": np.array([instance.name for instance in found], dtype=str)},
     )
+
+
+def with_masks(detections: Any, prediction: Prediction) -> Any:
+    """The boxes of any detector, as supervision has them, with their masks.
+
+    Args:
+        detections: ``supervision.Detections`` that were given as ``boxes``.
+        prediction: the answer, with masks.
+
+    Returns:
+        the same with ``mask`` (N, height, width) bool, and the masks' scores (N) in ``data["mask_score"]``.
+
+    Raises:
+        ValueError: the prediction is of other boxes, or has no masks.
+
+    Example::
+
+        detections = supervision.Detections.from_ultralytics(result)
+        detections = with_masks(detections, client.segment("photo.jpg", boxes=detections))
+    """
+    found = require_instances(prediction, "supervision.Detections")
+    if len(found) != len(detections):
+        raise ValueError(f"There are {len(detections)} boxes, but the prediction has {len(found)} instances.")
+    scores = np.array([instance.score for instance in found], np.float32)
+    return replace(detections, mask=prediction.masks(), data={**detections.data, "mask_score": scores})
 
 
 def _class_ids(found: Sequence[Instance]) -> NDArray[np.int_] | None:

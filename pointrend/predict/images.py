@@ -8,17 +8,35 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from pointrend.errors import PointRendError
 from pointrend.images.suffixes import has_image_suffix
 from pointrend.plain_text import escaped
 from pointrend.predict.walk import Contents, NotRead, identity_of, not_regular, walk, why_not
+from pointrend.structures.boxes import BoxPrompt
+from pointrend.structures.options import Options
 
 
 class ImagesError(PointRendError):
     """Images that were named and cannot be meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBoxes:
+    """Boxes that were given with an image.
+
+    Attributes:
+        image_id: as their file calls the image.
+        prompts: the boxes.
+        results: what the file says of each, and its place there.
+    """
+
+    image_id: int | str
+    prompts: tuple[BoxPrompt, ...]
+    results: tuple[tuple[int, dict[str, Any]], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +48,18 @@ class ImageFile:
         file_name: its path within the folder or glob that named it, with slashes.
         stamp: its size and modification time in nanoseconds when it was found: they tell an image that has changed.
         key: what its results are called; empty until :class:`~pointrend.predict.names.ResultNames` gives it.
+        given: boxes to find the masks of, in place of detection; None detects objects.
     """
 
     path: Path
     file_name: str
     stamp: tuple[int, int]
     key: str = ""
+    given: ImageBoxes | None = field(default=None, compare=False)
+
+    def options(self, shared: Options) -> Options:
+        """What is asked of this image: the options of all, and its boxes."""
+        return shared if self.given is None else replace(shared, boxes=self.given.prompts)
 
 
 @dataclass(frozen=True, slots=True)

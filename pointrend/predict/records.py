@@ -81,4 +81,8 @@ class Records:
         return self.out / FOLDER / f"{image.key}.json"
 
     def _made_from(self, image: ImageFile) -> dict[str, Any]:
-        return {"photo": str(image.path), "stamp": list(image.stamp), "model": self.model, "options": self.options}
+        made_from = {"photo": str(image.path), "stamp": image.stamp, "model": self.model, "options": self.options}
+        if image.given is not None:
+            made_from["boxes"] = image.given.prompts
+        again: dict[str, Any] = json.loads(json.dumps(made_from))  # as it is read: with lists for tuples
+        return again

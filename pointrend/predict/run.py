@@ -199,7 +199,8 @@ class _Run:
         return replace(outcome, report=path)
 
     def _take(self, image: ImageFile, answer: Prediction | RequestError) -> None:
-        if isinstance(answer, InvalidOption):
+        # A box may be outside its own image only; any other option would be refused for every image.
+        if isinstance(answer, InvalidOption) and not (answer.field or "").startswith("boxes["):
             raise answer
         if not isinstance(answer, RequestError):
             self._save(image, answer, frozenset())

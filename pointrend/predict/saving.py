@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointrend.exporters import coco_dataset, to_coco, to_labelme, to_mask_pngs, to_yolo, yolo_data
-from pointrend.exporters.coco import CocoImage
+from pointrend.exporters.coco import CocoImage, unnamed_id
 from pointrend.images.encode import encode_png
+from pointrend.predict.box_results import with_masks
 from pointrend.predict.files import link_or_copy, write_file, write_folder
 from pointrend.predict.images import ImageFile
 from pointrend.predict.names import ENDINGS, split_suffix
@@ -67,18 +68,28 @@ def _coco(results: Sequence[tuple[int, ImageResult]], categories: Categories, fo
     # Two images of one name, from two folders, are told apart by their whole paths.
     images = [
         CocoImage(
-            number,
+            number if result.image.given is None else result.image.given.image_id,
             result.image.file_name if counts[result.image.file_name] == 1 else result.image.path.as_posix(),
             result.prediction,
         )
         for number, result in results
     ]
     write_file(folder / "instances.json", json.dumps(coco_dataset(images, categories)))
+    unnamed = unnamed_id(categories)
     found = [
         each
         for number, result in results
+        if result.image.given is None
         for each in to_coco(result.prediction, number, boxes=result.prediction.task == "detection")
     ]
+    masked = [
+        each
+        for _, result in results
+        if (given := result.image.given) is not None
+        for each in with_masks(given, result.prediction, unnamed)
+    ]
+    # In the order of the file that they come from.
+    found += [result for _, result in sorted(masked, key=lambda each: each[0])]
     write_file(folder / "results.json", json.dumps(found))
 
 

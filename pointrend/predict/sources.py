@@ -50,7 +50,7 @@ class LocalSource:
         """Predict one image after the other."""
         for image in images:
             try:
-                yield self._segmenter(pixels(image.path), options)
+                yield self._segmenter(pixels(image.path), image.options(options))
             except RequestError as error:
                 yield error
             except OSError as error:
@@ -83,11 +83,10 @@ class ServerSource:
 
     def predict(self, images: Iterable[ImageFile], options: Options) -> Iterator[Prediction | RequestError]:
         """Predict several images at a time."""
-        asked = asked_for(options)
 
         def one(image: ImageFile) -> Prediction | RequestError:
             try:
-                return self._client.segment(image.path, **asked)
+                return self._client.segment(image.path, **asked_for(image.options(options)))
             except RequestError as error:
                 return error
             except OSError as error:

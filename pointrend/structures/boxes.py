@@ -45,7 +45,7 @@ class BoxList:
     most: int = MAX_BOXES
 
     def read(self, name: str, value: Any) -> tuple[BoxPrompt, ...]:
-        """The boxes; anything with ``tolist()`` does as well, such as a NumPy array (N, 4).
+        """The boxes; an array (N, 4) does as well, and so do other detectors' results (:func:`detector_corners`).
 
         Of an object ``bbox`` counts, and ``category_id`` or ``category``: a COCO result may be sent as it is.
 
@@ -89,6 +89,25 @@ class BoxList:
 OPTION = BoxList()
 
 
+def detector_corners(value: Any) -> list[list[float]] | None:
+    """The corners x0, y0, x1, y1 of each box that another library's detector has found; None of anything else.
+
+    Args:
+        value: ``supervision.Detections`` and what else has corners ``xyxy``; a result of ultralytics', whose ``boxes``
+            have them; or a torchvision detector's dictionary, with a tensor of corners as ``boxes``.
+    """
+    if isinstance(value, Mapping):
+        corners = value.get("boxes")
+    elif isinstance(value, str | list | tuple):
+        return None
+    else:
+        corners = getattr(getattr(value, "boxes", value), "xyxy", None)
+    if corners is None or not hasattr(corners, "tolist"):  # JSON has no arrays
+        return None
+    found: list[list[float]] = corners.tolist()
+    return found
+
+
 def to_text(boxes: Sequence[BoxPrompt]) -> str:
     """Boxes as a form field or a header spells them, as short as it goes; :meth:`BoxList.read` reads it."""
     if not boxes:
@@ -129,6 +148,9 @@ def check_inside(boxes: Sequence[BoxPrompt], width: int, height: int) -> list[tu
 
 def _items(name: str, value: Any) -> list[Any]:
     """One entry a box."""
+    found = detector_corners(value)
+    if found is not None:
+        return [[x0, y0, x1 - x0, y1 - y0] for x0, y0, x1, y1 in found]
     tree = _plain(_parsed(name, value) if isinstance(value, str) else value)
     items = [tree] if isinstance(tree, Mapping) else tree
     if not isinstance(items, list | tuple):

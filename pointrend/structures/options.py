@@ -121,9 +121,17 @@ class Array(Protocol):
         """Its numbers as nested lists."""
 
 
-BoxesInput = Sequence[Any] | Array | str
-"""What ``boxes`` may be: ``[x, y, width, height]``, ``{"bbox": ..., "category": ...}`` or :class:`BoxPrompt` each, or
-an array (N, 4)."""
+class Corners(Protocol):
+    """Such as ``supervision.Detections``."""
+
+    @property
+    def xyxy(self) -> Any:
+        """An array (N, 4)."""
+
+
+BoxesInput = Sequence[Any] | Array | Corners | Mapping[str, Any] | str
+"""What ``boxes`` may be: ``[x, y, width, height]``, ``{"bbox": ..., "category": ...}`` or :class:`BoxPrompt` each; an
+array (N, 4); or what a detector of another library has found (:func:`~pointrend.structures.boxes.detector_corners`)."""
 
 
 class OptionKeywords(TypedDict, total=False):
