@@ -38,6 +38,8 @@ SEMANTIC = {
     "segments": [{"category_id": 1, "category": "person", "area": 300, "segmentation": mask_of(30, 40)}],
 }
 
+UNNAMED = {**VALID, "instances": [{**VALID["instances"][0], "category_id": None, "category": None}]}
+
 
 def changed(tree: dict, *path_and_value: object) -> bytes:
     """``tree`` as JSON with the value at a path replaced."""
@@ -108,6 +110,7 @@ def instances() -> Iterator[tuple[str, bytes]]:
     yield "101 instances", changed(VALID, "instances", VALID["instances"] * 101)
     yield "an instance is a list", changed(VALID, *at, [1])
     yield "an instance is null", changed(VALID, *at, None)
+    yield "no category, though no boxes were given", json.dumps(UNNAMED).encode()
     for field in ("category_id", "category", "score", "bbox"):
         yield f"an instance without {field}", without(VALID, *at, field)
     for value in (-0.1, 1.5, float("nan"), float("inf"), "0.9", True, None, [], 10**400):

@@ -18,7 +18,7 @@ from pointrend.errors import RequestError, ServerError, UnsupportedImage, from_r
 from pointrend.plain_text import UNPRINTABLE
 from tests.client.hostile_answers import bodies, refusals
 from tests.client.hostile_files import MEBIBYTE, png_file
-from tests.client.hostile_json import SEMANTIC, VALID, changed
+from tests.client.hostile_json import SEMANTIC, UNNAMED, VALID, changed
 from tests.client.hostile_servers import HostileRpc, HostileServer
 from tests.client.hostile_wires import BAD, wires
 
@@ -192,6 +192,16 @@ def test_limits_of_pixels_can_be_changed(server):
     assert blocking(server.url, limits=ResponseLimits(max_pixels=1200)).width == 40
     with pytest.raises(ServerError, match=r"image has 40x30 pixels; at most 1199"):
         blocking(server.url, limits=ResponseLimits(max_pixels=1199))
+
+
+def test_as_many_masks_as_boxes_are_accepted_and_no_other_number(server):
+    server.says(200, json.dumps(UNNAMED).encode())
+    with Client(server.url) as client:
+        (only,) = ask(client, "segment", boxes=[[0, 0, 20, 15]]).instances
+        assert only.category is None
+        with pytest.raises(ServerError, match="it has 1 instances for 2 boxes") as raised:
+            ask(client, "segment", boxes=[[0, 0, 20, 15]] * 2)
+    assert raised.value.code == BAD
 
 
 @pytest.mark.parametrize("call", [blocking, awaited])
