@@ -28,6 +28,7 @@ from pointrend.inference.semantic import SemanticSegmenter
 from pointrend.modeling.network import build_network
 from pointrend.modeling.rcnn import RCNN
 from pointrend.modeling.semantic import SemanticPointRend
+from pointrend.structures.boxes import BoxPrompt
 from pointrend.structures.model_info import Category, ModelInfo
 from pointrend.structures.options import Options
 from pointrend.weights import zoo
@@ -221,6 +222,8 @@ def test_a_semantic_model() -> None:
     assert answered.segments
     with pytest.raises(InvalidOption, match="not objects"):
         segmenter(picture, Options())
+    with pytest.raises(InvalidOption, match="a category for each pixel, not objects: omit boxes"):
+        segmenter(picture, Options(boxes=()))
     with pytest.raises(InvalidOption, match="always refines"):
         segmenter(picture, Options(task="semantic", refinement=1))
 
@@ -231,6 +234,11 @@ def test_a_semantic_model() -> None:
         (Options(points=True), "points", "engine detectron2, which runs tested here, does not report its points"),
         (Options(refinement=2), "refinement", "refinement=2: the engine detectron2.*always refines.*Leave .* at 4"),
         (Options(mask_head="conv"), "mask_head", "tested has no convolutional mask head"),
+        (
+            Options(boxes=(BoxPrompt(1, 2, 30, 40),)),
+            "boxes",
+            "engine detectron2 here, which finds its own boxes: omit boxes",
+        ),
         (Options(categories=("thing 9",)), "categories", "knows no category 'thing 9'"),
     ],
 )
