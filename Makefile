@@ -18,10 +18,11 @@ run:
 	$(call bootstrap,serve page)
 	@exec .venv/bin/pointrend up $(ARGS)
 
+# The whole suite in two processes, a part of it in one; ARGS="-n 0" for one in any case.
 test:
 	$(call bootstrap,$(TEST_EXTRAS))
 	@$(MAKE) --no-print-directory check
-	.venv/bin/pytest $(ARGS)
+	.venv/bin/pytest -n auto $(ARGS)
 
 fast:
 	$(call bootstrap,$(TEST_EXTRAS))

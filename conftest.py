@@ -1,15 +1,48 @@
-"""What concerns the whole test run: an option of it, and how long each suite took."""
+"""What concerns the whole test run: an option of it, in how many processes it runs, and how long each suite took."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.file_progress import FileProgress
+
+if TYPE_CHECKING:  # none where the suite runs in one process without it
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadScopeScheduling
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add ``--fail-on-skip``."""
     parser.addoption("--fail-on-skip", action="store_true", help="a skipped test fails the run: for CI")
+
+
+@pytest.hookimpl(trylast=True)  # the terminal's reporter comes first
+def pytest_configure(config: pytest.Config) -> None:
+    """Say which file begins where several processes run tests."""
+    parallel = config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    if parallel and terminal is not None and config.get_verbosity() == 0:
+        config.pluginmanager.register(FileProgress(terminal))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """With ``-n auto``: two processes for the whole suite, and none besides this one for a part of it."""
+    from tests.suite_scheduling import PROCESSES
+
+    selects = ("file_or_dir", "keyword", "markexpr", "lf", "deselect", "ignore", "ignore_glob", "collectonly")
+    return 0 if any(config.getoption(name, None) for name in selects) else PROCESSES
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """Hand out whole suites, unless ``--dist`` wants something else."""
+    from tests.suite_scheduling import SuiteScheduling
+
+    return SuiteScheduling(config, log) if config.getoption("dist") == "load" else None
 
 
 @pytest.hookimpl(trylast=True)

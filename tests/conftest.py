@@ -23,11 +23,11 @@ from pointrend.modeling.one_stage.network import OneStage
 from pointrend.serving.archive import build
 from pointrend.serving.torchserve import Ports, TorchServe
 from pointrend.structures.model_info import Category, ModelInfo
-from pointrend.system.processes import free_ports
 from pointrend.training.initialise import randomise
 from pointrend.weights.checkpoint import save_safetensors
 from pointrend.weights.convert import convert
 from pointrend.weights.folder import ModelFolder
+from tests.ports import free_ports
 
 # How long an example takes says nothing on a busy machine, and no test may fail by it.
 hypothesis.settings.register_profile("untimed", deadline=None)

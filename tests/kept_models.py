@@ -13,10 +13,10 @@ from pointrend.serving.archive import ARCHIVE_NAME
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.served_model import ServedModel, pack
 from pointrend.serving.torchserve import Ports, TorchServe
-from pointrend.system.processes import free_ports
 from pointrend.weights import cache, zoo
 from pointrend.weights.convert import convert
 from pointrend.weights.folder import ModelFolder
+from tests.ports import free_ports
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 PATIENCE_SECONDS = 240
+# The store is the checkout's otherwise, which another test may be using.
+_PROGRAM = """
+import sys
+from pathlib import Path
+from pointrend.serving import up as launcher
+launcher.STORE = Path(sys.argv.pop(1))
+from pointrend.cli.main import main
+main()
+"""
+
+
+def up_command(store: Path, *options: str) -> list[str]:
+    """``pointrend up`` with its archives in a folder of the test's own."""
+    return [sys.executable, "-c", _PROGRAM, str(store), "up", *options]
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.page import BUDGET, measure
 from pointrend.serving.up import Page
-from pointrend.system.processes import free_ports
+from tests.ports import free_ports
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
 

@@ -12,8 +12,8 @@ import pytest
 
 from pointrend.serving.archive import build
 from pointrend.serving.torchserve import Ports, TorchServe
-from pointrend.system.processes import free_ports
 from pointrend.weights.folder import ModelFolder
+from tests.ports import free_ports
 from tests.workers import wait_for_answer, workers_of
 
 

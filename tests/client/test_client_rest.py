@@ -16,7 +16,7 @@ from PIL import Image
 
 from pointrend.client import AsyncClient, Client, Retries
 from pointrend.errors import ImageTooLarge, InvalidOption, InvalidRequest, RequestError, ServerError, UnsupportedImage
-from pointrend.system.processes import free_ports
+from tests.ports import free_ports
 
 PHOTO = Path(__file__).parent.parent / "demo" / "astronaut.png"
 ANSWER = {

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from pointrend.serving.torchserve import TorchServe
-from pointrend.system.processes import free_ports
+from tests.ports import free_ports
 
 NGINX = shutil.which("nginx") or shutil.which("/usr/sbin/nginx")
 PHOTO = Path(__file__).parents[1] / "demo" / "astronaut.png"

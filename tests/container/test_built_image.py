@@ -22,9 +22,9 @@ from pointrend.client import Client
 from pointrend.engines import AUTO, resolve
 from pointrend.errors import RequestError
 from pointrend.serving.archive import build
-from pointrend.system.processes import free_ports
 from pointrend.weights.folder import ModelFolder
 from tests.container.workshop import HARDENED, LIMITS, PHOTO, PODMAN, ROOT, SECRET, Container, call, missing, running
+from tests.ports import free_ports
 
 reason = missing()
 pytestmark = [

@@ -16,7 +16,6 @@ import pytest
 from pointrend.client import Client
 from pointrend.structures.model_info import Category, ModelInfo
 from pointrend.system.machine import has_int8_products
-from pointrend.system.processes import free_ports
 from pointrend.weights import zoo
 from pointrend.weights.convert import convert
 from tests.container.workshop import (
@@ -34,6 +33,7 @@ from tests.container.workshop import (
     running,
 )
 from tests.hub_server import Repository, StandInHub
+from tests.ports import free_ports
 
 reason = missing()
 pytestmark = [

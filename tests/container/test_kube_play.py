@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from pointrend.client import Client
-from pointrend.system.processes import free_ports
 from tests.container.workshop import LIMITS, PHOTO, PODMAN, ROOT, SECRET, Container, call, missing
+from tests.ports import free_ports
 
 reason = missing()
 pytestmark = [

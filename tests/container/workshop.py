@@ -24,7 +24,7 @@ from typing import Any
 
 import httpx
 
-from pointrend.system.processes import free_ports
+from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = "docker.io/library/debian:bookworm-slim"

@@ -16,9 +16,9 @@ from gateway.nginx import Nginx, Upstreams
 from pointrend.serving.archive import build
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.torchserve import Ports, TorchServe
-from pointrend.system.processes import free_ports
 from pointrend.weights.folder import ModelFolder
 from tests.gateway.served_nginx import SECRET, MakeNginx
+from tests.ports import free_ports
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from gateway.nginx import Nginx, Upstreams
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.torchserve import TorchServe
-from pointrend.system.processes import free_ports
+from tests.ports import free_ports
 
 SECRET = "correct-horse.battery"
 MakeNginx = Callable[..., Nginx]

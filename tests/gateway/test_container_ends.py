@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pointrend.system.processes import free_ports
+from tests.ports import free_ports
 
 PATIENCE_SECONDS = 120
 

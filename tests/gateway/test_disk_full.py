@@ -16,7 +16,7 @@ from gateway.readiness import KEPT_SECONDS, check_disk
 from pointrend.errors import ServerError
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.torchserve import Ports, TorchServe
-from pointrend.system.processes import free_ports
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
 

@@ -20,7 +20,7 @@ from gateway.app import build
 from gateway.http_server import server
 from gateway.limits import ClientLimits
 from pointrend.serving.server_state import READY, RESTARTING, STARTING, ServerState
-from pointrend.system.processes import free_ports
+from tests.ports import free_ports
 
 LARGE = bytes(20 * 2**20)
 OWN = json.dumps({"error": {"code": "internal_error", "status": 500, "message": "The model's own words."}}).encode()

@@ -26,8 +26,8 @@ from pointrend.client.grpc_stubs import SERVICE, InferenceStub, PredictionsReque
 from pointrend.errors import ImageTooLarge, InvalidRequest, RequestError
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.torchserve import TorchServe
-from pointrend.system.processes import free_ports
 from tests.gateway.served_nginx import SECRET, MakeNginx, upstreams_of
+from tests.ports import free_ports
 
 pytestmark = [
     pytest.mark.nginx,

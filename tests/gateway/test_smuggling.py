@@ -18,8 +18,8 @@ from gateway.nginx import SERVICE, Nginx, Upstreams
 from pointrend.client import Client
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.torchserve import TorchServe
-from pointrend.system.processes import free_ports
 from tests.gateway.served_nginx import SECRET, MakeNginx, upstreams_of
+from tests.ports import free_ports
 
 pytestmark = [
     pytest.mark.nginx,

@@ -11,7 +11,7 @@ from pointrend.client import Client
 from pointrend.serving import torchserve
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.torchserve import Ports, TorchServe
-from pointrend.system.processes import free_ports
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.server
 

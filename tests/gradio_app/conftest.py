@@ -55,7 +55,7 @@ def page(browser, page_url):
 @pytest.fixture(scope="module")
 def page_url(served):
     from pointrend.serving.up import Page
-    from pointrend.system.processes import free_ports
+    from tests.ports import free_ports
 
     with Page(served.url, free_ports(1)[0]) as process:
         process.wait_ready()

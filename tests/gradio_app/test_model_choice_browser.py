@@ -11,8 +11,8 @@ from playwright.sync_api import expect
 from pointrend.client import Client
 from pointrend.serving.up import Page
 from pointrend.system.channel import Channel
-from pointrend.system.processes import free_ports
 from tests.kept_models import exchangeable, keep
+from tests.ports import free_ports
 
 
 @pytest.mark.server

@@ -26,8 +26,8 @@ from gradio_app.upload_errors import NOT_UPLOADED
 from gradio_app.upload_limits import BY_ADDRESS
 from pointrend.serving.torchserve import TorchServe
 from pointrend.serving.up import Page
-from pointrend.system.processes import free_ports
 from tests.gradio_app.raw import FILE_META, RawCaller
+from tests.ports import free_ports
 
 pytestmark = pytest.mark.server
 

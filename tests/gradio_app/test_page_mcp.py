@@ -12,7 +12,7 @@ import pytest
 from gradio_app.examples import EXAMPLES
 from pointrend.serving.torchserve import TorchServe
 from pointrend.serving.up import Page
-from pointrend.system.processes import free_ports
+from tests.ports import free_ports
 
 pytest.importorskip("mcp", reason="needs the extra mcp")
 

@@ -2,9 +2,7 @@
 
 import re
 import signal
-import sys
 import time
-from pathlib import Path
 
 import httpx
 import psutil
@@ -12,14 +10,12 @@ import pytest
 from playwright.sync_api import expect
 
 from pointrend.serving.up import Page as PageProcess
-from pointrend.system.processes import free_ports
 from tests.gradio_app.visits import PATIENCE_MS
-from tests.launched import launched
-from tests.ports import free_server_port
+from tests.launched import launched, up_command
+from tests.ports import free_ports, free_server_port
 
 pytestmark = pytest.mark.server
 
-COMMAND = [str(Path(sys.executable).with_name("pointrend")), "up"]
 HEALTH = {"health": True}
 
 
@@ -43,7 +39,8 @@ def kill_java(process):
 def test_the_page_and_rest_tell_of_a_restart_and_go_on(browser, tmp_path):
     server_port, (page_port,) = free_server_port(), free_ports(1)
     server, log = f"http://127.0.0.1:{server_port}", tmp_path / "out"
-    command = [*COMMAND, "--server-port", str(server_port), "--port", str(page_port), "--engine", "eager"]
+    ports = ("--server-port", str(server_port), "--port", str(page_port))
+    command = up_command(tmp_path / "store", *ports, "--engine", "eager")
     with launched(command, log) as process, httpx.Client(timeout=60) as rest:
         page = browser.new_page()
         page.goto(f"http://127.0.0.1:{page_port}")

@@ -12,7 +12,6 @@ from playwright.sync_api import expect
 from pointrend.serving.archive import build
 from pointrend.serving.torchserve import Ports, TorchServe
 from pointrend.serving.up import Page as PageProcess
-from pointrend.system.processes import free_ports
 from pointrend.system.service import Service
 from pointrend.weights.folder import ModelFolder
 from tests.gradio_app.visits import (
@@ -25,6 +24,7 @@ from tests.gradio_app.visits import (
     visit,
     wait_for,
 )
+from tests.ports import free_ports
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
 

@@ -25,9 +25,9 @@ from pointrend.masks.rle import encode_crop
 from pointrend.serving.archive import build
 from pointrend.serving.torchserve import Ports, TorchServe
 from pointrend.structures.prediction import Prediction, Segment
-from pointrend.system.processes import free_ports
 from pointrend.weights import zoo
 from pointrend.weights.convert import convert
+from tests.ports import free_ports
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CASE = GOLDEN / "semantic_cityscapes19_landscape"

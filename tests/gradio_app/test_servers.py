@@ -19,7 +19,7 @@ from gradio_app.servers import (
     Watch,
 )
 from pointrend.errors import RequestError, ServerError
-from pointrend.system.processes import free_ports
+from tests.ports import free_ports
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,9 @@ from pointrend.inference.instances import InstanceSegmenter
 from pointrend.serving.archive import build
 from pointrend.serving.torchserve import Ports, TorchServe
 from pointrend.structures.options import Options, Task
-from pointrend.system.processes import free_ports
 from pointrend.weights.folder import ModelFolder
 from tests.labelled import DEMO, label
+from tests.ports import free_ports
 
 PHOTO = (DEMO / "coffee.png").read_bytes()
 LOW = 0.2  # below which random weights find hardly anything

@@ -23,7 +23,6 @@ from pointrend.modeling.semantic import SemanticPointRend
 from pointrend.serving.archive import build
 from pointrend.serving.torchserve import Ports, TorchServe
 from pointrend.structures.options import Options
-from pointrend.system.processes import free_ports
 from pointrend.visualize.label_map import encode_label_map, label_map, legend
 from pointrend.visualize.overlay import overlay
 from pointrend.visualize.palettes import CITYSCAPES, category_colour, colour
@@ -31,6 +30,7 @@ from pointrend.weights import zoo
 from pointrend.weights.checkpoint import save_safetensors
 from pointrend.weights.convert import convert
 from pointrend.weights.folder import ModelFolder
+from tests.ports import free_ports
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CASE = GOLDEN / "semantic_cityscapes19_landscape"

@@ -14,10 +14,10 @@ from pointrend.errors import InvalidOption
 from pointrend.serving.archive import ArchiveError, build
 from pointrend.serving.torchserve import Ports, TorchServe
 from pointrend.structures.options import Options
-from pointrend.system.processes import free_ports
 from pointrend.weights import zoo
 from pointrend.weights.convert import convert
 from pointrend.weights.folder import ModelFolder
+from tests.ports import free_ports
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CASE = GOLDEN / "maskrcnn_coco80_landscape"

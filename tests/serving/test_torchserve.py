@@ -16,8 +16,8 @@ from pointrend.serving import torchserve
 from pointrend.serving.archive import build
 from pointrend.serving.server_config import PACKAGED, ServerConfig
 from pointrend.serving.torchserve import Ports, TorchServe
-from pointrend.system.processes import free_ports
 from pointrend.weights.folder import ModelFolder
+from tests.ports import free_ports
 
 
 def test_the_other_ports_follow_the_server_port():

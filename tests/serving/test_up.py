@@ -16,9 +16,8 @@ from PIL import Image
 
 from pointrend.client import Client
 from pointrend.system import kept_logs
-from pointrend.system.processes import free_ports
 from tests.launched import launched
-from tests.ports import free_server_port, is_free
+from tests.ports import free_ports, free_server_port, is_free
 
 pytestmark = pytest.mark.server
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from pointrend.errors import DownloadError, Unreachable
-from pointrend.system.processes import free_ports
 from pointrend.weights.download import ATTEMPTS, download
 from pointrend.weights.expected_file import ExpectedFile
+from tests.ports import free_ports
 from tests.weights.flaky_server import Behaviour, FlakyServer
 
 BODY = random.Random(1).randbytes(1_000_003)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,26 +11,16 @@ from PIL import Image
 
 from pointrend.client import Client
 from tests.hub_server import Repository, StandInHub
-from tests.launched import launched
+from tests.launched import launched, up_command
 from tests.ports import free_server_port
 from tests.weights.hub_cases import OWN
-
-# The archives are kept out of the checkout's store.
-PROGRAM = """
-import sys
-from pathlib import Path
-from pointrend.serving import up as launcher
-launcher.STORE = Path(sys.argv.pop(1))
-from pointrend.cli.main import main
-main()
-"""
 
 
 def serve_once(store: Path, log: Path, *options: str) -> str:
     """Start, ask for a prediction of each model, stop; returns what was printed."""
     port = free_server_port()
-    command = [sys.executable, "-c", PROGRAM, str(store), "up", "--no-page", "--server-port", str(port)]
-    with launched([*command, "--engine", "eager", *options], log) as process:
+    command = up_command(store, "--no-page", "--server-port", str(port), "--engine", "eager", *options)
+    with launched(command, log) as process:
         client = Client(f"http://127.0.0.1:{port}", timeout=60)
         assert client.describe()["name"] == "shapes"
         assert client.segment(Image.new("RGB", (64, 48))).width == 64

@@ -22,11 +22,11 @@ from pointrend.modeling.network import build_network
 from pointrend.serving.torchserve import Ports
 from pointrend.serving.up import up
 from pointrend.system import home as system_home
-from pointrend.system.processes import free_ports
 from pointrend.weights import cache, download, zoo
 from pointrend.weights.checkpoint import load_into, read_checkpoint, save_safetensors
 from pointrend.weights.folder import ModelFolder
 from pointrend.weights.pull import is_missing, pull, source
+from tests.ports import free_ports
 from tests.published import KEYS, PUBLISHED, random_weights, shapes
 from tests.weights.flaky_server import Behaviour, FlakyServer
 
