@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.suite_scheduling import LONGEST_FIRST, suite_of
+from tests.suite_scheduling import LONGEST_FIRST, RUN_WITH, suite_of
 
 ROOT = Path(__file__).parents[1]
 PASSES = """
@@ -108,7 +108,7 @@ def test_a_part_of_the_suite_runs_in_this_process(tmp_path: Path) -> None:
     assert "tests/passes/test_passes.py .." in done.stdout
 
 
-@pytest.mark.parametrize("suite", LONGEST_FIRST)
+@pytest.mark.parametrize("suite", [*LONGEST_FIRST, *RUN_WITH, *RUN_WITH.values()])
 def test_the_order_names_suites_that_exist(suite: str) -> None:
     assert (ROOT / "tests" / suite).is_dir()
     assert suite_of(f"tests/{suite}/test_it.py::test_a[b/c]") == suite
