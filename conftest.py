@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,11 @@ from tests.file_progress import FileProgress
 if TYPE_CHECKING:  # none where the suite runs in one process without it
     from xdist.remote import Producer
     from xdist.scheduler import LoadScopeScheduling
+
+
+# For PyTorch in the tests and in all that they start, before it is imported. Its threads spin while they wait for each
+# other by default, and where another process needs the core too, that takes many times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
