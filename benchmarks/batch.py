@@ -75,7 +75,7 @@ def main(
     with tempfile.TemporaryDirectory(prefix="pointrend-batch-") as name:
         folder = Path(name) / "photos"
         folder.mkdir()
-        sources = [Path(example.path) for example in EXAMPLES[:4]]  # those that all published figures are of
+        sources = [Path(example.path) for example in EXAMPLES[:4]]
         for index in range(photos):
             source = sources[index % len(sources)]
             shutil.copy(source, folder / f"{index:05d}{source.suffix}")

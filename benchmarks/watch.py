@@ -69,7 +69,7 @@ class Trend:
     @classmethod
     def of(cls, seconds: NDArray[np.float64], values: NDArray[np.float64]) -> Trend:
         """Fit at least three points."""
-        from scipy.stats import t  # optional: it comes with scikit-image
+        from scipy.stats import t  # optional: it comes with the extra `openvino`
 
         hours = seconds / 3600
         (slope, _), (residual, *_), *_ = np.polyfit(hours, values, 1, full=True)

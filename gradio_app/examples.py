@@ -1,4 +1,4 @@
-"""Photos to try, from scikit-image's package, with their credits."""
+"""Photos to try, in the folder ``photos``, with their credits."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import skimage.data
 from PIL import Image, ImageOps
 
 from gradio_app.payload import data_url
 from pointrend.errors import RequestError
 from pointrend.images.decode import decode
 
+PHOTOS = Path(__file__).parent / "photos"
 THUMBNAIL = 168, 120  # pixels, twice what the gallery shows, for dense screens
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A photo that scikit-image's wheel carries.
+    """A photo that comes with the page.
 
     Attributes:
-        file: its name there.
+        file: its name in the folder.
         label: what the page calls it.
-        credit: whose it is, and on what terms.
-        shows: categories of its main objects.
+        credit: whose it is, and on what terms, in Markdown.
+        shows: the categories of its main objects, one for each of them.
     """
 
     file: str
@@ -36,7 +36,7 @@ class Example:
     @property
     def path(self) -> Path:
         """Where it is installed."""
-        return Path(skimage.data.__file__).parent / self.file
+        return PHOTOS / self.file
 
     @property
     def key(self) -> str:
@@ -48,21 +48,21 @@ class Example:
         return self.path.read_bytes()
 
 
+CC_BY = "[CC BY 4.0](https://creativecommons.org/licenses/by/4.0/)"
 EXAMPLES = (
-    Example("astronaut.png", "Astronaut", "Eileen Collins, NASA, public domain", ("person",)),
-    Example("coffee.png", "Coffee", "by Rachel Michetti, CC0", ("cup", "dining table")),
-    Example("motorcycle_left.png", "Motorcycle", "from the Middlebury stereo data of 2014, CC0", ("motorcycle",)),
-    Example("chelsea.png", "Cat", "Chelsea, by Stéfan van der Walt, CC0", ("cat",)),
-    Example("camera.png", "Cameraman", "by Lav Varshney, CC0", ("person",)),
+    Example("astronaut.jpg", "Astronaut", "Eileen Collins, NASA, public domain", ("person",)),
+    Example("dogs.jpg", "Dogs", f"by Aitzol Berasategi, cropped, {CC_BY}", ("dog", "dog")),
+    Example("coffee.jpg", "Coffee", "by Rachel Michetti, CC0", ("cup", "dining table")),
+    Example("wine.jpg", "Wine", f"by Jakub Mede, cropped, {CC_BY}", ("wine glass", "bottle")),
+    Example("cat-and-mug.jpg", "Cat and mug", "by the Kivy team, MIT licence", ("cat", "cup")),
+    Example("motorcycle.jpg", "Motorcycle", "from the Middlebury stereo data of 2014, CC0", ("motorcycle",)),
 )
-
-OPENING = EXAMPLES[2]  # what the page opens with: more than one object
+OPENING = EXAMPLES[1]  # what the page opens with: more than one object
 
 
 def credits() -> str:
     """One line of Markdown that credits every photo."""
-    listed = "; ".join(f"{example.label}: {example.credit}" for example in EXAMPLES)
-    return f"Example photos from [scikit-image](https://scikit-image.org/docs/stable/api/skimage.data.html). {listed}."
+    return f"Example photos. {'; '.join(f'{example.label}: {example.credit}' for example in EXAMPLES)}."
 
 
 def by_key(key: str) -> Example:

@@ -1,6 +1,6 @@
 """Draw the README's picture, what the demo model finds on photos: ``python scripts/draw_readme_picture.py``.
 
-The photos come with scikit-image; they are put side by side into docs/readme-picture.jpg. ``--model``
+The photos are the page's examples, put side by side into docs/readme-picture.jpg. ``--model``
 and ``--score`` draw what another model finds.
 """
 
@@ -10,17 +10,17 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import skimage.data
 from numpy.typing import NDArray
 from PIL import Image
 
 import pointrend
+from gradio_app.examples import PHOTOS
 from pointrend.images.colours import srgb_profile
 from pointrend.images.decode import decode
 from pointrend.visualize.overlay import overlay
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "readme-picture.jpg"
-PHOTOS = ("astronaut.png", "motorcycle_left.png", "coffee.png")
+SHOWN = ("dogs.jpg", "coffee.jpg", "cat-and-mug.jpg")
 HEIGHT = 400  # pixels
 GAP = 8
 
@@ -29,7 +29,7 @@ def draw(photos: tuple[str, ...], model: str = "demo", score: float = 0.5) -> tu
     """The photos with what the model finds on them.
 
     Args:
-        photos: names of scikit-image's files.
+        photos: names of files in the page's folder of examples.
         model: as for :func:`pointrend.load`.
         score: the threshold.
 
@@ -40,7 +40,7 @@ def draw(photos: tuple[str, ...], model: str = "demo", score: float = 0.5) -> tu
     found = 0
     parts: list[NDArray[np.uint8]] = []
     for name in photos:
-        image = scaled(decode((Path(skimage.data.__file__).parent / name).read_bytes()))
+        image = scaled(decode((PHOTOS / name).read_bytes()))
         prediction = segment(image, pointrend.Options(score_threshold=score))
         found += len(prediction.instances)
         parts += [overlay(image, prediction), np.full((HEIGHT, GAP, 3), 255, np.uint8)]
@@ -58,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", default="demo", help="a model's name or folder")
     parser.add_argument("--score", type=float, default=0.5, help="score threshold, 0 to 1")
-    parser.add_argument("--photos", nargs="+", default=PHOTOS, help="files of scikit-image's data folder")
+    parser.add_argument("--photos", nargs="+", default=SHOWN, help="files of the page's folder of examples")
     parser.add_argument("--out", type=Path, default=PICTURE)
     arguments = parser.parse_args()
     picture, found = draw(tuple(arguments.photos), arguments.model, arguments.score)

@@ -13,7 +13,7 @@ import typer
 from playwright.sync_api import sync_playwright
 
 PICTURE = Path(__file__).parents[1] / "docs" / "screenshot.png"
-EXAMPLE = "motorcycle"  # several objects
+EXAMPLE = "dogs"  # several objects
 THRESHOLD = "0.35"
 
 

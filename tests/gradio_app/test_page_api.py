@@ -105,7 +105,7 @@ def test_export_writes_each_kind(client, kind):
     elif kind in ("overlay", "effect"):
         assert Image.open(path).size == (512, 512)
     elif kind == "yolo":
-        assert zipfile.ZipFile(path).namelist() == ["data.yaml", "images/astronaut.png", "labels/astronaut.txt"]
+        assert zipfile.ZipFile(path).namelist() == ["data.yaml", "images/astronaut.jpg", "labels/astronaut.txt"]
     else:
         assert zipfile.ZipFile(path).namelist()[0] == "person-1.png"
 

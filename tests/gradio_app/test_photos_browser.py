@@ -117,7 +117,7 @@ def test_an_example_that_is_chosen_meanwhile_costs_no_photo(page, tmp_path):
     for path in paths:
         Image.open(ASTRONAUT).convert("RGB").resize((int(path.stem), int(path.stem))).save(path)
     upload(page, *paths)
-    page.locator("#examples [data-key=cat]").click()
+    page.locator("#examples [data-key=dogs]").click()
     page.locator("#examples [data-key=coffee]").click()
     expect(page.locator("#photos button:enabled")).to_have_count(3, timeout=PATIENCE_MS)
     wait_for(page, "#status", "Found .*cup.*600 x 400")
@@ -138,14 +138,14 @@ def test_the_downloads_hold_what_is_shown(page, tmp_path):
         assert (picture.format, picture.size) == ("PNG", (512, 512))
     coco = json.loads(saved(page, "coco", tmp_path).read_text())
     assert len(coco["annotations"]) == shown
-    assert coco["images"][0]["file_name"] == "astronaut.png"
+    assert coco["images"][0]["file_name"] == "astronaut.jpg"
     assert {category["name"] for category in coco["categories"]} > {"person", "dog"}
     decoded = coco_mask.decode(coco["annotations"][0]["segmentation"])
     assert decoded.sum() == coco["annotations"][0]["area"]
     labelme = json.loads(saved(page, "labelme", tmp_path).read_text())
     assert {shape["group_id"] for shape in labelme["shapes"]} == set(range(1, shown + 1))
     with zipfile.ZipFile(saved(page, "yolo", tmp_path)) as archive:
-        assert set(archive.namelist()) == {"data.yaml", "images/astronaut.png", "labels/astronaut.txt"}
+        assert set(archive.namelist()) == {"data.yaml", "images/astronaut.jpg", "labels/astronaut.txt"}
     with zipfile.ZipFile(saved(page, "masks", tmp_path)) as masks:
         assert len(masks.namelist()) == shown
         with masks.open("person-1.png") as file:
@@ -287,7 +287,7 @@ def test_a_photo_is_segmented_again(page, photo):
 def test_the_code_of_a_result_is_copied_with_one_click(page):
     choose_astronaut(page)
     page.locator("#code summary").click()
-    wait_for(page, "#code pre", "curl .*astronaut.png")
+    wait_for(page, "#code pre", "curl .*astronaut.jpg")
     for clipboard in ("granted", "missing"):  # pages on a network without https have none
         if clipboard == "granted":
             page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -298,4 +298,4 @@ def test_the_code_of_a_result_is_copied_with_one_click(page):
         expect(page.locator("#copy-code")).to_have_text("Copy", timeout=PATIENCE_MS)
     for language in ("python", "javascript", "gradio_client"):
         page.locator("#code").get_by_role("radio", name=language).check()
-        wait_for(page, "#code pre", "astronaut.png")
+        wait_for(page, "#code pre", "astronaut.jpg")

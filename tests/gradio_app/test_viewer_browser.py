@@ -219,9 +219,9 @@ def test_tabs_and_examples_have_links(browser, page_url):
         page.go_back()
         expect(page.get_by_role("tab", name="Image")).to_have_attribute("aria-selected", "true", timeout=PATIENCE_MS)
         assert page.url.endswith("#image/coffee")
-        page.locator("#examples [data-key=cat]").click()
-        assert page.url.endswith("#image/cat")
-        wait_for(page, "#status", "Found .*cat")
+        page.locator("#examples [data-key=dogs]").click()
+        assert page.url.endswith("#image/dogs")
+        wait_for(page, "#status", "Found .*dog")
         page.go_back()
         wait_for(page, "#status", "Found .*cup")
 

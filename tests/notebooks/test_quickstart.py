@@ -83,7 +83,7 @@ def test_it_runs_against_a_server(notebook, served, monkeypatch, tmp_path):
 @pytest.mark.server
 def test_it_starts_a_server_that_ends_with_the_kernel(notebook, monkeypatch, tmp_path):
     monkeypatch.delenv("POINTREND_URL", raising=False)
-    needed = ("import skimage.data", "def start_server", "client = Client(url)")
+    needed = ("import EXAMPLES", "def start_server", "client = Client(url)")
     notebook.cells = [find(notebook.cells, part) for part in needed]
 
     cells = executed(notebook, tmp_path)
