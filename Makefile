@@ -15,7 +15,7 @@ define bootstrap
 endef
 
 run:
-	$(call bootstrap,serve page)
+	$(call bootstrap,serve page openvino-runtime)
 	@exec .venv/bin/pointrend up $(ARGS)
 
 # The whole suite in two processes, a part of it in one; ARGS="-n 0" for one in any case.

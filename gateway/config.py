@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pointrend.engines import AUTO, EAGER, OPENVINO_INT8, VARIABLE
+from pointrend.engines import AUTO, EAGER, OPENVINO, OPENVINO_INT8, VARIABLE
 from pointrend.errors import PointRendError
 from pointrend.system.environment import Variable
 from pointrend.system.loopback import is_loopback
@@ -23,7 +23,7 @@ class VariableError(PointRendError):
     """A variable that keeps the container from starting; one sentence names it."""
 
 
-ENGINES = (AUTO, EAGER, OPENVINO_INT8)
+ENGINES = (AUTO, EAGER, OPENVINO, OPENVINO_INT8)
 VARIABLES = (
     Variable("POINTREND_ROLE", ALL, "What this container runs: `server`, the model; `page`, the page; `all`, both."),
     Variable("POINTREND_HOST", "127.0.0.1", "The address to listen on; the image sets 0.0.0.0."),
@@ -42,7 +42,9 @@ VARIABLES = (
         "POINTREND_STORE", "", "A folder with `pointrend.mar`, as `pointrend archive` makes it; the image has one."
     ),
     Variable(
-        VARIABLE, "", "`auto`, `eager` or `openvino-int8`; by default what the archive says, and `auto` in the image."
+        VARIABLE,
+        "",
+        "`auto`, `eager`, `openvino` or `openvino-int8`; by default what the archive says, and `auto` in the image.",
     ),
     Variable("POINTREND_SERVER", "", "The server's URL; required for the role `page`."),
     Variable(

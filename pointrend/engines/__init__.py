@@ -57,9 +57,8 @@ def require(engine: str) -> None:
 def resolve(engine: str, network: NetworkConfig, *, quantised: bool = False) -> str:
     """The engine that a name stands for; ``auto`` is the fastest on this CPU of those that lose hardly anything.
 
-    That is openvino-int8 (docs/engines.md tells what each loses) where it is installed, the network is one for it and
-    the processor has instructions for it, and otherwise eager; eager too for one-stage networks, whose losses and speed
-    in the other engines have not been measured.
+    That is :func:`automatic` (docs/engines.md tells what each loses), or eager where that is openvino-int8 and the
+    processor has no instructions for it.
 
     Args:
         engine: one of :data:`NAMES`, or ``auto``.
@@ -73,19 +72,26 @@ def resolve(engine: str, network: NetworkConfig, *, quantised: bool = False) -> 
         require(engine)
         require_fit(engine, network)
         return engine
-    return OPENVINO_INT8 if int8_is_here(network, quantised=quantised) and has_int8_products() else EAGER
+    chosen = automatic(network, quantised=quantised)
+    return EAGER if chosen == OPENVINO_INT8 and not has_int8_products() else chosen
 
 
-def int8_is_here(network: NetworkConfig, *, quantised: bool = False) -> bool:
-    """Whether ``auto`` takes openvino-int8 for the network, and what that needs is installed, on whatever processor.
+def automatic(network: NetworkConfig, *, quantised: bool = False) -> str:
+    """The engine that ``auto`` takes for a network on a processor that has instructions for all of them.
+
+    openvino for one-stage networks, which are narrow and gain nothing from int8; openvino-int8 for the other networks
+    that find instances; eager for semantic ones, and where a package is missing.
 
     Args:
         network: that is to be run, here or elsewhere.
         quantised: whether its quantised files are there; else what makes them is needed too.
     """
-    needed = ("openvino",) if quantised else ("openvino", "nncf")
-    fits = not isinstance(network, SemanticConfig | OneStageConfig)
-    return fits and all(find_spec(package) is not None for package in needed)
+    if isinstance(network, SemanticConfig):
+        return EAGER
+    engine, needed = OPENVINO_INT8, ("openvino",) if quantised else ("openvino", "nncf")
+    if isinstance(network, OneStageConfig):
+        engine, needed = OPENVINO, ("openvino",)
+    return engine if all(find_spec(package) is not None for package in needed) else EAGER
 
 
 def require_fit(engine: str, network: NetworkConfig) -> None:

@@ -1,4 +1,4 @@
-"""What ``auto`` does about a model that int8 would spoil."""
+"""What ``auto`` does about a model that the faster engine would spoil."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Made = TypeVar("Made")
 def make_or_fall_back(
     engine: str, make: Callable[[str], Made], *, automatic: bool, model: str, tell: Callable[[str], None]
 ) -> tuple[str, Made]:
-    """Make what an engine needs, or what eager needs where the model would lose too much in int8.
+    """Make what an engine needs, or what eager needs where the model would lose too much with it.
 
     Args:
         engine: its name.
@@ -38,5 +38,5 @@ def make_or_fall_back(
     except InaccurateExport as error:
         if not automatic:
             raise
-        tell(f"{error} {model} is served in float32.")
+        tell(f"{error} {model} is served with {EAGER}.")
         return EAGER, make(EAGER)

@@ -27,7 +27,7 @@ from pathlib import Path
 import yaml
 
 import pointrend
-from pointrend.engines import AUTO, EAGER, EXPORTED, OPENVINO_INT8, int8_is_here
+from pointrend.engines import AUTO, EAGER, EXPORTED, OPENVINO_INT8, automatic
 from pointrend.engines.fallback import make_or_fall_back
 from pointrend.errors import ConfigError, PointRendError
 from pointrend.system.processes import child_environment
@@ -97,9 +97,9 @@ def build(
             if folder.weights.name != WEIGHTS:
                 folder = _with_safetensors(folder, Path(scratch) / "model")
             files = {Path(path.name): path for path in _model_files(folder)}
-            if engine == AUTO and not int8_is_here(folder.network):
+            brings = automatic(folder.network) if engine == AUTO else engine
+            if brings == EAGER:
                 engine = EAGER
-            brings = OPENVINO_INT8 if engine == AUTO else engine
             if calibrate is not None and brings != OPENVINO_INT8:
                 raise ConfigError(f"calibrate: the engine {brings} is not calibrated; {OPENVINO_INT8} is.")
             made_for, exported = make_or_fall_back(

@@ -138,7 +138,7 @@ def pack(folder: ModelFolder, model_store: Path, archive: str, engine: str, cons
         folder: the model.
         model_store: receives ``ARCHIVE.mar``.
         archive: its name.
-        engine: a name, or ``auto``, which falls back to eager where the model would lose too much in int8.
+        engine: a name, or ``auto``, which falls back to eager where the model would lose too much with the faster one.
         console: is told what is done.
 
     Raises:

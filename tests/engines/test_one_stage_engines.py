@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,7 @@ from pointrend.errors import ConfigError
 from pointrend.inference.instances import InstanceSegmenter
 from pointrend.modeling.one_stage.network import OneStage
 from pointrend.modeling.preprocess import resize, to_input
+from pointrend.serving.archive import build
 from pointrend.structures.options import Options
 from pointrend.weights.folder import ModelFolder
 
@@ -133,9 +135,31 @@ def test_detectron2_refuses_it_by_name(one_stage_folder: ModelFolder, monkeypatc
         pointrend.load(one_stage_folder.path, engine=DETECTRON2)
 
 
-def test_auto_is_eager(one_stage_folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pointrend.engines.has_int8_products", lambda: True)
-    for quantised in (False, True):
-        assert resolve(AUTO, one_stage_folder.network, quantised=quantised) == EAGER
+@pytest.mark.parametrize("int8_products", [True, False])
+@pytest.mark.parametrize("quantised", [True, False])
+@pytest.mark.parametrize(("installed", "chosen"), [(("openvino",), OPENVINO), (("nncf",), EAGER)])
+def test_auto_is_openvino_where_that_is_installed(
+    one_stage_folder: ModelFolder,
+    installed: tuple[str, ...],
+    chosen: str,
+    quantised: bool,
+    int8_products: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("pointrend.engines.find_spec", lambda name: name if name in installed else None)
+    monkeypatch.setattr("pointrend.engines.has_int8_products", lambda: int8_products)
+    assert resolve(AUTO, one_stage_folder.network, quantised=quantised) == chosen
+
+
+def test_an_archive_for_auto_holds_the_files_of_openvino(one_stage_folder: ModelFolder, tmp_path: Path) -> None:
+    archive = build(one_stage_folder, tmp_path, engine=AUTO)
+    with zipfile.ZipFile(archive) as file:
+        assert f"model/{OPENVINO}/trunk.xml" in file.namelist()
+        assert not [name for name in file.namelist() if OPENVINO_INT8 in name]
+        assert b"engine: auto" in file.read("model-config.yaml")
+
+
+def test_every_engine_but_detectron2_takes_it(one_stage_folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pointrend.engines.find_spec", lambda _: "found")
     for engine in (*EXPORTED, BF16):
         assert resolve(engine, one_stage_folder.network) == engine

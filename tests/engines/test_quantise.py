@@ -161,7 +161,7 @@ def test_auto_serves_a_model_that_int8_would_spoil_without_it(
     folder = ModelFolder.open(lost_in_int8(tmp_path / "shifted"))
     archive = build(folder, tmp_path / "store", engine="auto")
     assert "engine: shifted could not be quantised: output " in caplog.text
-    assert "the limit is 50.0%. Choose the engine eager. shifted is served in float32." in caplog.text
+    assert "the limit is 50.0%. Choose the engine eager. shifted is served with eager." in caplog.text
     with zipfile.ZipFile(archive) as file:
         assert not [name for name in file.namelist() if OPENVINO_INT8 in name]
         assert b"engine:" not in file.read("model-config.yaml")
@@ -171,7 +171,7 @@ def test_auto_serves_a_model_that_int8_would_spoil_without_it(
     monkeypatch.setattr("pointrend.engines.has_int8_products", lambda: True)
     pack(folder, tmp_path / "store", "pointrend", "auto", Console(file=told, width=1000))
     assert "shifted could not be quantised" in told.getvalue()
-    assert "shifted is served in float32." in told.getvalue()
+    assert "shifted is served with eager." in told.getvalue()
     with pytest.raises(InaccurateExport):
         pack(folder, tmp_path / "store", "pointrend", OPENVINO_INT8, Console(file=told))
 

@@ -53,7 +53,7 @@ def test_a_file_may_hold_several_secrets(tmp_path: Path) -> None:
         ({"POINTREND_TOKEN_FILE": "/nowhere/token"}, "cannot be read: No such file"),
         ({"POINTREND_TOKEN_FILE": "/dev/null"}, "is empty"),
         ({"POINTREND_ROLE": "page"}, "The page needs POINTREND_SERVER"),
-        ({"POINTREND_ENGINE": "openvino"}, "POINTREND_ENGINE is 'openvino'; it may be auto, eager, openvino-int8"),
+        ({"POINTREND_ENGINE": "int8"}, "POINTREND_ENGINE is 'int8'; it may be auto, eager, openvino, openvino-int8"),
         ({"POINTREND_RATE": "-1"}, "POINTREND_RATE is '-1'"),
         ({"POINTREND_TRUSTED_PROXIES": "10.0.0.0/8,all"}, "names 'all'"),
     ],
