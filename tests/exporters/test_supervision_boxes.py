@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import supervision
 import torch
 
 import pointrend
@@ -17,11 +16,14 @@ from pointrend.images.inputs import pixels
 from pointrend.structures.boxes import OPTION, BoxPrompt
 from pointrend.structures.options import Options
 
+pytestmark = pytest.mark.filterwarnings("ignore:OpenCV:UserWarning")  # supervision's, once it is imported
 CORNERS = np.array([[10.5, 20, 110.5, 220], [0, 0, 30, 40]], np.float32)
 CAT = Path(__file__).parents[1] / "demo" / "chelsea.png"
 
 
 def detections() -> Any:
+    import supervision
+
     return supervision.Detections(
         xyxy=CORNERS,
         confidence=np.array([0.9, 0.4], np.float32),
@@ -32,6 +34,8 @@ def detections() -> Any:
 
 
 def test_what_a_detector_has_found_may_be_given_as_it_is() -> None:
+    import supervision
+
     ultralytics = SimpleNamespace(boxes=SimpleNamespace(xyxy=torch.tensor(CORNERS)))  # as its Results are documented
     torchvision = {"boxes": torch.tensor(CORNERS), "labels": torch.tensor([17, 1]), "scores": torch.tensor([0.9, 0.4])}
     for found in (detections(), ultralytics, torchvision):
@@ -40,6 +44,8 @@ def test_what_a_detector_has_found_may_be_given_as_it_is() -> None:
 
 
 def test_detections_get_masks_and_stay_what_they_are() -> None:
+    import supervision
+
     segmenter, image, given = pointrend.load("demo"), pixels(CAT), detections()
     masked = with_masks(given, segmenter(image, Options.parse({"boxes": given})))
     assert masked.mask.shape == (2, *image.shape[:2])
