@@ -136,7 +136,8 @@ class PointRendHandler:
         image = decode(request.image, self._limits)
         decoded = time.perf_counter()
         # A picture shows masks whether or not they are asked for as run lengths.
-        wanted = options if options.format == "json" else dataclasses.replace(options, masks="rle")
+        masks = "probability" if options.format == "uncertainty" else "rle"
+        wanted = options if options.format == "json" else dataclasses.replace(options, masks=masks)
         prediction = self._segmenter(image, wanted)
         timing = {"decode": (decoded - started) * 1000, **prediction.timing_ms}
         prediction = dataclasses.replace(prediction, timing_ms=timing)

@@ -75,9 +75,15 @@ def matched(
     return np.concatenate(scores), np.concatenate(right)
 
 
-def fit(scores: NDArray[np.float64], right: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and offset of the logits that make ``right`` likeliest."""
-    logits = torch.logit(torch.from_numpy(scores), eps=1e-6)
+def logit(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Logits of scores, finite where they are 0 or 1."""
+    result: NDArray[np.float64] = torch.logit(torch.from_numpy(scores), eps=1e-6).numpy()
+    return result
+
+
+def fit(scores: NDArray[np.float64], right: NDArray[np.bool_] | NDArray[np.float64]) -> tuple[float, float]:
+    """Slope and offset of the logits that make ``right``, which may be shares too, likeliest."""
+    logits = torch.from_numpy(logit(scores))
     wanted = torch.from_numpy(right).double()
     line = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.LBFGS([line], max_iter=200, line_search_fn="strong_wolfe")

@@ -132,8 +132,16 @@ def _schemas() -> Tree:
         },
         "Detection": _object(_found(), required=tuple(_found())),
         "Instance": _object(
-            {**_found(), **_given(), "area": _count(), "segmentation": _ref("Segmentation"), "points": _points()},
-            required=(*_found(), "area"),
+            {
+                **_found(),
+                **_given(),
+                "area": _count(),
+                **_quality(),
+                "segmentation": _ref("Segmentation"),
+                "probabilities": _probabilities(),
+                "points": _points(),
+            },
+            required=(*_found(), "area", *_quality()),
         ),
         "Segment": _object(
             {**_category(), "area": _count(), "segmentation": _ref("Segmentation")}, required=(*_category(), "area")
@@ -206,6 +214,23 @@ def _found() -> Tree:
 def _given() -> Tree:
     """Of a box that was given without a category, both are null where the model does not classify boxes."""
     return {"category_id": {"type": ["integer", "null"]}, "category": {"type": ["string", "null"]}}
+
+
+def _quality() -> Tree:
+    share = {"type": "number", "minimum": 0, "maximum": 1}
+    return {
+        "mask_score": {**share, "description": "The IoU with the object's true mask that the model expects."},
+        "edge_uncertainty": {**share, "description": "How unsure the model is of the outline: 0 is sure."},
+    }
+
+
+def _probabilities() -> Tree:
+    png = {"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"}
+    return {
+        **_object({"x": _count(), "y": _count(), "png": png}),
+        "description": "With masks=probability: an 8-bit grey crop of the image whose left top corner is x, y; the "
+        "mask is where a value is at least 128. An empty mask has none.",
+    }
 
 
 def _points() -> Tree:

@@ -42,11 +42,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pointrend.client.bodies import read_json, read_png, unzip_pngs
+from pointrend.client.bodies import read_json, unzip_pngs
 from pointrend.client.descriptions import checked_description
 from pointrend.client.limits import ResponseLimits
 from pointrend.client.messages import Answer
 from pointrend.errors import ImageTooLarge, InvalidRequest, RequestError, ServerError, from_response
+from pointrend.images.png import read_png
 from pointrend.plain_text import plain
 from pointrend.structures.options import Options
 from pointrend.structures.prediction import Prediction

@@ -104,6 +104,10 @@ class AsyncClient:
         """Which object each pixel belongs to; see :meth:`Client.label_map`."""
         return await self._run(self._flow.label_map(image, options))
 
+    async def uncertainty(self, image: ImageInput, **options: Unpack[OptionKeywords]) -> bytes:
+        """Where the model is unsure, drawn on the image; see :meth:`Client.uncertainty`."""
+        return await self._run(self._flow.uncertainty(image, options))
+
     async def describe(self) -> dict[str, Any]:
         """What the served model says of itself; see :meth:`Client.describe`."""
         return await self._run(self._flow.describe())

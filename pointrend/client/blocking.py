@@ -139,6 +139,13 @@ class Client:
         """
         return self._run(self._flow.label_map(image, options))
 
+    def uncertainty(self, image: ImageInput, **options: Unpack[OptionKeywords]) -> bytes:
+        """The image in grey, coloured where the model is unsure whether a pixel belongs to an object, as a PNG file.
+
+        Arguments and errors as in :meth:`segment`.
+        """
+        return self._run(self._flow.uncertainty(image, options))
+
     def describe(self) -> dict[str, Any]:
         """What the served model says of itself: name, version, categories, engine, limits.
 

@@ -1,23 +1,20 @@
-"""JSON, PNG and zip files from somebody who may mean harm: read within bounds, or refused with a ValueError."""
+"""JSON and zip files from somebody who may mean harm: read within bounds, or refused with a ValueError."""
 
 from __future__ import annotations
 
 import io
 import json
-import struct
 import zipfile
 from itertools import pairwise
 from typing import Any, NoReturn
 
-from PIL import Image
-
+from pointrend.images.png import read_png
 from pointrend.plain_text import UNPRINTABLE
 from pointrend.structures.prediction_checks import MAX_INSTANCES
 
 MANIFEST = "manifest.json"
 MAX_NAME = 300  # a category of 256 characters, a number and ".png"
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _ENCRYPTED = 0x1
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -32,27 +29,6 @@ def read_json(body: bytes) -> Any:
         return json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
     except RecursionError:
         raise ValueError("it is nested too deep") from None
-
-
-def read_png(data: bytes, max_pixels: int) -> Image.Image:
-    """Open a PNG file that is whole: its size is within bounds and every chunk up to its end is undamaged.
-
-    The pixels are not decoded yet: :meth:`~PIL.Image.Image.load` may still raise an OSError.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    if not data.startswith(_SIGNATURE) or len(data) < 24:
-        raise ValueError("it is not a PNG file")
-    width, height = struct.unpack(">II", data[16:24])
-    if width < 1 or height < 1 or width * height > max_pixels:
-        raise ValueError(f"the picture has {width}x{height} pixels; 1 to {max_pixels} are accepted")
-    try:
-        Image.open(io.BytesIO(data), formats=("PNG",)).verify()
-        return Image.open(io.BytesIO(data), formats=("PNG",))  # verify() leaves an image that cannot be loaded
-    except Exception as error:
-        # Pillow answers broken bytes with OSError, SyntaxError, ValueError, struct.error, IndexError and more.
-        raise ValueError(f"the picture is damaged: {error}") from error
 
 
 def unzip_pngs(data: bytes, max_bytes: int, max_pixels: int) -> dict[str, bytes]:

@@ -68,6 +68,10 @@ class RequestFlow:
         """Which object each pixel belongs to, by number."""
         return answers.label_map((yield from self._about(image, options, "label_map")), self.limits)
 
+    def uncertainty(self, image: ImageInput, options: Mapping[str, Any]) -> Flow[bytes]:
+        """The image in grey, coloured where the model is unsure, as a PNG file."""
+        return answers.png((yield from self._about(image, options, "uncertainty")), self.limits)
+
     def describe(self) -> Flow[dict[str, Any]]:
         """What the model says of itself."""
         return answers.description((yield from self._ask(Call(None, {}))))
@@ -84,7 +88,7 @@ class RequestFlow:
     def _about(self, image: ImageInput, options: Mapping[str, Any], answer_format: str) -> Flow[Answer]:
         if "format" in options:
             raise InvalidOption(
-                "The client sets format itself: call segment, render, cutouts or label_map.",
+                "The client sets format itself: call segment, render, cutouts, label_map or uncertainty.",
                 field="format",
                 value=options["format"],
                 code="unsupported_combination",

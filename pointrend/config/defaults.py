@@ -90,7 +90,8 @@ DEFAULTS: Final[dict[str, Any]] = {
     "MODEL.ROI_MASK_HEAD.NUM_FC": 2,
     "MODEL.ROI_MASK_HEAD.OUTPUT_SIDE_RESOLUTION": 7,
     "MODEL.ROI_MASK_HEAD.POINT_HEAD_ON": False,
-    "MODEL.ROI_MASK_HEAD.CONTEXT_MAPS": 0,  # this project's own
+    "MODEL.ROI_MASK_HEAD.CONTEXT_MAPS": 0,  # this project's own, as the next
+    "MODEL.ROI_MASK_HEAD.SCORE_CALIBRATION": [1.0, 0.0],
     "MODEL.CONV_MASK_HEAD.ON": False,  # this project's own, as the next three
     "MODEL.CONV_MASK_HEAD.NUM_CONV": 4,
     "MODEL.CONV_MASK_HEAD.CONV_DIM": 256,

@@ -54,7 +54,7 @@ def from_tree(tree: Mapping[str, Any]) -> OneStageConfig:
             score_threshold=values.fraction("MODEL.GFL_HEAD.SCORE_THRESH_TEST"),
             nms_threshold=values.fraction("MODEL.GFL_HEAD.NMS_THRESH_TEST"),
             max_detections=values.integer("TEST.DETECTIONS_PER_IMAGE", high=1000),
-            calibration=_calibration(values),
+            calibration=values.calibration("MODEL.GFL_HEAD.SCORE_CALIBRATION"),
         ),
         mask_features=MaskFeaturesConfig(
             channels=values.integer("MODEL.MASK_FEATURES.CHANNELS"),
@@ -67,6 +67,7 @@ def from_tree(tree: Mapping[str, Any]) -> OneStageConfig:
         ),
         point_head=read_point_head(values, num_classes),
         conv_mask=read_conv_mask_beside(values),
+        mask_calibration=values.calibration("MODEL.ROI_MASK_HEAD.SCORE_CALIBRATION"),
     )
 
 
@@ -76,14 +77,6 @@ def _odd(values: Values, key: str) -> int:
     if side % 2 == 0:
         raise ConfigError(f"{key} must be odd, not {side}.")
     return side
-
-
-def _calibration(values: Values) -> tuple[float, float]:
-    """Slope and offset of the scores' logits; the order of scores stays, so the slope is positive."""
-    slope, offset = values.numbers("MODEL.GFL_HEAD.SCORE_CALIBRATION", 2)
-    if slope <= 0:
-        raise ConfigError(f"MODEL.GFL_HEAD.SCORE_CALIBRATION must begin with a positive slope, not {slope}.")
-    return slope, offset
 
 
 def _even(values: Values, key: str) -> int:
@@ -126,5 +119,6 @@ def to_tree(config: OneStageConfig) -> dict[str, Any]:
             **point_head_keys(config.point_head, config.num_classes),
             "MODEL.POINT_HEAD.CLS_AGNOSTIC_MASK": True,
             **conv_beside_keys(config.conv_mask),
+            "MODEL.ROI_MASK_HEAD.SCORE_CALIBRATION": list(config.mask_calibration),
         }
     )

@@ -67,6 +67,7 @@ def from_tree(tree: Mapping[str, Any]) -> ModelConfig:
         point_head=read_point_head(values, num_classes) if point_rend else None,
         conv_mask=read_conv_mask_beside(values) if point_rend else _conv_mask(values),
         class_agnostic_mask=values.flag(agnostic_key),
+        mask_calibration=values.calibration("MODEL.ROI_MASK_HEAD.SCORE_CALIBRATION"),
     )
 
 

@@ -190,6 +190,8 @@ class ModelConfig(FPNConfigured):
     point_head: PointHeadConfig | None = None
     conv_mask: ConvMaskConfig | None = None
     class_agnostic_mask: bool = False  # MODEL.POINT_HEAD.CLS_AGNOSTIC_MASK; ROI_MASK_HEAD's for a Mask R-CNN
+    # MODEL.ROI_MASK_HEAD.SCORE_CALIBRATION, of this project: slope and offset of the mask scores' logits.
+    mask_calibration: tuple[float, float] = (1.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +209,7 @@ class OneStageConfig(NetworkConfig):
     coarse_mask: CoarseMaskConfig
     point_head: PointHeadConfig
     conv_mask: ConvMaskConfig | None = None
+    mask_calibration: tuple[float, float] = (1.0, 0.0)  # as a ModelConfig's
 
 
 InstanceConfig = ModelConfig | OneStageConfig  # of a network that finds single objects

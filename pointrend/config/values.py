@@ -64,6 +64,13 @@ class Values:
             raise ConfigError(f"{key} must be a list of {count} {kind}, not {found}.")
         return tuple(float(item) for item in value)
 
+    def calibration(self, key: str) -> tuple[float, float]:
+        """Slope and offset of logits; the order stays, so the slope is positive."""
+        slope, offset = self.numbers(key, 2)
+        if slope <= 0:
+            raise ConfigError(f"{key} must begin with a positive slope, not {slope}.")
+        return slope, offset
+
     def number_lists(self, key: str) -> tuple[tuple[float, ...], ...]:
         """A list of lists of positive numbers, none of them empty."""
         value, found = self._look_up(key)

@@ -58,6 +58,7 @@ def to_tree(config: ModelConfig) -> dict[str, Any]:
         "MODEL.ROI_BOX_HEAD.BBOX_REG_WEIGHTS": list(box.reg_weights),
         "TEST.DETECTIONS_PER_IMAGE": box.max_detections,
         **_mask_keys(config),
+        "MODEL.ROI_MASK_HEAD.SCORE_CALIBRATION": list(config.mask_calibration),
     }
     return without_defaults(flat)
 

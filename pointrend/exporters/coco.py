@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pointrend.exporters.instances import require_instances, run_lengths
+from pointrend.exporters.instances import least_certain_first, require_instances, run_lengths
 from pointrend.structures.prediction import UNNAMED, Instance, Prediction
 
 
@@ -51,6 +51,7 @@ def to_coco(prediction: Prediction, image_id: int, *, boxes: bool = True, unname
             "image_id": image_id,
             "category_id": _category_id(instance, unnamed),
             "score": round(instance.score, 4),
+            **instance.quality(),
         }
         if boxes:
             result["bbox"] = [round(value, 2) for value in instance.bbox]
@@ -64,9 +65,10 @@ def to_coco(prediction: Prediction, image_id: int, *, boxes: bool = True, unname
 
 
 def coco_dataset(images: Iterable[CocoImage], categories: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """A COCO data set whose annotations are what was found, each with its ``score``.
+    """A COCO data set whose annotations are what was found, each with its ``score`` and what is known of its mask.
 
     Objects without a category are of one more, ``object``.
+    Of an image's annotations those of the least certain masks come first: whoever corrects them begins there.
     Without masks an annotation's area is its box's and its segmentation is empty.
 
     Args:
@@ -82,7 +84,7 @@ def coco_dataset(images: Iterable[CocoImage], categories: Sequence[Mapping[str, 
     for image in images:
         size = image.prediction.height, image.prediction.width
         described.append({"id": image.id, "file_name": image.file_name, "height": size[0], "width": size[1]})
-        for instance in require_instances(image.prediction, "COCO"):
+        for _, instance in least_certain_first(require_instances(image.prediction, "COCO")):
             _, _, width, height = instance.bbox
             annotations.append(
                 {
@@ -94,6 +96,7 @@ def coco_dataset(images: Iterable[CocoImage], categories: Sequence[Mapping[str, 
                     "segmentation": run_lengths(instance, size) or [],
                     "iscrowd": 0,
                     "score": round(instance.score, 4),
+                    **instance.quality(),
                 }
             )
     named = [{"id": category["id"], "name": category["name"]} for category in categories]

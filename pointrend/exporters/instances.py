@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from pointrend.masks.decode import window
@@ -21,6 +23,16 @@ def require_instances(prediction: Prediction, what: str) -> tuple[Instance, ...]
     if prediction.task == "semantic":
         raise ValueError(f"{what} needs instances, but this prediction's task was semantic.")
     return prediction.instances
+
+
+def least_certain_first(instances: Sequence[Instance]) -> list[tuple[int, Instance]]:
+    """Instances in the order in which to correct them, each with its number, from 1, in the given order.
+
+    By ascending ``mask_score``; those without one come last, as they are.
+    """
+    return sorted(
+        enumerate(instances, start=1), key=lambda each: math.inf if each[1].mask_score is None else each[1].mask_score
+    )
 
 
 def outlines(instance: Instance, size: Size) -> list[list[float]]:

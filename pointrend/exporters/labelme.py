@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from pointrend.exporters.instances import outlines, require_instances
-from pointrend.structures.prediction import Prediction
+from pointrend.exporters.instances import least_certain_first, outlines, require_instances
+from pointrend.structures.prediction import Instance, Prediction
 
 FORMAT_VERSION = "5.5.0"
 
@@ -15,7 +15,8 @@ def to_labelme(prediction: Prediction, image_path: str, image: bytes | None = No
     """What LabelMe opens beside an image.
 
     Each part of a mask is a polygon, since LabelMe's polygons have no parts; those of one instance share its
-    ``group_id``. An instance without a mask is a rectangle.
+    ``group_id``, its number from the best score down. The least certain masks come first: whoever corrects them begins
+    there. An instance without a mask is a rectangle.
 
     Args:
         prediction: its task ``instances`` or ``detection``.
@@ -26,7 +27,7 @@ def to_labelme(prediction: Prediction, image_path: str, image: bytes | None = No
         ValueError: the prediction is semantic.
     """
     shapes: list[dict[str, Any]] = []
-    for number, instance in enumerate(require_instances(prediction, "LabelMe"), start=1):
+    for number, instance in least_certain_first(require_instances(prediction, "LabelMe")):
         x, y, width, height = instance.bbox
         if instance.segmentation is None:
             kind, parts = "rectangle", [[x, y, x + width, y + height]]
@@ -37,7 +38,7 @@ def to_labelme(prediction: Prediction, image_path: str, image: bytes | None = No
                 "label": instance.name,
                 "points": [[round(px, 2), round(py, 2)] for px, py in zip(part[::2], part[1::2], strict=True)],
                 "group_id": number,
-                "description": f"score {instance.score:.4f}",
+                "description": _description(instance),
                 "shape_type": kind,
                 "flags": {},
                 "mask": None,
@@ -53,3 +54,9 @@ def to_labelme(prediction: Prediction, image_path: str, image: bytes | None = No
         "imageHeight": prediction.height,
         "imageWidth": prediction.width,
     }
+
+
+def _description(instance: Instance) -> str:
+    """``score 0.9123, mask_score 0.8400, edge_uncertainty 0.1000``."""
+    numbers = {"score": instance.score, **instance.quality()}
+    return ", ".join(f"{name} {value:.4f}" for name, value in numbers.items())

@@ -19,7 +19,8 @@ def to_supervision(prediction: Prediction) -> Any:
     Returns:
         ``supervision.Detections``: ``xyxy`` (N, 4) float32 pixels, ``mask`` (N, height, width) bool or None without
         masks, ``confidence`` (N) float32, ``class_id`` (N) the categories' ids, -1 without one (None where no instance
-        has one), and their names in ``data["class_name"]``.
+        has one), and in ``data`` (N) their names as ``class_name`` and, with masks, ``mask_score`` and
+        ``edge_uncertainty``, NaN where unknown.
 
     Raises:
         ImportError: supervision is not installed.
@@ -33,12 +34,16 @@ def to_supervision(prediction: Prediction) -> Any:
     found = require_instances(prediction, "supervision.Detections")
     boxes = np.array([instance.bbox for instance in found], np.float32).reshape(-1, 4)
     has_masks = all(instance.segmentation is not None for instance in found)
+    quality = {
+        name: np.array([instance.quality().get(name, np.nan) for instance in found], np.float32)
+        for name in (("mask_score", "edge_uncertainty") if has_masks else ())
+    }
     return supervision.Detections(
         xyxy=np.hstack((boxes[:, :2], boxes[:, :2] + boxes[:, 2:])),
         mask=prediction.masks() if has_masks else None,
         confidence=np.array([instance.score for instance in found], np.float32),
         class_id=_class_ids(found),
-        data={"class_name": np.array([instance.name for instance in found], dtype=str)},
+        data={"class_name": np.array([instance.name for instance in found], dtype=str), **quality},
     )
 
 

@@ -5,7 +5,7 @@ Shapes: R detections, S side of a mask in cells. Boxes are (x0, y0, x1, y1) in p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pointrend.inference.base import Encoded
-from pointrend.inference.paste import paste_mask
-from pointrend.masks.decode import Segmentation
+from pointrend.inference.mask_quality import UNCALIBRATED, mask_quality
+from pointrend.inference.paste import MASK_THRESHOLD, paste_mask, paste_probabilities
 from pointrend.masks.encode import encode_mask
+from pointrend.masks.probabilities import encode_probabilities, quantised
 from pointrend.masks.semantic import merge
 from pointrend.modeling.rcnn import Detections
 from pointrend.structures.model_info import Category
@@ -70,7 +71,11 @@ def keep(detections: Detections, image_boxes: Tensor, options: Options, wanted: 
 
 
 def encode_detections(
-    raw: RawDetections, categories: tuple[Category, ...], size: tuple[int, int], options: Options
+    raw: RawDetections,
+    categories: tuple[Category, ...],
+    size: tuple[int, int],
+    options: Options,
+    calibration: tuple[float, float] = UNCALIBRATED,
 ) -> Encoded:
     """Instances, or, for the semantic task, segments. Masks are drawn inside their own boxes only.
 
@@ -79,34 +84,49 @@ def encode_detections(
         categories: the model's, in the order of the network's classes.
         size: the image's (height, width) in pixels.
         options: of effect are ``task`` and ``masks``.
+        calibration: of the mask scores; see :func:`~pointrend.inference.mask_quality.mask_quality`.
     """
     classes = raw.classes.tolist()
     if options.task == "semantic":
         masks = [_paste(raw, index, size) for index in range(len(classes))]
         return (), segments(merge(masks, classes, size), categories, options.masks)
     return tuple(
-        _instance(raw, index, None if number == NO_CLASS else categories[number], size, options.masks)
+        _instance(raw, index, None if number == NO_CLASS else categories[number], size, options.masks, calibration)
         for index, number in enumerate(classes)
     ), ()
 
 
-def _instance(raw: RawDetections, index: int, category: Category | None, size: tuple[int, int], form: str) -> Instance:
+def _instance(
+    raw: RawDetections,
+    index: int,
+    category: Category | None,
+    size: tuple[int, int],
+    form: str,
+    calibration: tuple[float, float],
+) -> Instance:
     """Draw one mask, where masks were asked for, and encode it at once."""
-    area: int | None = None
-    segmentation: Segmentation | None = None
-    if raw.logits is not None:
-        x, y, crop = _paste(raw, index, size)
-        area = int(np.count_nonzero(crop))
-        segmentation = encode_mask(form, crop, x, y, size)
     x0, y0, x1, y1 = raw.boxes[index].tolist()
-    return Instance(
+    found = Instance(
         category_id=None if category is None else category.id,
         category=None if category is None else category.name,
         score=float(raw.scores[index]),
         bbox=(x0, y0, x1 - x0, y1 - y0),
-        area=area,
-        segmentation=segmentation,
+        area=None,
+        segmentation=None,
         points=None if raw.points is None else tuple((x, y) for x, y in raw.points[index].tolist()),
+    )
+    if raw.logits is None:
+        return found
+    x, y, probabilities = paste_probabilities(raw.logits[index], raw.boxes[index], *size)
+    crop = probabilities >= MASK_THRESHOLD
+    quality = mask_quality(raw.logits[index], raw.boxes[index], size, calibration)
+    return replace(
+        found,
+        area=int(np.count_nonzero(crop)),
+        segmentation=encode_mask(form, crop, x, y, size),
+        mask_score=quality.mask_score,
+        edge_uncertainty=quality.edge_uncertainty,
+        probabilities=encode_probabilities(x, y, quantised(probabilities)) if form == "probability" else None,
     )
 
 

@@ -119,7 +119,7 @@ class Detectron2Segmenter(Segmenter[RawDetections]):
         return found if options.task == "detection" else replace(found, logits=list(masks[kept].logit()))
 
     def _encode(self, raw: RawDetections, size: tuple[int, int], options: Options) -> Encoded:
-        return encode_detections(raw, self.info.categories, size, options)
+        return encode_detections(raw, self.info.categories, size, options, self.config.mask_calibration)
 
     def _check_refinement(self, options: Options) -> None:
         check_refinement(options, self.info.name)
@@ -192,8 +192,10 @@ def configuration(config: AnyConfig) -> dict[str, Any]:
         ConfigError: detectron2 has no such network.
     """
     require_fit(DETECTRON2, config)
-    if isinstance(config, ModelConfig) and config.point_head is not None:
-        config = replace(config, conv_mask=None)
+    if isinstance(config, ModelConfig):
+        # What detectron2 has no keys for.
+        conv_mask = config.conv_mask if config.point_head is None else None
+        config = replace(config, conv_mask=conv_mask, mask_calibration=(1.0, 0.0))
     return config_to_dict(config)
 
 

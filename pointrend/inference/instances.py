@@ -127,7 +127,7 @@ class InstanceSegmenter(Segmenter[RawDetections]):
         return replace(found, logits=logits, points=points)
 
     def _encode(self, raw: RawDetections, size: tuple[int, int], options: Options) -> Encoded:
-        return encode_detections(raw, self.info.categories, size, options)
+        return encode_detections(raw, self.info.categories, size, options, self.model.config.mask_calibration)
 
 
 def _useful_refinements(boxes: Tensor, config: InstanceConfig) -> Tensor:

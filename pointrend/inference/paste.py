@@ -17,7 +17,17 @@ MASK_THRESHOLD = 0.5
 
 
 def paste_mask(logits: Tensor, box: Tensor, height: int, width: int) -> tuple[int, int, NDArray[np.bool_]]:
-    """Stretch a mask over its box.
+    """Stretch a mask over its box: where its probabilities reach 0.5; see :func:`paste_probabilities`.
+
+    Returns:
+        the window's left and top, 0 <= left <= W and 0 <= top <= H, and its mask (h, w), empty where the box is.
+    """
+    left, top, probabilities = paste_probabilities(logits, box, height, width)
+    return left, top, probabilities >= MASK_THRESHOLD
+
+
+def paste_probabilities(logits: Tensor, box: Tensor, height: int, width: int) -> tuple[int, int, NDArray[np.float32]]:
+    """Stretch a mask's probabilities over its box.
 
     The mask's probabilities, zero beyond its edge, are read bilinearly at pixel centres. A pixel whose centre lies
     outside the box gets less than half of its nearest cell and so is never on: the window loses nothing.
@@ -28,20 +38,20 @@ def paste_mask(logits: Tensor, box: Tensor, height: int, width: int) -> tuple[in
         height, width: H and W.
 
     Returns:
-        the window's left and top, 0 <= left <= W and 0 <= top <= H, and its mask (h, w), empty where the box is.
+        the window's left and top, 0 <= left <= W and 0 <= top <= H, and (h, w) in [0, 1], empty where the box is.
     """
     x0, y0, x1, y1 = box.tolist()
     left, right = _window(x0, x1, width)
     top, bottom = _window(y0, y1, height)
     if left >= right or top >= bottom:
-        return left, top, np.zeros((0, 0), dtype=np.bool_)
+        return left, top, np.zeros((0, 0), dtype=np.float32)
     probabilities = F.pad(logits.detach().float().cpu().sigmoid(), (1, 1, 1, 1))
     rows, row_fractions = _cells(top, bottom, y0, y1, logits.shape[0])
     columns, column_fractions = _cells(left, right, x0, x1, logits.shape[1])
     stretched = torch.lerp(probabilities[rows], probabilities[rows + 1], row_fractions[:, None])
     stretched = torch.lerp(stretched[:, columns], stretched[:, columns + 1], column_fractions)
-    mask: NDArray[np.bool_] = (stretched >= MASK_THRESHOLD).numpy()
-    return left, top, mask
+    values: NDArray[np.float32] = stretched.numpy()
+    return left, top, values
 
 
 def _window(start: float, end: float, limit: int) -> tuple[int, int]:

@@ -14,7 +14,8 @@ def encode_mask(form: str, crop: NDArray[np.bool_], x: int, y: int, size: tuple[
     """Encode a mask.
 
     Args:
-        form: ``rle``, ``polygon`` or ``none``, as in :class:`~pointrend.structures.options.Options`.
+        form: ``polygon``, ``none`` or, both run lengths here, ``rle`` and ``probability``, as in
+            :class:`~pointrend.structures.options.Options`.
         crop: (h, w) bool, the mask inside its window.
         x, y: the window's left and top in the image.
         size: the image's (height, width).

@@ -19,6 +19,7 @@ from pointrend.structures.prediction import Prediction
 from pointrend.visualize.cutouts import cutouts
 from pointrend.visualize.label_map import encode_label_map, legend
 from pointrend.visualize.overlay import overlay
+from pointrend.visualize.uncertainty import uncertainty_picture
 
 LEGEND_HEADER = "X-PointRend-Legend"
 MANIFEST = "manifest.json"
@@ -50,7 +51,8 @@ def reply(prediction: Prediction, image: NDArray[np.uint8], options: Options, ma
     """Encode a prediction in the form that was asked for.
 
     Args:
-        prediction: what was found, with masks as run lengths unless ``format=json`` or ``task=detection``.
+        prediction: what was found, with masks as run lengths unless ``format=json`` or ``task=detection``; for
+            ``format=uncertainty`` with their probabilities.
         image: the HWC uint8 RGB image that it was found in.
         options: ``format`` chooses.
         max_bytes: the largest body that the server sends.
@@ -95,6 +97,12 @@ def _label_map(prediction: Prediction, _image: NDArray[np.uint8], max_bytes: int
     return Reply(body, "image/png", headers={LEGEND_HEADER: json.dumps(legend(prediction), separators=(",", ":"))})
 
 
+def _uncertainty(prediction: Prediction, image: NDArray[np.uint8], max_bytes: int) -> Reply:
+    body = encode_png(uncertainty_picture(image, prediction))
+    _check(len(body), max_bytes, "format", "send a smaller image, or ask for format=json")
+    return Reply(body, "image/png")
+
+
 def _cutouts(prediction: Prediction, image: NDArray[np.uint8], max_bytes: int) -> Reply:
     """A zip of PNG files, and a manifest that says where in the image each one was; checked as it grows."""
     buffer = io.BytesIO()
@@ -132,4 +140,5 @@ _WRITERS: dict[str, Callable[[Prediction, NDArray[np.uint8], int], Reply]] = {
     "png": _png,
     "cutouts": _cutouts,
     "label_map": _label_map,
+    "uncertainty": _uncertainty,
 }

@@ -45,9 +45,10 @@ class Options:
         "`reliable`, all if it lists none",
     )
     masks: str = _option(
-        Choice(("rle", "polygon", "none")),
+        Choice(("rle", "polygon", "none", "probability")),
         "rle",
-        "COCO compressed RLE, COCO polygons, or none; `area` is always computed from the mask",
+        "COCO compressed RLE, COCO polygons, none, or RLE with an 8-bit picture of each mask's probabilities beside it "
+        "(only with `task=instances`); `area` is always computed from the mask",
     )
     refinement: int = _option(
         Integer(0, FULL_REFINEMENT),
@@ -78,7 +79,7 @@ class Options:
         "image, the category optional",
     )
     format: str = _option(
-        Choice(("json", "png", "cutouts", "label_map")),
+        Choice(("json", "png", "cutouts", "label_map", "uncertainty")),
         "json",
         "response format, see below; takes precedence over the header `Accept`, where `image/png` means `png`",
     )
@@ -106,6 +107,8 @@ class Options:
         options = cls(**raw)
         if options.format not in FORMATS[options.task]:
             raise _no_such_answer(options)
+        if options.masks == "probability" and options.task != "instances":
+            raise _no_probabilities(options)
         if options.points and (options.task, options.format) != ("instances", "json"):
             raise _no_points(options)
         return options
@@ -144,7 +147,7 @@ class OptionKeywords(TypedDict, total=False):
     score_threshold: float
     max_detections: int
     categories: str | Sequence[str | int]
-    masks: Literal["rle", "polygon", "none"]
+    masks: Literal["rle", "polygon", "none", "probability"]
     refinement: int
     exact: bool
     mask_head: Literal["point", "conv"]
@@ -175,6 +178,7 @@ FORMATS: dict[str, dict[str, str]] = {
         "png": "the image with masks, outlines and labels drawn on it",
         "cutouts": "a zip of transparent PNGs cropped to one mask each, such as `person-2.png`, and `manifest.json`",
         "label_map": "a 16-bit PNG: 0 is background, 1 the best instance, 2 the second best; better ones are on top",
+        "uncertainty": "the image in grey, with colour where the model is unsure whether a pixel belongs to an object",
     },
     "detection": {
         "json": "`instances` without segmentation and area",
@@ -246,6 +250,16 @@ def _no_points(options: Options) -> InvalidOption:
         field="points",
         limit=False,
         value=True,
+        code="unsupported_combination",
+    )
+
+
+def _no_probabilities(options: Options) -> InvalidOption:
+    return InvalidOption(
+        f"masks=probability is for task=instances, not task={options.task}.",
+        field="masks",
+        limit=["rle", "polygon", "none"],
+        value=options.masks,
         code="unsupported_combination",
     )
 

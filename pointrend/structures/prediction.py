@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pointrend.masks.decode import Segmentation, full
+from pointrend.masks.probabilities import Crop, decode_probabilities
 from pointrend.structures.prediction_checks import check_instance, check_prediction, check_segment
 
 MAX_PIXELS = 50_000_000
@@ -54,6 +55,10 @@ class Instance:
         segmentation: the mask; None where masks were not asked for.
         points: (x, y) in pixels of the points that the mask's last refinement step predicted anew; None where they
             were not asked for.
+        mask_score: the IoU with the object's true mask that the model expects, in [0, 1]; None without masks.
+        edge_uncertainty: how unsure the model is of the mask's outline, from 0 (sure) to 1; None without masks.
+        probabilities: each pixel's probability of being in the mask, encoded; see :meth:`probability_crop`. None where
+            they were not asked for (``masks=probability``) and of an empty mask.
     """
 
     category_id: int | None
@@ -63,6 +68,9 @@ class Instance:
     area: int | None
     segmentation: Segmentation | None = field(repr=False)
     points: tuple[tuple[float, float], ...] | None = None
+    mask_score: float | None = None
+    edge_uncertainty: float | None = None
+    probabilities: dict[str, Any] | None = field(default=None, repr=False)
 
     @property
     def name(self) -> str:
@@ -82,6 +90,20 @@ class Instance:
             raise ValueError("This instance has no mask: it was predicted with masks=none or task=detection.")
         return decode_mask(self.segmentation, size)
 
+    def probability_crop(self) -> Crop:
+        """Decode the probabilities: left and top of a crop of the image, and its values.
+
+        Returns:
+            x, y and (h, w) uint8: a value v stands for probabilities from v / 256 to (v + 1) / 256; the mask is where
+            v >= 128, and outside the crop it is nowhere.
+
+        Raises:
+            ValueError: they were not asked for, or the mask is empty.
+        """
+        if self.probabilities is None:
+            raise ValueError("This instance has no probabilities: ask for masks=probability.")
+        return decode_probabilities(self.probabilities)
+
     def to_dict(self) -> dict[str, Any]:
         """The instance with COCO's field names; with a mask, a valid COCO result once ``image_id`` is added."""
         result: dict[str, Any] = {
@@ -92,11 +114,19 @@ class Instance:
         }
         if self.area is not None:
             result["area"] = self.area
+        result.update(self.quality())
         if self.segmentation is not None:
             result["segmentation"] = self.segmentation
+        if self.probabilities is not None:
+            result["probabilities"] = self.probabilities
         if self.points is not None:
             result["points"] = [[round(x, 2), round(y, 2)] for x, y in self.points]
         return result
+
+    def quality(self) -> dict[str, float]:
+        """``mask_score`` and ``edge_uncertainty``, to four digits; without a mask, nothing."""
+        known = {"mask_score": self.mask_score, "edge_uncertainty": self.edge_uncertainty}
+        return {name: round(value, 4) for name, value in known.items() if value is not None}
 
     @classmethod
     def from_dict(cls, tree: dict[str, Any]) -> Instance:
@@ -119,6 +149,9 @@ class Instance:
             area=tree.get("area"),
             segmentation=tree.get("segmentation"),
             points=tuple((x, y) for x, y in tree["points"]) if "points" in tree else None,
+            mask_score=tree.get("mask_score"),
+            edge_uncertainty=tree.get("edge_uncertainty"),
+            probabilities=tree.get("probabilities"),
         )
 
 

@@ -11,12 +11,13 @@ instances, segments              at most :data:`MAX_INSTANCES`, :data:`MAX_SEGME
 category_id                      whole, 0 to 2147483647
 category_id, category            of an instance, both may be null: it was given as a box, of no category
 text                             1 to :data:`MAX_TEXT` characters; no control characters, no halves of surrogates
-score                            0 to 1
+score                            0 to 1; mask_score and edge_uncertainty too, null without masks
 bbox, points, polygons           finite, within the image or at most :data:`MARGIN` pixels outside
 area                             whole, 0 to the image's pixels; null without a mask
 segmentation                     run lengths of the image's size that fill it, in at most :data:`MAX_COUNTS`
                                  characters; or polygons of three points or more that
                                  :func:`~pointrend.masks.polygon_runs.polygon_runs` fills; null without masks
+probabilities                    an 8-bit grey PNG in base64 that lies inside the image at ``x``, ``y``; null without
 ===============================  =================================================================================
 
 A boolean is no number here, and numbers are finite.
@@ -32,6 +33,7 @@ import numpy as np
 
 from pointrend.errors import InvalidPrediction
 from pointrend.masks.polygon_runs import check_polygons
+from pointrend.masks.probabilities import decode_probabilities
 from pointrend.masks.rle import runs
 from pointrend.plain_text import UNPRINTABLE
 
@@ -100,7 +102,12 @@ def check_instance(tree: Any, path: str, size: Size | None) -> None:
     _check_points([[x + width, y + height]], f"{path}.bbox", size)
     if tree.get("area") is not None:
         _check_area(tree["area"], path, size)
+    for name in ("mask_score", "edge_uncertainty"):
+        if tree.get(name) is not None:
+            check_number(tree[name], f"{path}.{name}", 0.0, 1.0)
     check_segmentation(tree.get("segmentation"), f"{path}.segmentation", size)
+    if tree.get("probabilities") is not None:
+        _check_probabilities(tree["probabilities"], f"{path}.probabilities", size)
     if "points" in tree:
         points = check_list(tree["points"], f"{path}.points", MAX_POINTS)
         for index, point in enumerate(points):
@@ -144,6 +151,18 @@ def check_segmentation(tree: Any, path: str, size: Size | None) -> None:
                 raise InvalidPrediction(path, f"cannot be filled: {error}") from error
     elif tree is not None:
         raise InvalidPrediction(path, f"must be run lengths, polygons or null, not {brief(tree)}")
+
+
+def _check_probabilities(tree: Any, path: str, size: Size | None) -> None:
+    tree = check_object(tree, path)
+    for name in ("x", "y"):
+        check_whole(_get(tree, name, f"{path}."), f"{path}.{name}")
+    if not isinstance(_get(tree, "png", f"{path}."), str):
+        raise InvalidPrediction(f"{path}.png", f"must be text, not {brief(tree['png'])}")
+    try:
+        decode_probabilities(tree, size)
+    except ValueError as error:
+        raise InvalidPrediction(path, f"cannot be read: {error}") from error
 
 
 def check_object(tree: Any, path: str) -> dict[str, Any]:

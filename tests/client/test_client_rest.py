@@ -132,7 +132,7 @@ def test_every_failure_has_its_place_in_the_tree(canned, client_class, status, b
     assert not client.ready()
 
 
-@pytest.mark.parametrize("method", ["render", "label_map", "cutouts", "describe"])
+@pytest.mark.parametrize("method", ["render", "uncertainty", "label_map", "cutouts", "describe"])
 def test_each_answer_must_be_of_its_kind(canned, client_class, method):
     canned.answers((200, b"hello"))
     with pytest.raises(ServerError, match="no PointRend server"):

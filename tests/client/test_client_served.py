@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import threading
 import time
@@ -52,6 +53,8 @@ def test_rest_and_grpc_blocking_and_async_agree_on_every_kind_of_answer(served):
         async with AsyncClient(url) as client:
             return (
                 (await client.segment(PHOTO, masks="polygon")).instances,
+                (await client.segment(PHOTO, masks="probability")).instances,
+                await client.uncertainty(PHOTO),
                 (await client.segment(PHOTO, task="semantic")).segments,
                 await client.render(PHOTO),
                 await client.cutouts(PHOTO),
@@ -64,6 +67,8 @@ def test_rest_and_grpc_blocking_and_async_agree_on_every_kind_of_answer(served):
         with Client(url) as client:
             return (
                 client.segment(PHOTO, masks="polygon").instances,
+                client.segment(PHOTO, masks="probability").instances,
+                client.uncertainty(PHOTO),
                 client.segment(PHOTO, task="semantic").segments,
                 client.render(PHOTO),
                 client.cutouts(PHOTO),
@@ -78,8 +83,16 @@ def test_rest_and_grpc_blocking_and_async_agree_on_every_kind_of_answer(served):
         asyncio.run(awaited(served.url)),
         asyncio.run(awaited(served.rpc_url)),
     ]
-    assert "person-1.png" in first[3]
-    assert np.max(first[4]) == len(first[0])
+    assert "person-1.png" in first[5]
+    assert np.max(first[6]) == len(first[0])
+    for instance in first[1]:
+        x, y, crop = instance.probability_crop()
+        inside = np.zeros((512, 512), bool)
+        inside[y : y + crop.shape[0], x : x + crop.shape[1]] = crop >= 128
+        np.testing.assert_array_equal(inside, instance.mask())
+        assert 0.5 < instance.mask_score < 1
+        assert 0 < instance.edge_uncertainty < 0.5
+    assert Image.open(io.BytesIO(first[2])).size == (512, 512)
     for other in others:
         assert other == first
 

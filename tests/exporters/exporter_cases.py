@@ -20,7 +20,7 @@ CATEGORIES: list[dict[str, Any]] = [
 ]
 
 
-def instance(mask, category=0, score=0.9, form="rle"):
+def instance(mask, category=0, score=0.9, form="rle", mask_score=None):
     rows, columns = np.nonzero(mask)
     box = (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1) if rows.size else (0, 0, 1, 1)
     left, top, width, height = map(float, box)
@@ -36,6 +36,8 @@ def instance(mask, category=0, score=0.9, form="rle"):
         bbox=(left, top, width, height),
         area=None if form == "none" else int(mask.sum()),
         segmentation=forms[form](),
+        mask_score=mask_score,
+        edge_uncertainty=None if mask_score is None else 1 - mask_score,
     )
 
 

@@ -6,6 +6,7 @@ import base64
 import contextlib
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -101,6 +102,38 @@ class TestCoco:
         for result, expected in zip(to_coco(found, 1), found.instances, strict=True):
             np.testing.assert_array_equal(coco_mask.decode(result["segmentation"]), expected.mask())
             assert coco_mask.area(result["segmentation"]) == expected.area
+
+
+class TestQuality:
+    """What is known of a mask goes along, and whoever corrects masks meets the least certain first."""
+
+    @pytest.fixture
+    def found(self):
+        mask = disc((30, 40), 15, 15, 8)
+        return prediction(
+            (30, 40), *(instance(mask, score=score, mask_score=quality) for score, quality in ((0.9, 0.8), (0.7, 0.35)))
+        )
+
+    def test_a_data_set_begins_with_the_least_certain(self, found):
+        unknown = replace(found, instances=(instance(disc((30, 40), 9, 9, 4), score=0.95), *found.instances))
+        annotations = coco_dataset([CocoImage(1, "a.jpg", unknown)], CATEGORIES)["annotations"]
+        assert [each.get("mask_score") for each in annotations] == [0.35, 0.8, None]
+        assert [each["id"] for each in annotations] == [1, 2, 3]
+        assert annotations[0]["edge_uncertainty"] == 0.65
+
+    def test_results_stay_best_first(self, found):
+        assert [(each["score"], each["mask_score"]) for each in to_coco(found, 1)] == [(0.9, 0.8), (0.7, 0.35)]
+
+    def test_labelme_begins_with_the_least_certain(self, found):
+        shapes = to_labelme(found, "a.jpg")["shapes"]
+        assert [shape["group_id"] for shape in shapes] == [2, 1]
+        assert shapes[0]["description"] == "score 0.7000, mask_score 0.3500, edge_uncertainty 0.6500"
+
+    def test_supervision_has_both_beside_the_names(self, found):
+        pytest.importorskip("supervision")
+        detections = to_supervision(found)
+        np.testing.assert_allclose(detections.data["mask_score"], [0.8, 0.35])
+        np.testing.assert_allclose(detections.data["edge_uncertainty"], [0.2, 0.65])
 
 
 class TestLabelMe:

@@ -3,12 +3,14 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from pointrend.errors import InvalidOption, ResponseTooLarge, UnsupportedImage
+from pointrend.masks.probabilities import encode_probabilities
 from pointrend.masks.rle import encode_crop
 from pointrend.service.outputs import Reply, refusal, reply, server_timing
 from pointrend.structures.options import Options
@@ -61,6 +63,20 @@ def test_png():
     assert answer.content_type == "image/png"
     with Image.open(io.BytesIO(answer.body)) as drawn:
         assert (drawn.size, drawn.mode) == ((40, 30), "RGB")
+
+
+def test_uncertainty_is_drawn_where_probabilities_are_undecided():
+    values = np.full((10, 10), 255, np.uint8)
+    values[:5] = 127
+    unsure = replace(FOUND[0], probabilities=encode_probabilities(2, 3, values))
+    answer = ask(replace(INSTANCES, instances=(unsure, FOUND[1])), "uncertainty")
+    assert answer.content_type == "image/png"
+    with Image.open(io.BytesIO(answer.body)) as picture:
+        drawn = np.asarray(picture)
+    assert (drawn[3:8, 2:12] == (249, 201, 50)).all()  # undecided
+    grey = np.ones(SIZE, bool)
+    grey[3:8, 2:12] = False
+    assert (np.ptp(drawn[grey], axis=1) == 0).all()
 
 
 def test_cutouts_are_where_the_manifest_says():

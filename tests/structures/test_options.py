@@ -70,7 +70,7 @@ def test_true_and_false(value, meant):
 
 
 @pytest.mark.parametrize("task", FORMATS)
-@pytest.mark.parametrize("kind", ["json", "png", "cutouts", "label_map"])
+@pytest.mark.parametrize("kind", ["json", "png", "cutouts", "label_map", "uncertainty"])
 def test_what_a_task_cannot_be_answered_with_is_refused(task, kind):
     if kind in FORMATS[task]:
         assert Options.parse({"task": task, "format": kind}).format == kind
@@ -86,6 +86,14 @@ def test_points_are_told_of_instances_in_json_only(others):
     with pytest.raises(InvalidOption, match=r"points=true is for task=instances and format=json, not task") as raised:
         Options.parse({"points": True, **others})
     assert (raised.value.field, raised.value.code) == ("points", "unsupported_combination")
+
+
+@pytest.mark.parametrize("task", ["detection", "semantic"])
+def test_probabilities_are_those_of_instances(task):
+    assert Options.parse({"masks": "probability"}).masks == "probability"
+    with pytest.raises(InvalidOption, match=f"masks=probability is for task=instances, not task={task}") as raised:
+        Options.parse({"masks": "probability", "task": task})
+    assert (raised.value.field, raised.value.code) == ("masks", "unsupported_combination")
 
 
 def test_the_schema_is_that_of_the_readers():

@@ -16,10 +16,12 @@ from pointrend.exporters.labelme import to_labelme
 from pointrend.exporters.mask_pngs import to_mask_pngs
 from pointrend.exporters.yolo import to_yolo
 from pointrend.masks.polygons import polygons
+from pointrend.masks.probabilities import encode_probabilities
 from pointrend.masks.rle import encode_crop
 from pointrend.structures.prediction import Instance, Prediction, Segment
 from pointrend.visualize.display import show
 from pointrend.visualize.label_map import encode_label_map
+from pointrend.visualize.uncertainty import uncertainty_picture
 
 SIZE = 12, 16
 MASK = np.zeros(SIZE, bool)
@@ -28,7 +30,8 @@ RLE = encode_crop(MASK, 0, 0, *SIZE)
 
 
 def instance(segmentation):
-    return Instance(1, "person", 0.75, (2.0, 3.0, 9.0, 6.0), 54, segmentation, ((2.5, 3.5),))
+    crop = encode_probabilities(2, 3, np.full((6, 9), 200, np.uint8))
+    return Instance(1, "person", 0.75, (2.0, 3.0, 9.0, 6.0), 54, segmentation, ((2.5, 3.5),), 0.8, 0.1, crop)
 
 
 TREES = [
@@ -61,9 +64,14 @@ def use(prediction):
     for each in found:
         if each.segmentation is not None:
             assert each.mask(size).shape == size
+        if isinstance(each, Instance) and each.probabilities is not None:
+            x, y, crop = each.probability_crop()
+            assert x + crop.shape[1] <= size[1]
+            assert y + crop.shape[0] <= size[0]
     if masked:
         assert prediction.masks().shape == (len(found), *size)
     assert show(np.zeros((*size, 3), np.uint8), prediction, max_side=64).width <= 64
+    assert uncertainty_picture(np.zeros((*size, 3), np.uint8), prediction).shape == (*size, 3)
     if prediction.task != "semantic":
         to_coco(prediction, 1)
         coco_dataset([], [])
@@ -140,6 +148,16 @@ def test_anything_is_an_instance_or_refused(tree):
         (("instances", 0, "segmentation", "counts"), "~", r"instances\[0\]\.segmentation\.counts cannot be read: The"),
         (("instances", 0, "segmentation", "size"), [16, 12], r"size must be the image's, \[12, 16\], not \[16, 12\]"),
         (("instances", 0, "score"), True, r"instances\[0\]\.score must be a finite number from 0 to 1, not True"),
+        (
+            ("instances", 0, "mask_score"),
+            1.5,
+            r"\[0\]\.mask_score must be a finite number from 0 to 1, not 1.5",
+        ),
+        (
+            ("instances", 0, "probabilities", "x"),
+            8,
+            r"\[0\]\.probabilities cannot be read: 9x6 pixels at 8, 3",
+        ),
         (("instances", 0, "bbox"), [0, 0, 20, 5], r"instances\[0\]\.bbox leads outside the image of 16x12 pixels"),
         (("image", "width"), 10**9, r"image has 1000000000x12 pixels; at most 50000000 are accepted"),
         (("task",), "\x1b[2J", r"task must be one of .*, not '\\x1b\[2J'"),
