@@ -74,6 +74,7 @@ def test_context_maps_are_none_unless_asked_for() -> None:
         coarse_mask=st.builds(CoarseMaskConfig, st.integers(8, 256), context_maps=st.integers(0, 32)),
         point_head=st.builds(PointHeadConfig, st.integers(8, 256)),
         conv_mask=st.none() | st.builds(ConvMaskConfig, st.integers(0, 4)),
+        mask_calibration=st.tuples(st.floats(0.1, 5), st.floats(-3, 3)),
     )
 )
 def test_what_is_written_reads_back(config: OneStageConfig) -> None:
@@ -93,6 +94,14 @@ def test_what_is_written_reads_back(config: OneStageConfig) -> None:
         (
             {"MODEL__ROI_MASK_HEAD__CONTEXT_MAPS": 257},
             "MODEL.ROI_MASK_HEAD.CONTEXT_MAPS must be a whole number from 0 to 256, not 257",
+        ),
+        (
+            {"MODEL__ROI_MASK_HEAD__SCORE_CALIBRATION": [0, 1]},
+            "MODEL.ROI_MASK_HEAD.SCORE_CALIBRATION must begin with a positive slope, not 0",
+        ),
+        (
+            {"MODEL__GFL_HEAD": {"SCORE_CALIBRATION": [1]}},
+            "MODEL.GFL_HEAD.SCORE_CALIBRATION must be a list of 2 numbers",
         ),
         ({"MODEL__POINT_HEAD__CLS_AGNOSTIC_MASK": False}, "MODEL.POINT_HEAD.CLS_AGNOSTIC_MASK must be true"),
         ({"MODEL__BACKBONE": {"NAME": "build_resnet_fpn_backbone"}}, "MODEL.BACKBONE.NAME must be"),

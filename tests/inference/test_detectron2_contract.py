@@ -259,9 +259,9 @@ def test_every_published_configuration_is_in_detectron2s_keys(name: str) -> None
     assert not {"CONV_MASK_HEAD", "EFFICIENTNET_LITE"} & set(tree["MODEL"])
 
 
-def test_a_second_mask_head_is_left_out() -> None:
+def test_a_second_mask_head_and_the_masks_calibration_are_left_out() -> None:
     config = rcnn_config(GOLDEN / "pointrend_3class_portrait")
-    tree = detectron2.configuration(replace(config, conv_mask=ConvMaskConfig()))
+    tree = detectron2.configuration(replace(config, conv_mask=ConvMaskConfig(), mask_calibration=(1.1, -0.2)))
     assert config_from_dict(tree) == config
 
 
