@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pointrend.inference.mask_quality import calibrated
-from scripts.calibrate_masks import applied, fit, report
+from scripts.calibrate_masks import applied, report
+from scripts.calibrate_scores import fit
 
 
 def test_a_line_through_logits_is_found_again() -> None:
