@@ -38,6 +38,13 @@ class HandlerConfig:
         default=_IMAGE.max_memory,
         metadata={"help": "Bytes of memory that decoding it may take, by its size, format, mode and metadata."},
     )
+    max_tiles: int = field(
+        default=100,
+        metadata={
+            "help": "Tiles that the option `tiles` may cut an image into. Together they must take less time than "
+            "`responseTimeout`."
+        },
+    )
     max_response_bytes: int = field(
         default=41_000_000,
         metadata={

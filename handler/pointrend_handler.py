@@ -29,6 +29,7 @@ from handler.metrics import Metrics
 from pointrend.engines import VARIABLE
 from pointrend.errors import RequestError, ServerError
 from pointrend.images.decode import decode
+from pointrend.inference.tile_grid import TileGrid
 from pointrend.service import outputs
 from pointrend.service.description import describe
 from pointrend.service.inputs import DESCRIBE, HEALTH, Request
@@ -57,6 +58,7 @@ class PointRendHandler:
             ConfigError: one of them is not allowed, or the engine does not run here.
         """
         config = HandlerConfig.read((context.model_yaml_config or {}).get("handler"))
+        self._max_tiles = config.max_tiles
         self._limits, self._max_response_bytes = config.image_limits, config.max_response_bytes
         folder = Path(context.system_properties["model_dir"]) / MODEL_FOLDER
         engine = os.environ.get(VARIABLE) or config.engine
@@ -134,6 +136,8 @@ class PointRendHandler:
     def _segment(self, request: Request, started: float) -> tuple[outputs.Reply, dict[str, Any]]:
         options = request.options
         image = decode(request.image, self._limits)
+        if options.tiles is not None:
+            TileGrid.of(image.shape[:2], options.tiles, self._max_tiles)  # refuses what would take too long
         decoded = time.perf_counter()
         # A picture shows masks whether or not they are asked for as run lengths.
         masks = "probability" if options.format == "uncertainty" else "rle"

@@ -45,6 +45,7 @@ ERROR_CODES = (
     ErrorCode("unsupported_image", 415, MODEL, "not an image in a supported format, or damaged, or truncated"),
     ErrorCode("unknown_option", 422, MODEL, "no such option; the message suggests the closest name"),
     ErrorCode("invalid_option", 422, MODEL, "an option is out of range"),
+    ErrorCode("too_many_tiles", 422, MODEL, "`tiles` is too small for the image's size; the message says what fits"),
     ErrorCode("unknown_category", 422, MODEL, "the model has no such category"),
     ErrorCode("unsupported_combination", 422, MODEL, "the format or the model does not support the task"),
     ErrorCode("missing_mask_head", 422, MODEL, "the model lacks the mask head, or does not refine points"),

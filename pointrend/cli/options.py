@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pointrend.structures.options import Options
+from pointrend.structures.options import LARGEST_TILE, SMALLEST_TILE, Options
 
 Engine = Annotated[
     str,
@@ -29,6 +29,13 @@ DEFAULTS = Options()
 Task = Annotated[str, typer.Option(help="instances, detection or semantic.")]
 ScoreThreshold = Annotated[float, typer.Option(help="Minimum score, 0 to 1.")]
 Categories = Annotated[str | None, typer.Option(help="Categories to keep: comma-separated names or ids.")]
+Tiles = Annotated[
+    int | None,
+    typer.Option(
+        help="Cut images that are wider or higher than this many pixels into overlapping tiles, to find small objects: "
+        f"{SMALLEST_TILE} to {LARGEST_TILE}."
+    ),
+]
 Port = typer.Option(min=1024, max=65000)
 
 

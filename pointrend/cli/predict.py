@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pointrend.cli.options import DEFAULTS, Categories, Engine, Model, ScoreThreshold, Task, given
+from pointrend.cli.options import DEFAULTS, Categories, Engine, Model, ScoreThreshold, Task, Tiles, given
 from pointrend.cli.summary import tell
 from pointrend.plain_text import escaped
 from pointrend.predict import Job, find_images, result_folders, run
@@ -54,6 +54,7 @@ def predict(
         Path | None,
         typer.Option(help="COCO results: add a mask to each of their boxes instead of detecting objects."),
     ] = None,
+    tiles: Tiles = None,
 ) -> None:
     """Segment images and save the results, one folder per format.
 
@@ -67,6 +68,7 @@ def predict(
         categories=categories,
         refinement=refinement,
         exact=exact,
+        tiles=tiles,
     )
     options = Options.parse(asked)
     results = None

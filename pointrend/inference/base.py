@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pointrend.engines import EAGER
 from pointrend.errors import InvalidOption
 from pointrend.images.inputs import check_pixels
+from pointrend.inference.tiles import OnTile, segment_in_tiles
 from pointrend.structures.categories import wanted_indices
 from pointrend.structures.model_info import ModelInfo
 from pointrend.structures.options import FULL_REFINEMENT, Options
@@ -53,13 +54,16 @@ class Segmenter(ABC, Generic[Raw]):
     def has_conv_head(self) -> bool:
         """Whether the model can answer ``mask_head=conv``."""
 
-    def __call__(self, image: NDArray[np.uint8], options: Options | None = None) -> Prediction:
+    def __call__(
+        self, image: NDArray[np.uint8], options: Options | None = None, *, on_tile: OnTile | None = None
+    ) -> Prediction:
         """Segment an image.
 
         Args:
             image: (H, W, 3) uint8 RGB, upright.
             options: the defaults of :class:`Options` where left out, with the model's first task. ``format`` has no
                 effect here: it is for whoever sends the prediction on.
+            on_tile: told, with ``options.tiles``, how many tiles are done and of how many.
 
         Returns:
             instances, best first, or in the order of ``boxes``; or, for ``task=semantic``, segments. ``timing_ms``
@@ -68,13 +72,15 @@ class Segmenter(ABC, Generic[Raw]):
 
         Raises:
             TypeError: the image is not HWC uint8 RGB.
-            InvalidOption: a category that the model does not know, a box outside the image, or what the model cannot
-                do.
+            InvalidOption: a category that the model does not know, a box outside the image, too many tiles, or what
+                the model cannot do.
         """
         check_pixels(image)
         options = options or Options(task=self.tasks[0])
         self._check(options)
         wanted = wanted_indices(self.info, options.categories)
+        if options.tiles is not None and max(image.shape[:2]) > options.tiles:
+            return segment_in_tiles(self, image, options, on_tile)
         size = image.shape[0], image.shape[1]
         with torch.inference_mode():
             started = time.perf_counter()

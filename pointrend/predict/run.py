@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.progress import Progress, TaskID
 
 from pointrend.errors import InvalidOption, InvalidRequest, PointRendError, RequestError
 from pointrend.images.inputs import pixels as decode_input
@@ -175,6 +177,7 @@ class _Run:
                 self._save(image, record.prediction, record.saved)
                 shown.advance(task)
             if self.stopped is None:
+                self.source.on_tile = partial(_show_tile, shown, shown.add_task("Tiles", visible=False))
                 for image, answer in zip(left, self.source.predict(left, self.job.options), strict=True):
                     self._take(image, answer)
                     shown.advance(task)
@@ -199,8 +202,9 @@ class _Run:
         return replace(outcome, report=path)
 
     def _take(self, image: ImageFile, answer: Prediction | RequestError) -> None:
-        # A box may be outside its own image only; any other option would be refused for every image.
-        if isinstance(answer, InvalidOption) and not (answer.field or "").startswith("boxes["):
+        # A box may be outside its own image only, and an image may be too large for its tiles; any other option would be
+        # refused for every image.
+        if isinstance(answer, InvalidOption) and not _is_of_the_image(answer):
             raise answer
         if not isinstance(answer, RequestError):
             self._save(image, answer, frozenset())
@@ -256,6 +260,15 @@ class _Run:
                     finish(results, self.source.categories, self.job.out / name)
                 except OSError as error:
                     self.stopped = f"The files of {name} that hold all images cannot be written: {error}."
+
+
+def _is_of_the_image(refusal: InvalidOption) -> bool:
+    return (refusal.field or "").startswith("boxes[") or refusal.code == "too_many_tiles"
+
+
+def _show_tile(shown: Progress, task: TaskID, done: int, tiles: int) -> None:
+    """Show how far an image is that is cut into tiles."""
+    shown.update(task, completed=done, total=tiles, visible=done < tiles)
 
 
 def _read(image: ImageFile, prediction: Prediction) -> NDArray[np.uint8]:

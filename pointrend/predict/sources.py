@@ -10,6 +10,7 @@ from pointrend.client import Client
 from pointrend.client.answers import unreadable
 from pointrend.errors import InvalidOption, InvalidRequest, RequestError
 from pointrend.images.inputs import pixels
+from pointrend.inference.tiles import OnTile
 from pointrend.predict.images import ImageFile
 from pointrend.structures.options import OptionKeywords, Options
 from pointrend.structures.prediction import Prediction
@@ -23,10 +24,17 @@ MODEL_KEYS = ("name", "version", "engine")
 
 
 class Source(Protocol):
-    """Predicts images, one result each, in order; an image that fails gives its error."""
+    """Predicts images, one result each, in order; an image that fails gives its error.
+
+    Attributes:
+        model: name, version and engine.
+        categories: all that the model knows, ``{"id": ..., "name": ...}``.
+        on_tile: to be told of the tiles of an image, with ``options.tiles``; a server tells of none.
+    """
 
     model: dict[str, str]
     categories: list[dict[str, Any]]
+    on_tile: OnTile | None
 
     def predict(self, images: Iterable[ImageFile], options: Options) -> Iterator[Prediction | RequestError]:
         """Predict, as results are asked for."""
@@ -42,6 +50,7 @@ class LocalSource:
     def __init__(self, segmenter: Segmenter[Any]) -> None:
         self._segmenter = segmenter
         self._memory = MemoryLimit()
+        self.on_tile: OnTile | None = None
         info = segmenter.info
         self.model = {"name": info.name, "version": info.version, "engine": segmenter.engine}
         self.categories = [{"id": each.id, "name": each.name} for each in segmenter.info.categories]
@@ -50,7 +59,7 @@ class LocalSource:
         """Predict one image after the other."""
         for image in images:
             try:
-                yield self._segmenter(pixels(image.path), image.options(options))
+                yield self._segmenter(pixels(image.path), image.options(options), on_tile=self.on_tile)
             except RequestError as error:
                 yield error
             except OSError as error:
@@ -73,6 +82,7 @@ class ServerSource:
 
     def __init__(self, client: Client, concurrency: int) -> None:
         self._client = client
+        self.on_tile: OnTile | None = None
         self._concurrency = concurrency
         described = client.describe()
         missing = [key for key in (*MODEL_KEYS, "categories") if key not in described]

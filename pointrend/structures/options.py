@@ -13,6 +13,7 @@ from pointrend.structures.option_kinds import Boolean, Choice, Integer, NamesOrI
 from pointrend.suggestions import suggest
 
 FULL_REFINEMENT = 4
+SMALLEST_TILE, LARGEST_TILE = 256, 4096  # pixels a side
 OPTIONS_HEADER = "X-PointRend-Options"
 """Carries options beside a body that is the image itself, URL-encoded: ``score_threshold=0.7&masks=polygon``."""
 
@@ -78,6 +79,12 @@ class Options:
         "one mask for each of these boxes, in the same order, instead of detecting objects; in pixels of the upright "
         "image, the category optional",
     )
+    tiles: int | None = _option(
+        Integer(SMALLEST_TILE, LARGEST_TILE),
+        None,
+        "cut an image that is wider or higher than this many pixels into overlapping tiles of this side, and join the "
+        "objects; for small objects in large images; only with `task=instances`",
+    )
     format: str = _option(
         Choice(("json", "png", "cutouts", "label_map", "uncertainty")),
         "json",
@@ -111,6 +118,7 @@ class Options:
             raise _no_probabilities(options)
         if options.points and (options.task, options.format) != ("instances", "json"):
             raise _no_points(options)
+        check_tiles(options)
         return options
 
 
@@ -153,6 +161,7 @@ class OptionKeywords(TypedDict, total=False):
     mask_head: Literal["point", "conv"]
     points: bool
     boxes: BoxesInput
+    tiles: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +223,33 @@ def schema() -> dict[str, Any]:
         if entry.default is not None:
             described[entry.name]["default"] = entry.default
     return described
+
+
+def check_tiles(options: Options) -> None:
+    """Refuse ``tiles`` beside what cannot be joined.
+
+    Raises:
+        InvalidOption: another task than ``instances``, ``points`` or ``boxes``.
+    """
+    if options.tiles is None:
+        return
+    if options.task != "instances":
+        raise InvalidOption(
+            f"tiles={options.tiles} is for task=instances, since objects are joined by their masks, not for "
+            f"task={options.task}; leave one of the two out.",
+            field="tiles",
+            value=options.tiles,
+            code="unsupported_combination",
+        )
+    if options.points or options.boxes is not None:
+        beside = "boxes: every box has its own mask" if options.boxes is not None else "points=true"
+        raise InvalidOption(
+            f"tiles={options.tiles} joins objects of several tiles and does not go with {beside}; leave one of the two "
+            "out.",
+            field="tiles",
+            value=options.tiles,
+            code="unsupported_combination",
+        )
 
 
 def _unknown(name: str) -> InvalidOption:

@@ -25,7 +25,7 @@ def context(tmp_path: Path) -> Context:
     """What TorchServe's worker gives a handler, in its own classes."""
     (tmp_path / "model").symlink_to(ModelFolder.open("demo").path)
     made = Context("pointrend", str(tmp_path), {}, 4, None, "0.12")
-    made.model_yaml_config = {"handler": {"max_image_bytes": len(PHOTO)}}
+    made.model_yaml_config = {"handler": {"max_image_bytes": len(PHOTO), "max_tiles": 4}}
     made.metrics = MetricsCacheYamlImpl(Path(ts.__file__).parent / "configs" / "metrics.yaml")
     made.metrics.initialize_cache()
     made.metrics.set_request_ids("the worker's")
@@ -43,6 +43,8 @@ def test_each_request_of_a_batch_is_answered_for_itself(context: Context) -> Non
         ({"X-Request-Id": "mine"}, {"body": bytearray(PHOTO)}),
         ({"body": {"content-type": "application/json"}}, {"body": {"image": "AAAA", "\ud800": "\udfff"}}),
         ({"X-PointRend-Options": "\ud800=1"}, {"body": bytearray(PHOTO)}),
+        ({}, {"image": bytearray(PHOTO), "tiles": "384"}),
+        ({}, {"image": bytearray(PHOTO), "tiles": "256"}),
     ]
     context.request_ids = {index: f"request {index}" for index in range(len(requests))}
     context.request_processor = [RequestProcessor(dict(headers)) for headers, _ in requests]
@@ -53,16 +55,19 @@ def test_each_request_of_a_batch_is_answered_for_itself(context: Context) -> Non
 
     replies = [each.get_response_headers() for each in context.request_processor]
     statuses = [each.get_response_status_code() for each in context.request_processor]
-    assert statuses == [200, 415, 200, 422, 413, 200, 200, 400, 422]
+    assert statuses == [200, 415, 200, 422, 413, 200, 200, 400, 422, 200, 422]
     assert answers[2].startswith(b"\x89PNG")
-    assert [reply.get("X-Client-Request-Id") for reply in replies] == [None] * 6 + ["mine", None, None]
+    assert [reply.get("X-Client-Request-Id") for reply in replies] == [None] * 6 + ["mine", None, None, None, None]
     trees = {index: json.loads(answer) for index, answer in enumerate(answers) if index != 2}
     assert {index: tree["error"]["field"] for index, tree in trees.items() if "field" in tree.get("error", {})} == {
         1: "image",
         3: "task",
         4: "image",
         8: "?",
+        10: "tiles",
     }
+    assert trees[9]["instances"][0]["category"] == "person"
+    assert "into 9 tiles; at most 4 are allowed: send tiles=284 or more" in trees[10]["error"]["message"]
     assert trees[0]["instances"] == trees[6]["instances"]
     assert trees[0]["instances"][0]["category"] == "person"
     assert "limits" in trees[5]

@@ -212,7 +212,7 @@ def test_an_error_that_nobody_foresaw_fails_its_image_alone(
         def __init__(self) -> None:
             self.calls = 0
 
-        def __call__(self, pixels: Any, options: Options) -> Prediction:
+        def __call__(self, pixels: Any, options: Options, **_: Any) -> Prediction:
             self.calls += 1
             if self.calls == 1:
                 raise ZeroDivisionError("odd")

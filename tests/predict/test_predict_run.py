@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from pycocotools.coco import COCO
+from rich.progress import Progress
 from typer.testing import CliRunner
 
 import pointrend
@@ -234,6 +235,36 @@ def test_the_command_line_reports_failures_and_says_so_in_its_status(photos, tmp
     assert "1 done, 0 done before, 1 failed" in result.output
     assert "broken.jpg: This looks like text, not an image" in result.output
     assert json.loads((out / "labelme" / "astronaut.json").read_text())["shapes"] == []
+
+
+def test_an_image_of_too_many_tiles_fails_alone(photos, tmp_path):
+    Image.new("L", (30_000, 1000)).save(photos / "wide.png")
+    (photos / "broken.jpg").unlink()
+    shutil.rmtree(photos / "more")
+    out = tmp_path / "out"
+    arguments = ["predict", str(photos), "--out", str(out), "--save", "labelme", "--tiles", "256"]
+    result = RUN.invoke(app, arguments)
+    assert result.exit_code == 1
+    assert "1 done, 0 done before, 1 failed" in result.output
+    assert "wide.png: tiles=256 cuts this image of 30000x1000 pixels into 735 tiles; at most 400 are" in result.output
+    shapes = json.loads((out / "labelme" / "astronaut.json").read_text())["shapes"]
+    assert "person" in {shape["label"] for shape in shapes}
+    again = RUN.invoke(app, [*arguments[:-1], "10"])
+    assert "tiles must be a whole number from 256 to 4096, not 10." in str(again.exception)
+
+
+def test_progress_is_shown_by_tile(photos, tmp_path, source, monkeypatch):
+    shown = []
+
+    class Shown(Progress):
+        def update(self, task_id, **values):
+            super().update(task_id, **values)
+            shown.append((values.get("completed"), values.get("total"), self.tasks[task_id].description))
+
+    monkeypatch.setattr("pointrend.predict.run.bar", lambda *, shown: Shown(disable=not shown))
+    found = find_images([photos / "more" / "chelsea.png"])  # 451 x 300
+    run(Job(found, tmp_path / "out", ("coco",), Options(tiles=256)), source, progress=False)
+    assert shown == [(done, 5, "Tiles") for done in range(1, 6)]
 
 
 @pytest.mark.parametrize(

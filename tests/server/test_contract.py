@@ -201,6 +201,14 @@ def test_a_coarse_mask_and_an_exact_one(ask, found):
     assert [each.area for each in coarse.instances] != [each.area for each in exact.instances]
 
 
+@pytest.mark.parametrize("form", ["header", "form", "json"])
+def test_an_object_that_fills_several_tiles_is_one(ask, found, form):
+    tiled = Prediction.from_dict(ask(form, tiles=384, **ALL).json())
+    (person, *_), (whole, *_) = ([i for i in each.instances if i.category == "person"] for each in (tiled, found))
+    ours, theirs = person.mask(), whole.mask()
+    assert (ours & theirs).sum() / (ours | theirs).sum() > 0.9
+
+
 @pytest.mark.parametrize(
     ("options", "field", "code"),
     [
@@ -211,6 +219,7 @@ def test_a_coarse_mask_and_an_exact_one(ask, found):
         ({"exact": "perhaps"}, "exact", "invalid_option"),
         ({"boxes": "[[1, 2, 30, 40], [600, 2, 30, 40]]"}, "boxes[1]", "invalid_option"),
         ({"boxes": "1,2,30,40", "categories": "person"}, "categories", "unsupported_combination"),
+        ({"tiles": "10"}, "tiles", "invalid_option"),
         ({"refinment": "1"}, "refinment", "unknown_option"),
     ],
 )
