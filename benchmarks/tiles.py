@@ -97,9 +97,8 @@ def compose(
             x = index % columns * cell_width + int(random.integers(0, cell_width - scale * pixels.shape[1] + 1))
             y = index // columns * cell_height + int(random.integers(0, cell_height - scale * pixels.shape[0] + 1))
         shape = int(pixels.shape[0] * scale), int(pixels.shape[1] * scale)
-        image[y : y + shape[0], x : x + shape[1]] = Image.fromarray(pixels).resize(
-            shape[::-1], Image.Resampling.BICUBIC
-        )
+        resized = Image.fromarray(pixels).resize(shape[::-1], Image.Resampling.BICUBIC)
+        image[y : y + shape[0], x : x + shape[1]] = np.asarray(resized)
         own = [each for each in objects if each.image_id == photo.id and not each.crowd]
         placed = tuple(_placed(each, x, y, shape, size) for each in own)
         pasted.append(Pasted(photo, x, y, shape[1], shape[0], tuple(each for each in placed if each.area)))
