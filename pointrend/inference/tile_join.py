@@ -78,7 +78,7 @@ class _Object:
     rank: int
 
 
-_WHOLE_LARGE, _TILES, _WHOLE, _CUT = range(4)  # ranks
+_TILES, _WHOLE_LARGE, _WHOLE, _CUT = range(4)  # ranks
 
 
 def join(pieces: Iterable[Piece], whole: Iterable[Piece], grid: TileGrid) -> list[Instance]:
@@ -87,8 +87,9 @@ def join(pieces: Iterable[Piece], whole: Iterable[Piece], grid: TileGrid) -> lis
     - Pieces of one category are of one object where their masks have an IoU of at least :data:`SAME` in the overlap of
       their tiles; best agreement first, and at most one piece from each tile. If one of the tiles holds all of the
       object, the object has that tile's mask, otherwise the union of all pieces.
-    - Objects of one category whose masks have that IoU are one. A mask from the whole image is taken where the object
-      is longer than a tile, otherwise the tiles', which is finer; so is the tiles' category, if they differ.
+    - Objects of one category whose masks have that IoU are one; the mask of the tiles, which is finer, is taken before
+      that of the whole image, unless the object goes on where no tile has shown it.
+    - Where tiles and the whole image disagree on the category of what is no longer than a tile, the tiles are right.
     - A piece that is still cut is dropped where an object of its category covers :data:`COVERED` of it, and where
       another tile sees all of the piece and what is beyond its cut, but no such object.
     - The look at the whole image counts for objects that are longer than the overlap of two tiles: others are whole in
