@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -261,7 +262,8 @@ def test_progress_is_shown_by_tile(photos, tmp_path, source, monkeypatch):
             super().update(task_id, **values)
             shown.append((values.get("completed"), values.get("total"), self.tasks[task_id].description))
 
-    monkeypatch.setattr("pointrend.predict.run.bar", lambda *, shown: Shown(disable=not shown))
+    module = import_module("pointrend.predict.run")  # the package has a function of that name
+    monkeypatch.setattr(module, "bar", lambda *, shown: Shown(disable=not shown))
     found = find_images([photos / "more" / "chelsea.png"])  # 451 x 300
     run(Job(found, tmp_path / "out", ("coco",), Options(tiles=256)), source, progress=False)
     assert shown == [(done, 5, "Tiles") for done in range(1, 6)]
