@@ -141,6 +141,7 @@ def judge(found: Sequence[Instance], pasted: Sequence[Pasted]) -> tuple[list[Cou
         instance
         for index, instance in enumerate(found)
         if index not in matched
+        and instance.category_id is not None  # as only boxes without a category have
         and all(photo.photo.labels(instance.category_id) for photo in pasted if photo.holds(instance))
     ]
     return counts, len(judged)

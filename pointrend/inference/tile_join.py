@@ -116,7 +116,7 @@ def join(pieces: Iterable[Piece], whole: Iterable[Piece], grid: TileGrid) -> lis
 
 def _groups(found: Sequence[Piece], size: tuple[int, int]) -> list[list[Piece]]:
     """Pieces, in the order of their keys, by the object that they are of."""
-    by_tile: dict[Tile, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    by_tile: dict[Tile, dict[Any, list[int]]] = defaultdict(lambda: defaultdict(list))
     for index, piece in enumerate(found):
         by_tile[piece.tile][piece.instance.category_id].append(index)
     agreements: list[tuple[float, int, int]] = []

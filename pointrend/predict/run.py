@@ -202,8 +202,8 @@ class _Run:
         return replace(outcome, report=path)
 
     def _take(self, image: ImageFile, answer: Prediction | RequestError) -> None:
-        # A box may be outside its own image only, and an image may be too large for its tiles; any other option would be
-        # refused for every image.
+        # A box may be outside its own image only, and an image may be too large for its tiles; any other option would
+        # be refused for every image.
         if isinstance(answer, InvalidOption) and not _is_of_the_image(answer):
             raise answer
         if not isinstance(answer, RequestError):
