@@ -258,7 +258,7 @@ def test_what_the_model_says_of_itself(served):
     assert set(described["reliable"]) <= {category["name"] for category in described["categories"]}
     assert described["limits"]["max_image_bytes"] == 20971520
     assert described["mask_heads"] == ["point", "conv"]
-    assert described["options"]["masks"]["enum"] == ["rle", "polygon", "none"]
+    assert described["options"]["masks"]["enum"] == ["rle", "polygon", "none", "probability"]
     assert requests.post(url, files={"describe": (None, "true")}, timeout=60).json() == described
     managed = requests.get(f"{served.management_url}/models/pointrend?customized=true", timeout=60).json()
     said = managed[0]["customizedMetadata"]
