@@ -1,6 +1,6 @@
 """Frames a second of the live view: a real TorchServe with a model, and what the page does with each frame.
 
-    python benchmarks/live.py [--seconds 20] [--model demo] [--url http://127.0.0.1:8080] [--json FILE]
+    python benchmarks/live.py [--seconds 20] [--model demo] [--engine auto] [--url http://127.0.0.1:8080] [--json FILE]
 
 One viewer whose camera always has a newer frame, as in the page: a 640x480 picture is scaled to 320 pixels, sent as
 JPEG, answered with masks for the browser to draw, and the next one taken; the page's two frames in flight are not
@@ -33,6 +33,7 @@ from gradio_app.examples import EXAMPLES
 from gradio_app.live import SENT_SIDE, find_objects
 from pointrend.client import Client
 from pointrend.client.retries import Retries
+from pointrend.engines import AUTO
 from pointrend.serving.archive import build
 from pointrend.serving.torchserve import Ports, TorchServe
 from pointrend.system.processes import free_ports
@@ -115,9 +116,9 @@ def _cpu_seconds(server_pid: int | None) -> float:
 
 
 @contextmanager
-def _server(model: str) -> Iterator[TorchServe]:
+def _server(model: str, engine: str) -> Iterator[TorchServe]:
     with tempfile.TemporaryDirectory(prefix="pointrend-live-") as store:
-        build(ModelFolder.open(model), Path(store))
+        build(ModelFolder.open(model), Path(store), engine=engine)
         with TorchServe(Path(store), Ports(*free_ports(6))) as server:
             server.wait_ready()
             yield server
@@ -126,12 +127,13 @@ def _server(model: str) -> Iterator[TorchServe]:
 def main(
     seconds: Annotated[float, typer.Option(min=1, help="How long to measure.")] = 20.0,
     model: Annotated[str, typer.Option(help="What to serve.")] = "demo",
+    engine: Annotated[str, typer.Option(help="What computes its network.")] = AUTO,
     url: Annotated[str | None, typer.Option(help="Measure a server that runs already instead.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures there too.")] = None,
 ) -> None:
     """Measure and tell."""
     if url is None:
-        with _server(model) as server:
+        with _server(model, engine) as server:
             figures = measure(Client(server.url, retries=Retries(count=0)), seconds, server.pid)
     else:
         figures = measure(Client(url, retries=Retries(count=0)), seconds, None)

@@ -24,7 +24,7 @@ from torch import Tensor
 from pointrend.engines import EAGER, OPENVINO, OPENVINO_INT8, require, require_fit, store
 from pointrend.engines.calibration import find_images, record
 from pointrend.engines.openvino import Compiled
-from pointrend.engines.parts import Part, Run, parts
+from pointrend.engines.parts import Part, Points, Run, parts
 from pointrend.engines.quantise import quantised
 from pointrend.errors import ConfigError, InaccurateExport, PointRendError
 from pointrend.modeling.instance_network import InstanceNetwork
@@ -117,7 +117,7 @@ def _main(model: str, destination: str, engine: str, threads: str, *images: str)
     folder, into = ModelFolder.open(model), Path(destination)
     network = load_network(folder.network, read_checkpoint(folder.weights)).eval()
     assert isinstance(network, InstanceNetwork)  # export() has seen to it
-    own = parts(network)
+    own = exported(network, engine)
     chosen = [Path(each) for each in images]
     seen = record(network, own, chosen) if chosen else {part.name: [example(part)] for part in own}
 
@@ -132,6 +132,14 @@ def _main(model: str, destination: str, engine: str, threads: str, *images: str)
         openvino.save_model(model_, str(file), compress_to_fp16=engine == OPENVINO_INT8)
         check(part, Compiled(file, part), inputs[0], MOST_OFF[engine])
     store.stamp(into, folder, len(images))
+
+
+def exported(network: InstanceNetwork, engine: str) -> list[Part]:
+    """The parts of a network that an engine runs from files.
+
+    In float32 PyTorch is faster at the points, whose inputs it need not put together: :class:`~.parts.Points`.
+    """
+    return [part for part in parts(network) if engine != OPENVINO or not isinstance(part, Points)]
 
 
 def example(part: Part) -> tuple[Tensor, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from pointrend.engines import BF16, CUDA, EAGER, EXPORTED, OPENVINO_INT8, half, openvino, require, require_fit
-from pointrend.engines.export import prepare
+from pointrend.engines.export import exported, prepare
 from pointrend.engines.parts import parts
 from pointrend.errors import ConfigError
 from pointrend.modeling.instance_network import InstanceNetwork
@@ -37,7 +37,7 @@ def open_network(folder: ModelFolder, engine: str = EAGER) -> InstanceNetwork | 
     if not isinstance(network, InstanceNetwork):
         return network  # which only eager has: it runs as it is
     if files is not None:
-        openvino.install(network, parts(network), files)
+        openvino.install(network, exported(network, engine), files)
     elif engine in (BF16, CUDA):
         network.to(device_of(engine))
         half.install(network, parts(network), torch.float16 if engine == CUDA else torch.bfloat16)

@@ -87,7 +87,7 @@ def install(network: InstanceNetwork, parts: Sequence[Part], folder: Path) -> No
 
     Args:
         network: whose parts they are; it lets go of most of its weights.
-        parts: all of :func:`pointrend.engines.parts.parts`.
+        parts: those that are exported: :func:`pointrend.engines.export.exported`.
         folder: holds the files of each.
 
     Raises:

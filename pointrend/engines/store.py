@@ -12,7 +12,7 @@ from pointrend.weights import cache
 from pointrend.weights.folder import ModelFolder
 
 STAMP = "engine.json"
-VERSION = 4  # of the parts and the way they are exported; files of another are not used
+VERSION = 5  # of the parts and the way they are exported; files of another are not used
 
 
 def find(folder: ModelFolder, engine: str) -> Path | None:
