@@ -20,7 +20,7 @@ from pointrend.images.decode import decode
 from pointrend.visualize.overlay import overlay
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "readme-picture.jpg"
-SHOWN = ("dogs.jpg", "coffee.jpg", "cat-and-mug.jpg")
+SHOWN = ("wine.jpg", "motorcycle.jpg", "astronaut.jpg")
 HEIGHT = 400  # pixels
 GAP = 8
 

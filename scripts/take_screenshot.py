@@ -13,8 +13,8 @@ import typer
 from playwright.sync_api import sync_playwright
 
 PICTURE = Path(__file__).parents[1] / "docs" / "screenshot.png"
-EXAMPLE = "dogs"  # several objects
-THRESHOLD = "0.35"
+EXAMPLE = "wine"  # several objects
+THRESHOLD = "0.5"
 
 
 def main(
