@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,9 @@ class ImageTab:
             ticket = asked.get("ticket")
             caller = self._page.caller(request)
             watch = self._servers[label]
-            if asked.get("example") is not None:
+            if asked.get("box") is not None:
+                yield self._find_in_box(asked, ticket, watch, caller)
+            elif asked.get("example") is not None:
                 yield from self._find_example(str(asked["example"]), ticket, watch)
             else:
                 name, data = self._asked_photo(asked, caller)
@@ -129,6 +132,17 @@ class ImageTab:
         result = _ask(watch, name, data, screen)
         identity = self._results.keep(result, caller)
         yield result_payload(result, identity, _shown(watch), with_photo=False) | {"ticket": ticket}
+
+    def _find_in_box(self, asked: Payload, ticket: Any, watch: Watch, caller: Caller) -> Payload:
+        """A result with one object more, that of a box which a viewer drew: the last one."""
+        before = self._results.get(asked.get("of"), caller)
+        found = watch.client.segment(before.data, boxes=[asked["box"]])
+        instances = (*before.prediction.instances, *found.instances)
+        prediction = replace(before.prediction, instances=instances, timing_ms=found.timing_ms)
+        result = Result.of(before.file_name, before.data, prediction, before.screen)
+        result = replace(result, drawn=before.drawn + 1)
+        identity = self._results.keep(result, caller)
+        return result_payload(result, identity, _shown(watch), with_photo=False) | {"ticket": ticket}
 
     def _find_example(self, key: str, ticket: Any, watch: Watch) -> Iterator[Payload]:
         example = by_key(key)
@@ -186,7 +200,7 @@ class ImageTab:
             asked = _brought(event)
             result = self._results.get(asked.get("id"), self._page.caller(request))
             watch = self._servers[label]
-            names = {each.name for each in result.prediction.instances}
+            names = {each.category for each in result.prediction.instances}  # None is of a box that was drawn
             shown = tuple(str(name) for name in _listed(asked, "categories") if str(name) in names)
             selection = ViewSelection(threshold=read_share("threshold", asked.get("threshold")), categories=shown)
             ids = {each.name: each.category_id or 0 for each in result.prediction.instances}

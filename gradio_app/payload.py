@@ -50,6 +50,7 @@ def result_payload(result: Result, identity: str, shown: Sequence[str], *, with_
         "kind": "result",
         "id": identity,
         "isMap": result.is_map,
+        "drawn": result.drawn,
         "seconds": sum(prediction.timing_ms.values()) / 1000,
         "reliable": list(shown),
         "objects": [_object(result, index) for index in range(len(prediction.instances))],

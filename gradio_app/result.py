@@ -73,6 +73,7 @@ class Result:
         scaled: the same prediction for ``screen``.
         labels: of all instances: an object keeps its name whatever is hidden.
         is_map: whether a semantic model answered: the instances are its categories' regions, and nothing has a score.
+        drawn: how many of the instances, the last ones, are of boxes that a viewer drew.
     """
 
     file_name: str
@@ -82,6 +83,7 @@ class Result:
     scaled: Prediction = field(repr=False)
     labels: tuple[str, ...]
     is_map: bool = False
+    drawn: int = 0
 
     @classmethod
     def of(cls, file_name: str, data: bytes, prediction: Prediction, screen: Picture | None = None) -> Result:

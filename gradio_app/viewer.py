@@ -17,6 +17,8 @@ SCRIPTS = (
     "labels",
     "effects",
     "viewport",
+    "box_tool",
+    "adding",
     "camera",
     "stage",
     "panel",
@@ -33,7 +35,7 @@ const viewer = new Viewer(element.querySelector(".pr-viewer"), props, trigger, u
 element.querySelector(".pr-viewer").viewer = viewer;
 watch("value", () => viewer.receive(props.value));
 element.addEventListener("pr-lost", () => viewer.lost());
-element.addEventListener("pr-code", (event) => viewer.code.show(event.detail));
+element.addEventListener("pr-code", (event) => viewer.code.show(event.detail, viewer.scene?.drawn > 0));
 """
 
 

@@ -71,17 +71,22 @@ class CodePanel {
         this.texts = {};
         this.bar = make("div");
         this.text = make("code");
+        this.note = make("p", {hidden: true, text: "It leaves out the boxes that you drew: send them as the option boxes, [[x, y, width, height], ...] in pixels of the photo."});
         const copy = makeButton("Copy", "Copy the code", async () => {
             copy.textContent = (await copyText(this.text)) ? "Copied" : "Press Ctrl-C";
             setTimeout(() => (copy.textContent = "Copy"), 1500);
         }, {class: "pr-button", id: "copy-code"});
         this.element = make("details", {id: "code", class: "pr-code"}, make("summary", {text: "Code for this result"}),
-            make("div", {class: "pr-row"}, this.bar, copy), make("pre", {tabindex: "0", "aria-label": "Code"}, this.text));
+            make("div", {class: "pr-row"}, this.bar, copy), this.note, make("pre", {tabindex: "0", "aria-label": "Code"}, this.text));
         this.element.addEventListener("toggle", () => this.element.open && ask());
     }
 
-    /** @param {Record<string, string>} texts by language */
-    show(texts) {
+    /**
+     * @param {Record<string, string>} texts by language
+     * @param {boolean} isPartial whether the result has objects of boxes that were drawn
+     */
+    show(texts, isPartial) {
+        this.note.hidden = !isPartial;
         this.texts = texts;
         const languages = Object.keys(texts);
         if (!languages.includes(this.language)) this.language = languages[0];

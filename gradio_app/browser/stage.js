@@ -22,6 +22,7 @@ class Stage {
         this.view = new Viewport();
         this.canvas = make("canvas", {"aria-hidden": "true"});
         this.element = make("div", {class: "pr-stage", tabindex: "0", role: "group", "aria-roledescription": "picture"}, this.canvas);
+        this.tool = null; // what is drawn above everything
         this._effect = {key: "", canvas: null};
         this._requested = false;
         this._moved = wireViewport(this.element, this.view, {
@@ -96,6 +97,7 @@ class Stage {
         }
         context.setTransform(this.ratio, 0, 0, this.ratio, 0, 0);
         this._drawLabels(context, chosen === null ? visible : [chosen]);
+        this.tool?.paint(context);
     }
 
     _drawObjects(context, visible, chosen) {

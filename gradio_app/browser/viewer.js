@@ -54,13 +54,13 @@ class Viewer {
             this.changed();
         });
         views.id = "view";
-        const compare = makeButton("Compare", "Compare with the photo", () => this._divide(this.choice.divider === null ? 0.5 : null), {class: "pr-button", id: "compare", "aria-pressed": "false"});
-        this.compare = compare;
+        this.compare = makeButton("Compare", "Compare with the photo", () => this._divide(this.choice.divider === null ? 0.5 : null), {class: "pr-button", id: "compare", "aria-pressed": "false"});
+        this.adding = new Adding(this);
         const bar = make("div", {class: "pr-bar", role: "toolbar", "aria-label": "Photo"},
             makeUpload("Choose photos", (files) => this.take(files), {id: "upload"}),
             makeButton("Camera", "Take a photo", () => this.snapshot.open(), {class: "pr-button", id: "snapshot"}),
             makeButton("Find again", "Find the objects of this photo again", () => this._again(), {class: "pr-button", id: "again"}),
-            views, compare);
+            this.adding.button, views, this.compare);
         const zoom = make("div", {class: "pr-zoom", role: "group", "aria-label": "Zoom"},
             makeButton("+", "Zoom in", () => this.stage.zoom(1.5)), makeButton("\u2212", "Zoom out", () => this.stage.zoom(1 / 1.5)),
             makeButton("Fit", "Whole photo", () => this.stage.zoom(0)));
@@ -96,6 +96,7 @@ class Viewer {
         const isOther = this.scene?.id !== scene.id;
         this.scene = scene;
         if (isOther) {
+            this.adding.leave();
             this.choice.chosen = this.choice.hovered = null;
             if (!scene.isPending) {
                 // What the model does not find reliably starts hidden; the sentence about what is hidden tells so.
@@ -144,10 +145,7 @@ class Viewer {
 
     /** An answer of the server. */
     async receive(message) {
-        if (message?.kind === "restored") {
-            await this._restore(message);
-            return;
-        }
+        if (message?.kind === "restored") return this._restore(message);
         if (message?.kind === "error" && !message.ticket) {
             this.jobs.finish(message.message); // refused before anything read its ticket
             return;
@@ -173,11 +171,13 @@ class Viewer {
         }
         job.scene = scene;
         if (job.replaces) this.photos[this.photos.indexOf(job.replaces)] = job;
+        else if (job.adds) this.photos.push(job); // an example is the visitor's own from now on
         if (!job.isExample) keepResult(scene.id, this.props.keptSeconds);
         this.jobs.finish();
         this._before = scene;
         this._updateStrip();
-        if (isSeen) this.show(scene);
+        if (job.adds) this.adding.show(scene, job.adds);
+        else if (isSeen) this.show(scene);
     }
 
     /** The event ended without an answer: the connection was lost, or the queue is full. */

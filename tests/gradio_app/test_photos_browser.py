@@ -299,3 +299,79 @@ def test_the_code_of_a_result_is_copied_with_one_click(page):
     for language in ("python", "javascript", "gradio_client"):
         page.locator("#code").get_by_role("radio", name=language).check()
         wait_for(page, "#code pre", "astronaut.jpg")
+
+
+def added(page):
+    """Wait until the result has an object of a drawn box, which is singled out; it."""
+    page.wait_for_function(
+        "() => { const {scene, choice} = document.querySelector('.pr-viewer').viewer;"
+        " return scene.drawn > 0 && choice.chosen === scene.objects.length - 1 }",
+        timeout=PATIENCE_MS,
+    )
+    return look(page, "viewer.scene.objects.at(-1)")
+
+
+def test_a_box_that_is_drawn_gets_its_mask(page, tmp_path):
+    choose_astronaut(page)
+    before = look(page, "viewer.scene.objects.length")
+    page.locator("#box").click()
+    expect(page.locator("#box")).to_have_attribute("aria-pressed", "true")
+    to_stage = "(([x, y, w, h]) => viewer.stage.view.toStage([x, y, w, h]))"
+    corner = look(page, f"{to_stage}([170, 20, 130, 180])")  # her head
+    stage = page.locator(".pr-stage").bounding_box()
+    left, top = stage["x"] + corner["x"], stage["y"] + corner["y"]
+    page.mouse.move(left, top)
+    page.mouse.down()
+    page.mouse.move(left + corner["width"] / 2, top + corner["height"] / 2)
+    page.mouse.move(left + corner["width"], top + corner["height"])
+    page.mouse.up()
+    expect(page.locator("#box")).to_have_attribute("aria-pressed", "false")
+
+    found = added(page)
+    assert look(page, "viewer.scene.objects.length") == before + 1
+    assert look(page, "viewer.scene.drawn") == 1
+    x, y, width, height = found["bbox"]
+    assert 165 <= x <= x + width <= 305
+    assert 15 <= y <= y + height <= 205
+    assert found["category"] == "object"  # the demo model names no box that it was given
+    assert found["share"] > 0.5 * 130 * 180 / 512**2
+
+    expect(page.locator("#photos button")).to_have_count(1)  # the visitor's own from now on
+    coco = json.loads(saved(page, "coco", tmp_path).read_text())
+    assert "object" in {category["name"] for category in coco["categories"]}
+    page.locator("#code summary").click()
+    wait_for(page, "#code pre", "curl ")
+    expect(page.locator("#code p")).to_be_visible()
+    assert "object" not in page.locator("#code pre").inner_text()
+
+
+def test_a_box_is_drawn_by_keys_on_a_large_photo(page, tmp_path):
+    large = tmp_path / "large.jpg"
+    Image.open(ASTRONAUT).convert("RGB").resize((2560, 2560)).save(large)
+    upload(page, large)
+    wait_for(page, "#status", "Found .*2560 x 2560")
+    page.locator("#box").click()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Shift+ArrowDown")
+    box = look(page, "viewer.adding.tool.box")
+    page.keyboard.press("Enter")
+    found = added(page)
+    assert 300 < box[0] < 340  # of 1280 shown pixels: the box begins in the middle half
+    assert found["bbox"][0] >= box[0] - 2
+    assert found["bbox"][1] >= box[1] - 2
+    assert found["size"][0] > 1.5 * found["bbox"][2]  # the photo is larger than what is shown
+    page.locator("#box").click()
+    page.keyboard.press("Escape")
+    expect(page.locator("#box")).to_have_attribute("aria-pressed", "false")
+    assert look(page, "viewer.scene.drawn") == 1
+
+
+def test_a_click_draws_no_box_and_another_photo_leaves_the_tool(page):
+    choose_astronaut(page)
+    page.locator("#box").click()
+    page.locator(".pr-stage").click()
+    assert look(page, "viewer.adding.tool.isOn")
+    page.locator("#examples [data-key=coffee]").click()
+    wait_for(page, "#status", "Found .*cup")
+    assert not look(page, "viewer.adding.tool.isOn")
+    assert look(page, "viewer.scene.drawn") == 0
