@@ -229,7 +229,7 @@ def check_tiles(options: Options) -> None:
     """Refuse ``tiles`` beside what cannot be joined.
 
     Raises:
-        InvalidOption: another task than ``instances``, ``points`` or ``boxes``.
+        InvalidOption: another task than ``instances``, ``points``, ``boxes`` or probabilities.
     """
     if options.tiles is None:
         return
@@ -241,11 +241,16 @@ def check_tiles(options: Options) -> None:
             value=options.tiles,
             code="unsupported_combination",
         )
-    if options.points or options.boxes is not None:
-        beside = "boxes: every box has its own mask" if options.boxes is not None else "points=true"
+    beside = {
+        "points=true": options.points,
+        "masks=probability": options.masks == "probability",
+        "format=uncertainty": options.format == "uncertainty",
+        "boxes: every box has its own mask": options.boxes is not None,
+    }
+    if any(beside.values()):
         raise InvalidOption(
-            f"tiles={options.tiles} joins objects of several tiles and does not go with {beside}; leave one of the two "
-            "out.",
+            f"tiles={options.tiles} joins objects of several tiles and does not go with "
+            f"{', '.join(name for name, is_asked in beside.items() if is_asked)}; leave one of the two out.",
             field="tiles",
             value=options.tiles,
             code="unsupported_combination",

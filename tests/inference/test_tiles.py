@@ -83,7 +83,15 @@ def test_a_tile_of_no_such_size_is_refused(value):
 
 
 @pytest.mark.parametrize(
-    "other", [{"task": "semantic"}, {"task": "detection"}, {"points": True}, {"boxes": [[0, 0, 9, 9]]}]
+    "other",
+    [
+        {"task": "semantic"},
+        {"task": "detection"},
+        {"points": True},
+        {"boxes": [[0, 0, 9, 9]]},
+        {"masks": "probability"},
+        {"format": "uncertainty"},
+    ],
 )
 def test_tiles_are_refused_beside_what_cannot_be_joined(segmenter, other):
     with pytest.raises(InvalidOption, match=r"^tiles=512 .*leave one of the two out\.$") as raised:
