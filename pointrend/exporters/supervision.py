@@ -34,10 +34,7 @@ def to_supervision(prediction: Prediction) -> Any:
     found = require_instances(prediction, "supervision.Detections")
     boxes = np.array([instance.bbox for instance in found], np.float32).reshape(-1, 4)
     has_masks = all(instance.segmentation is not None for instance in found)
-    quality = {
-        name: np.array([instance.quality().get(name, np.nan) for instance in found], np.float32)
-        for name in (("mask_score", "edge_uncertainty") if has_masks else ())
-    }
+    quality = _quality(found) if has_masks else {}
     return supervision.Detections(
         xyxy=np.hstack((boxes[:, :2], boxes[:, :2] + boxes[:, 2:])),
         mask=prediction.masks() if has_masks else None,
@@ -55,7 +52,8 @@ def with_masks(detections: Any, prediction: Prediction) -> Any:
         prediction: the answer, with masks.
 
     Returns:
-        the same with ``mask`` (N, height, width) bool, and the masks' scores (N) in ``data["mask_score"]``.
+        the same with ``mask`` (N, height, width) bool, and with ``mask_score`` and ``edge_uncertainty`` (N) in
+        ``data``, as :func:`to_supervision` has them.
 
     Raises:
         ValueError: the prediction is of other boxes, or has no masks.
@@ -68,8 +66,15 @@ def with_masks(detections: Any, prediction: Prediction) -> Any:
     found = require_instances(prediction, "supervision.Detections")
     if len(found) != len(detections):
         raise ValueError(f"There are {len(detections)} boxes, but the prediction has {len(found)} instances.")
-    scores = np.array([instance.score for instance in found], np.float32)
-    return replace(detections, mask=prediction.masks(), data={**detections.data, "mask_score": scores})
+    return replace(detections, mask=prediction.masks(), data={**detections.data, **_quality(found)})
+
+
+def _quality(found: Sequence[Instance]) -> dict[str, NDArray[np.float32]]:
+    """What each mask says of itself, (N) each; NaN where unknown."""
+    return {
+        name: np.array([instance.quality().get(name, np.nan) for instance in found], np.float32)
+        for name in ("mask_score", "edge_uncertainty")
+    }
 
 
 def _class_ids(found: Sequence[Instance]) -> NDArray[np.int_] | None:

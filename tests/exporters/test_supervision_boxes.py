@@ -54,7 +54,8 @@ def test_detections_get_masks_and_stay_what_they_are() -> None:
         rows, columns = np.nonzero(mask)
         assert x0 <= columns.min() <= columns.max() <= x1
         assert y0 <= rows.min() <= rows.max() <= y1
-    assert masked.data["mask_score"].shape == (2,)
+    for name in ("mask_score", "edge_uncertainty"):
+        assert ((masked.data[name] >= 0) & (masked.data[name] <= 1)).all()
     for name in ("xyxy", "confidence", "class_id", "tracker_id"):
         assert np.array_equal(getattr(masked, name), getattr(given, name))
     assert masked.data["class_name"].tolist() == ["cat", "leaf"]
