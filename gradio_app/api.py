@@ -15,7 +15,7 @@ import gradio as gr
 
 from gradio_app.exports import BY_KEY, EXPORTS, write
 from gradio_app.refinement import SIDES
-from gradio_app.result import CUTOUTS, LOWEST_SCORE, MASKS, VIEWS, Result, ViewSelection
+from gradio_app.result import CUTOUTS, LOWEST_SCORE, MASKS, UNSURE, VIEWS, Result, ViewSelection
 from gradio_app.servers import Servers
 from gradio_app.uploads import Uploads
 from gradio_app.view_selection import read_colour
@@ -25,7 +25,7 @@ from pointrend.structures.prediction import Prediction
 from pointrend.visualize.effects import EFFECTS, Effect
 
 DEFAULTS = Options()
-DRAWN_VIEWS = tuple(name for name in VIEWS if name != CUTOUTS)
+DRAWN_VIEWS = tuple(name for name in VIEWS if name not in (CUTOUTS, UNSURE))
 
 
 def add(servers: Servers, uploads: Uploads) -> None:

@@ -25,6 +25,7 @@ from pointrend.errors import InvalidRequest, RequestError
 from pointrend.images.decode import decode
 from pointrend.structures.categories import ALL_CATEGORIES
 from pointrend.structures.options import Options
+from pointrend.structures.prediction import Prediction
 
 KEPT_SECONDS = 600  # a result lives as long as the upload that it was made of
 AT_ONCE = 2  # questions to the server, of all viewers together
@@ -107,6 +108,8 @@ class ImageTab:
             watch = self._servers[label]
             if asked.get("box") is not None:
                 yield self._find_in_box(asked, ticket, watch, caller)
+            elif asked.get("doubt") is not None:
+                yield self._find_doubt(asked["doubt"], ticket, watch, caller)
             elif asked.get("example") is not None:
                 yield from self._find_example(str(asked["example"]), ticket, watch)
             else:
@@ -136,13 +139,23 @@ class ImageTab:
     def _find_in_box(self, asked: Payload, ticket: Any, watch: Watch, caller: Caller) -> Payload:
         """A result with one object more, that of a box which a viewer drew: the last one."""
         before = self._results.get(asked.get("of"), caller)
-        found = watch.client.segment(before.data, boxes=[asked["box"]])
+        found = watch.client.segment(before.data, boxes=[asked["box"]], masks="probability")
         instances = (*before.prediction.instances, *found.instances)
         prediction = replace(before.prediction, instances=instances, timing_ms=found.timing_ms)
         result = Result.of(before.file_name, before.data, prediction, before.screen)
         result = replace(result, drawn=before.drawn + 1)
         identity = self._results.keep(result, caller)
         return result_payload(result, identity, _shown(watch), with_photo=False) | {"ticket": ticket}
+
+    def _find_doubt(self, identity: Any, ticket: Any, watch: Watch, caller: Caller) -> Payload:
+        """Each pixel's probability, of every object of a result."""
+        result = self._results.get(identity, caller)
+        detected = result.prediction.instances[: len(result.prediction.instances) - result.drawn]
+        if any(each.area and each.probabilities is None for each in detected):
+            result = result.with_probabilities(_segment(watch, result.data, masks="probability"))
+            self._results.update(identity, result, caller)
+        crops = [each.probabilities for each in result.prediction.instances]
+        return {"kind": "doubt", "ticket": ticket, "crops": crops}
 
     def _find_example(self, key: str, ticket: Any, watch: Watch) -> Iterator[Payload]:
         example = by_key(key)
@@ -219,8 +232,13 @@ class ImageTab:
 
 
 def _ask(watch: Watch, name: str, data: bytes, screen: Picture | None = None) -> Result:
-    prediction = watch.client.segment(data, task=watch.task, score_threshold=LOWEST_SCORE, categories=ALL_CATEGORIES)
-    return Result.of(name, data, prediction, screen)
+    return Result.of(name, data, _segment(watch, data), screen)
+
+
+def _segment(watch: Watch, data: bytes, **options: Any) -> Prediction:
+    return watch.client.segment(
+        data, task=watch.task, score_threshold=LOWEST_SCORE, categories=ALL_CATEGORIES, **options
+    )
 
 
 def _shown(watch: Watch) -> list[str]:

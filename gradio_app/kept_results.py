@@ -7,7 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gradio_app.callers import Caller
 from gradio_app.result import Result
@@ -58,6 +58,20 @@ class KeptResults:
             self._kept[identity] = _Kept(result, _owner(caller), caller.network, self._clock())
             self._make_room()
         return identity
+
+    def update(self, identity: str, result: Result, caller: Caller) -> None:
+        """Keep more of a result than before, under its id.
+
+        Raises:
+            RequestError: as :meth:`get` does.
+        """
+        self.get(identity, caller)
+        with self._lock:
+            if identity in self._published:
+                self._published[identity] = result
+            elif identity in self._kept:
+                self._kept[identity] = replace(self._kept[identity], result=result)
+                self._make_room()
 
     def get(self, identity: object, caller: Caller) -> Result:
         """A result that its viewer asks for.

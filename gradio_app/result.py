@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gradio_app.regions import regions
+from pointrend.errors import RequestError
 from pointrend.images.decode import decode
 from pointrend.masks.decode import window
 from pointrend.masks.rle import encode_crop
@@ -23,13 +24,15 @@ from pointrend.structures.segments import segments
 from pointrend.visualize.effects import WHITE, Effect
 from pointrend.visualize.overlay import overlay
 from pointrend.visualize.palettes import Colour
+from pointrend.visualize.uncertainty import uncertainty_picture
 
 Picture = NDArray[np.uint8]
 
 LOWEST_SCORE = 0.05  # what the server is asked for: everything that its model reports
 SCREEN_SIDE = 1280  # the longer side of what is shown; a phone's photo has 4,000 and more
 MASKS, BOXES, SEMANTIC, CUTOUTS = "Masks", "Boxes", "Semantic map", "Cut-outs"
-VIEWS = (MASKS, BOXES, SEMANTIC, CUTOUTS)
+UNSURE = "Where unsure"  # needs Result.with_probabilities
+VIEWS = (MASKS, BOXES, SEMANTIC, CUTOUTS, UNSURE)
 _DIMMED = 0.35  # the brightness that is left of everything around the object that is singled out
 
 
@@ -135,7 +138,30 @@ class Result:
 
     def full_picture(self, choice: ViewSelection) -> Picture:
         """Draw a view (not :data:`CUTOUTS`) on the photo at its own size: (H, W, 3) uint8 RGB."""
+        if choice.view == UNSURE:
+            return uncertainty_picture(decode(self.data), self.visible_prediction(choice))
         return _draw(decode(self.data), self.prediction, self.visible(choice), choice)
+
+    def with_probabilities(self, prediction: Prediction) -> Result:
+        """The same with each pixel's probability.
+
+        Args:
+            prediction: what the same request finds with ``masks=probability``.
+
+        Raises:
+            RequestError: it has other objects, since another model was served when the result was made.
+        """
+        found = self.prediction.instances[: len(self.prediction.instances) - self.drawn]
+        if [each.bbox for each in found] != [each.bbox for each in prediction.instances]:
+            raise RequestError(
+                "The model has changed since this result was made. Press Find again.", code="result_changed", status=409
+            )
+        known = [
+            replace(instance, probabilities=other.probabilities)
+            for instance, other in zip(found, prediction.instances, strict=True)
+        ]
+        instances = (*known, *self.prediction.instances[len(found) :])
+        return replace(self, prediction=replace(self.prediction, instances=instances))
 
     @property
     def nbytes(self) -> int:
@@ -146,7 +172,8 @@ class Result:
             for instance in prediction.instances
             if isinstance(instance.segmentation, dict)
         )
-        return len(self.data) + self.screen.nbytes + masks
+        probabilities = sum(len(each.probabilities["png"]) for each in self.prediction.instances if each.probabilities)
+        return len(self.data) + self.screen.nbytes + masks + probabilities
 
 
 def _draw(photo: Picture, prediction: Prediction, visible: list[int], choice: ViewSelection) -> Picture:

@@ -19,6 +19,7 @@ SCRIPTS = (
     "viewport",
     "box_tool",
     "adding",
+    "doubt",
     "camera",
     "stage",
     "panel",

@@ -1,6 +1,6 @@
 // The large picture: draws a scene as the choice says, once for each change and never by a request.
 
-const VIEWS = ["Masks", "Boxes", "Semantic map", "Cut-outs"];
+const VIEWS = ["Masks", "Boxes", "Semantic map", "Cut-outs", UNSURE];
 const DIMMED = 0.65; // how much of everything around a chosen object is taken away
 const CHECKS = 10; // CSS pixels of a square behind what is transparent
 
@@ -84,7 +84,7 @@ class Stage {
         context.imageSmoothingQuality = "high";
         const visible = scene.visible(choice);
         const chosen = visible.includes(choice.chosen) ? choice.chosen : null;
-        if (choice.view === "Cut-outs") this._drawEffect(context, chosen === null ? visible : [chosen]);
+        if (choice.view === "Cut-outs" || choice.view === UNSURE) this._drawEffect(context, chosen === null ? visible : [chosen]);
         else this._drawObjects(context, visible, chosen);
         this._highlight(context, visible);
         if (choice.divider !== null) {
@@ -162,9 +162,11 @@ class Stage {
 
     _drawEffect(context, kept) {
         const {choice, scene} = this;
-        if (choice.effect === "Transparent") this._drawChecks(context);
-        const key = [scene.id, choice.effect, choice.colour, choice.pictureName, ...kept].join();
-        if (key !== this._effect.key) this._effect = {key, canvas: applyEffect(scene, kept, choice)};
+        const isUnsure = choice.view === UNSURE;
+        if (!isUnsure && choice.effect === "Transparent") this._drawChecks(context);
+        const about = isUnsure ? [UNSURE, Boolean(scene.doubts)] : [choice.effect, choice.colour, choice.pictureName];
+        const key = [scene.id, ...about, ...kept].join();
+        if (key !== this._effect.key) this._effect = {key, canvas: isUnsure ? paintDoubt(scene, kept) : applyEffect(scene, kept, choice)};
         context.drawImage(this._effect.canvas, 0, 0);
     }
 

@@ -56,6 +56,7 @@ class Viewer {
         views.id = "view";
         this.compare = makeButton("Compare", "Compare with the photo", () => this._divide(this.choice.divider === null ? 0.5 : null), {class: "pr-button", id: "compare", "aria-pressed": "false"});
         this.adding = new Adding(this);
+        this.doubt = new DoubtView(this);
         const bar = make("div", {class: "pr-bar", role: "toolbar", "aria-label": "Photo"},
             makeUpload("Choose photos", (files) => this.take(files), {id: "upload"}),
             makeButton("Camera", "Take a photo", () => this.snapshot.open(), {class: "pr-button", id: "snapshot"}),
@@ -72,7 +73,7 @@ class Viewer {
         this.strip = new Strip((scene) => this.show(scene));
         const frame = make("div", {class: "pr-frame", id: "result"}, this.stage.element, this.divider, zoom, this.progress, make("p", {class: "pr-drop", text: "Drop photos here", "aria-hidden": "true"}));
         this.root.append(make("div", {class: "pr-grid"},
-            make("div", {class: "pr-left"}, make("h2", {class: "pr-unseen", text: "Photo"}), bar, this.alert, frame, this.gallery, this.strip.element, this.effects.element),
+            make("div", {class: "pr-left"}, make("h2", {class: "pr-unseen", text: "Photo"}), bar, this.alert, frame, this.gallery, this.strip.element, this.effects.element, this.doubt.element),
             this.panel.element,
             make("div", {class: "pr-below"}, make("h2", {class: "pr-unseen", text: "Download"}), this.downloads, this.code.element)), this.snapshot.element);
     }
@@ -81,6 +82,7 @@ class Viewer {
     changed() {
         this.effects.element.hidden = this.choice.view !== "Cut-outs";
         this.downloads.showEffect(this.choice.view === "Cut-outs");
+        this.doubt.update();
         this.stage.draw();
         this.panel.update();
         if (this.code.element.open) this._askCode();
@@ -146,16 +148,11 @@ class Viewer {
     /** An answer of the server. */
     async receive(message) {
         if (message?.kind === "restored") return this._restore(message);
-        if (message?.kind === "error" && !message.ticket) {
-            this.jobs.finish(message.message); // refused before anything read its ticket
-            return;
-        }
         const job = this.jobs.of(message?.ticket);
+        // Without a ticket it was refused before anything read that.
+        if (message?.kind === "error" && (job || !message.ticket)) return this.jobs.finish(message.message);
         if (!job) return;
-        if (message.kind === "error") {
-            this.jobs.finish(message.message);
-            return;
-        }
+        if (job.doubtOf) return this.doubt.receive(job, message);
         const isPending = message.kind === "photo";
         this.jobs.reach(isPending ? "network" : "masks");
         if (isPending) job.preview = message;

@@ -140,8 +140,9 @@ def test_the_downloads_hold_what_is_shown(page, tmp_path):
     assert len(coco["annotations"]) == shown
     assert coco["images"][0]["file_name"] == "astronaut.jpg"
     assert {category["name"] for category in coco["categories"]} > {"person", "dog"}
-    decoded = coco_mask.decode(coco["annotations"][0]["segmentation"])
-    assert decoded.sum() == coco["annotations"][0]["area"]
+    (best,) = [each for each in coco["annotations"] if each["id"] == 1]  # they come least certain first
+    decoded = coco_mask.decode(best["segmentation"])
+    assert decoded.sum() == best["area"]
     labelme = json.loads(saved(page, "labelme", tmp_path).read_text())
     assert {shape["group_id"] for shape in labelme["shapes"]} == set(range(1, shown + 1))
     with zipfile.ZipFile(saved(page, "yolo", tmp_path)) as archive:
@@ -375,3 +376,23 @@ def test_a_click_draws_no_box_and_another_photo_leaves_the_tool(page):
     wait_for(page, "#status", "Found .*cup")
     assert not look(page, "viewer.adding.tool.isOn")
     assert look(page, "viewer.scene.drawn") == 0
+
+
+def test_the_view_where_the_model_is_unsure(page, tmp_path):
+    choose_astronaut(page)
+    set_slider(page, "#opacity", 0)
+    masks = drawn(page)
+    page.locator("#view").get_by_role("radio", name="Where unsure").check()
+    page.wait_for_function("() => document.querySelector('.pr-viewer').viewer.scene.doubts", timeout=PATIENCE_MS)
+    page.locator("#progress").wait_for(state="hidden")
+    unsure = drawn(page)
+    assert look(page, "viewer.scene.doubts.length === viewer.scene.objects.length")
+    colourful = unsure[..., :3].max(axis=2) - unsure[..., :3].min(axis=2) > 60
+    assert 0.001 < colourful.mean() < 0.3 * (masks[..., 3] > 0).mean()  # along outlines, in a picture that is grey
+    expect(page.locator("#unsure-note")).to_be_visible()
+
+    saved_picture = np.asarray(Image.open(saved(page, "overlay", tmp_path)), dtype=int)
+    assert saved_picture.shape == (512, 512, 3)
+    assert 0.001 < (saved_picture.max(axis=2) - saved_picture.min(axis=2) > 60).mean() < 0.3
+    page.locator("#view").get_by_role("radio", name="Masks").check()
+    expect(page.locator("#unsure-note")).to_be_hidden()
