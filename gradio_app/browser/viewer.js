@@ -61,7 +61,7 @@ class Viewer {
             makeUpload("Choose photos", (files) => this.take(files), {id: "upload"}),
             makeButton("Camera", "Take a photo", () => this.snapshot.open(), {class: "pr-button", id: "snapshot"}),
             makeButton("Find again", "Find the objects of this photo again", () => this._again(), {class: "pr-button", id: "again"}),
-            this.adding.button, views, this.compare);
+            this.adding.button, this.compare, views);
         const zoom = make("div", {class: "pr-zoom", role: "group", "aria-label": "Zoom"},
             makeButton("+", "Zoom in", () => this.stage.zoom(1.5)), makeButton("\u2212", "Zoom out", () => this.stage.zoom(1 / 1.5)),
             makeButton("Fit", "Whole photo", () => this.stage.zoom(0)));
