@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 pytestmark = pytest.mark.server
 
@@ -77,8 +78,8 @@ def test_python(served, folder, page, number):
 
 @pytest.mark.parametrize("page", [README, ROOT / "docs" / "command-line.md"], ids=lambda page: page.name)
 def test_the_command_line_writes_every_form(folder, page):
-    command = snippets(page, "bash")[-1].replace("pointrend ", f"{sys.executable} -m pointrend ")
-    run(["bash", "-ec", command], folder)
+    (command,) = [each for each in snippets(page, "bash") if "--save" in each]
+    run(["bash", "-ec", command.replace("pointrend ", f"{sys.executable} -m pointrend ")], folder)
     written = {path.relative_to(folder / "masks").as_posix() for path in (folder / "masks").rglob("*")}
     assert {
         "coco/results.json",
@@ -87,6 +88,15 @@ def test_the_command_line_writes_every_form(folder, page):
         "png/photo.png",
         "overlay/photo.png",
     } <= written
+
+
+def test_predict_takes_a_large_image_in_tiles(folder):
+    (folder / "aerial").mkdir()
+    Image.open(DEMO_PHOTO).convert("RGB").resize((1400, 1000)).save(folder / "aerial" / "photo.jpg")
+    (command,) = [each for each in snippets(ROOT / "docs" / "command-line.md", "bash") if "--tiles" in each]
+    output = run(["bash", "-ec", command.replace("pointrend ", f"{sys.executable} -m pointrend ")], folder)
+    assert "1 done" in output
+    assert json.loads((folder / "masks" / "coco" / "results.json").read_text())
 
 
 @pytest.mark.slow

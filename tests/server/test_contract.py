@@ -91,7 +91,7 @@ def test_every_option_in_every_form(ask, form):
         "points": "true",
         "format": "json",
     }
-    assert {*options, "boxes"} == set(OPENAPI["components"]["schemas"]["Options"]["properties"])
+    assert {*options, "boxes", "tiles"} == set(OPENAPI["components"]["schemas"]["Options"]["properties"])
     response = ask(form, **options)
     assert response.status_code == 200, response.text
     answer = response.json()
