@@ -36,6 +36,20 @@ def test_a_result_is_its_viewers_only():
     assert len(said) == 1  # nobody learns whether it is there
 
 
+def test_more_of_a_result_is_kept_by_its_viewer_only():
+    results = KeptResults(600)
+    first, second = make(), make(scale=2)
+    identity = results.keep(first, ANNA)
+    with pytest.raises(RequestError, match="deleted"):
+        results.update(identity, second, BOB)
+    assert results.get(identity, ANNA) is first
+    results.update(identity, second, ANNA)
+    assert results.get(identity, ANNA) is second
+    example = results.publish("coffee", first)
+    results.update(example, second, BOB)
+    assert results.get(example, ANNA) is second
+
+
 def test_a_session_without_cookies_has_its_own():
     results = KeptResults(600)
     identity = results.keep(make(), Caller(None, "10.0.0.1", "s1"))

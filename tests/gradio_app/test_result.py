@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradio_app.result import BOXES, CUTOUTS, MASKS, SCREEN_SIDE, SEMANTIC, VIEWS, Result, ViewSelection
-from pointrend.errors import UnsupportedImage
+from gradio_app.result import BOXES, CUTOUTS, MASKS, SCREEN_SIDE, SEMANTIC, UNSURE, VIEWS, Result, ViewSelection
+from pointrend.errors import RequestError, UnsupportedImage
+from pointrend.masks.probabilities import encode_probabilities
 from pointrend.masks.rle import encode_crop
 from pointrend.structures.prediction import Instance, Prediction
 from pointrend.visualize.palettes import colour
@@ -79,8 +80,46 @@ def test_views_differ_and_leave_the_photo_as_it_is():
         for view in VIEWS
         if view != CUTOUTS
     }
-    assert len(set(pictures.values())) == 3
+    assert len(set(pictures.values())) == len(pictures) == 4
     assert np.array_equal(result.screen, before)
+
+
+def unsure(prediction):
+    """The same, where no pixel of an object is sure."""
+    crops = [np.full((int(each.bbox[3]), int(each.bbox[2])), 128, np.uint8) for each in prediction.instances]
+    return replace(
+        prediction,
+        instances=tuple(
+            replace(each, probabilities=encode_probabilities(int(each.bbox[0]), int(each.bbox[1]), crop))
+            for each, crop in zip(prediction.instances, crops, strict=True)
+        ),
+    )
+
+
+def test_what_is_unsure_is_coloured_of_what_is_visible():
+    result = make()
+    known = result.with_probabilities(unsure(result.prediction))
+    assert known.nbytes > result.nbytes
+    picture = known.full_picture(ViewSelection(view=UNSURE, threshold=0.6))
+    coloured = np.ptp(picture.astype(int), axis=2) > 60
+    assert coloured[10:70, 10:70].all()
+    assert coloured[20:60, 120:160].all()
+    assert coloured.sum() == 60 * 60 + 40 * 40  # the second person is below the threshold
+
+
+def test_objects_of_drawn_boxes_need_no_probabilities():
+    result = make()
+    drawn = replace(result, drawn=1)
+    detected = replace(result.prediction, instances=result.prediction.instances[:2])
+    known = drawn.with_probabilities(unsure(detected))
+    assert [each.probabilities is None for each in known.prediction.instances] == [False, False, True]
+
+
+def test_probabilities_of_another_model_are_refused():
+    result = make()
+    other = replace(result.prediction, instances=result.prediction.instances[:2])
+    with pytest.raises(RequestError, match=r"model has changed .* Press Find again"):
+        result.with_probabilities(unsure(other))
 
 
 def test_the_semantic_map_has_one_colour_a_category():
