@@ -28,7 +28,7 @@ class Panel {
             listeners.changed();
         });
         labels.id = "labels";
-        this.element = make("aside", {class: "pr-panel", "aria-label": "Objects and how they are shown"},
+        this.element = make("aside", {class: "pr-panel pr-waiting", "aria-label": "Objects and how they are shown"},
             make("h2", {class: "pr-unseen", text: "Objects"}), this.status, this.more, this.list, this.categories, this.threshold, opacity,
             make("div", {class: "pr-row"}, make("span", {text: "Labels", "aria-hidden": "true"}), labels));
     }
@@ -36,6 +36,8 @@ class Panel {
     /** @param {Scene} scene */
     show(scene) {
         this.scene = scene;
+        // Until the first result its controls are unseen: what stands above them would push them down.
+        if (!scene.isPending) this.element.classList.remove("pr-waiting");
         this.update();
     }
 
