@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,19 +138,14 @@ class ImageTab:
     def _find_in_box(self, asked: Payload, ticket: Any, watch: Watch, caller: Caller) -> Payload:
         """A result with one object more, that of a box which a viewer drew: the last one."""
         before = self._results.get(asked.get("of"), caller)
-        found = watch.client.segment(before.data, boxes=[asked["box"]], masks="probability")
-        instances = (*before.prediction.instances, *found.instances)
-        prediction = replace(before.prediction, instances=instances, timing_ms=found.timing_ms)
-        result = Result.of(before.file_name, before.data, prediction, before.screen)
-        result = replace(result, drawn=before.drawn + 1)
+        result = before.with_drawn(watch.client.segment(before.data, boxes=[asked["box"]], masks="probability"))
         identity = self._results.keep(result, caller)
         return result_payload(result, identity, _shown(watch), with_photo=False) | {"ticket": ticket}
 
     def _find_doubt(self, identity: Any, ticket: Any, watch: Watch, caller: Caller) -> Payload:
         """Each pixel's probability, of every object of a result."""
         result = self._results.get(identity, caller)
-        detected = result.prediction.instances[: len(result.prediction.instances) - result.drawn]
-        if any(each.area and each.probabilities is None for each in detected):
+        if any(each.area and each.probabilities is None for each in result.detected):
             result = result.with_probabilities(_segment(watch, result.data, masks="probability"))
             self._results.update(identity, result, caller)
         crops = [each.probabilities for each in result.prediction.instances]

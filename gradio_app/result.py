@@ -142,6 +142,22 @@ class Result:
             return uncertainty_picture(decode(self.data), self.visible_prediction(choice))
         return _draw(decode(self.data), self.prediction, self.visible(choice), choice)
 
+    @property
+    def detected(self) -> tuple[Instance, ...]:
+        """The instances that the model found by itself."""
+        return self.prediction.instances[: len(self.prediction.instances) - self.drawn]
+
+    def with_drawn(self, found: Prediction) -> Result:
+        """The same with the object of a box that a viewer drew, the last one."""
+        added = Result.of(self.file_name, self.data, found, self.screen)
+        prediction, scaled = (
+            replace(before, instances=(*before.instances, *more.instances))
+            for before, more in ((self.prediction, added.prediction), (self.scaled, added.scaled))
+        )
+        prediction = replace(prediction, timing_ms=found.timing_ms)
+        labels = tuple(instance_labels(prediction))
+        return replace(self, prediction=prediction, scaled=scaled, labels=labels, drawn=self.drawn + 1)
+
     def with_probabilities(self, prediction: Prediction) -> Result:
         """The same with each pixel's probability.
 
@@ -151,7 +167,7 @@ class Result:
         Raises:
             RequestError: it has other objects, since another model was served when the result was made.
         """
-        found = self.prediction.instances[: len(self.prediction.instances) - self.drawn]
+        found = self.detected
         if [each.bbox for each in found] != [each.bbox for each in prediction.instances]:
             raise RequestError(
                 "The model has changed since this result was made. Press Find again.", code="result_changed", status=409

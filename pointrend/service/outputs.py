@@ -6,7 +6,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 
 import numpy as np
@@ -86,19 +86,19 @@ def _json(prediction: Prediction, _image: NDArray[np.uint8], max_bytes: int) -> 
 
 
 def _png(prediction: Prediction, image: NDArray[np.uint8], max_bytes: int) -> Reply:
-    body = encode_png(overlay(image, prediction))
-    _check(len(body), max_bytes, "format", "send a smaller image, or ask for format=json")
-    return Reply(body, "image/png")
+    return _picture(encode_png(overlay(image, prediction)), max_bytes)
 
 
 def _label_map(prediction: Prediction, _image: NDArray[np.uint8], max_bytes: int) -> Reply:
-    body = encode_label_map(prediction)
-    _check(len(body), max_bytes, "format", "send a smaller image, or ask for format=json")
-    return Reply(body, "image/png", headers={LEGEND_HEADER: json.dumps(legend(prediction), separators=(",", ":"))})
+    answer = _picture(encode_label_map(prediction), max_bytes)
+    return replace(answer, headers={LEGEND_HEADER: json.dumps(legend(prediction), separators=(",", ":"))})
 
 
 def _uncertainty(prediction: Prediction, image: NDArray[np.uint8], max_bytes: int) -> Reply:
-    body = encode_png(uncertainty_picture(image, prediction))
+    return _picture(encode_png(uncertainty_picture(image, prediction)), max_bytes)
+
+
+def _picture(body: bytes, max_bytes: int) -> Reply:
     _check(len(body), max_bytes, "format", "send a smaller image, or ask for format=json")
     return Reply(body, "image/png")
 
