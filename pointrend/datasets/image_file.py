@@ -86,7 +86,7 @@ def read_header(path: Path) -> ImageHeader:
 
 
 def _png_exif(file: BinaryIO) -> bytes | None:
-    """The content of a PNG's eXIf chunk, wherever it is; the pixels are passed over.
+    """The content of a PNG's eXIf chunk, wherever it is; the pixels are skipped.
 
     Raises:
         DataError: the file ends before its last chunk.

@@ -16,7 +16,8 @@ from pointrend.inference.tile_grid import Tile, TileGrid
 from pointrend.inference.tile_join import Piece, join
 from pointrend.masks.encode import encode_mask
 from pointrend.masks.rle import decode_crop, encode_crop
-from pointrend.structures.options import Options, check_tiles
+from pointrend.structures.option_combinations import check_tiles
+from pointrend.structures.options import Options
 from pointrend.structures.prediction import Instance, Prediction
 
 MOST_PER_TILE = 100

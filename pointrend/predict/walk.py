@@ -1,4 +1,4 @@
-"""What a folder holds: its images, and by name all else, so that nothing is passed over in silence."""
+"""What a folder holds: its images, and by name all else, so that nothing is skipped in silence."""
 
 from __future__ import annotations
 

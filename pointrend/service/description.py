@@ -7,7 +7,8 @@ from typing import Any
 from pointrend.images.decode import ImageLimits
 from pointrend.images.formats import FORMATS as IMAGE_FORMATS
 from pointrend.inference.base import Segmenter
-from pointrend.structures.options import FORMATS, schema
+from pointrend.structures.option_combinations import FORMATS
+from pointrend.structures.options import schema
 
 
 def describe(segmenter: Segmenter[Any], limits: ImageLimits, max_response_bytes: int) -> dict[str, Any]:

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from pointrend.errors import InvalidOption, from_response
 from pointrend.structures.boxes import BoxList
+from pointrend.structures.option_combinations import FORMATS
 from pointrend.structures.option_kinds import Boolean, Choice, Integer, NamesOrIds, Number
-from pointrend.structures.options import FORMATS, BoxesInput, OptionKeywords, Options, names, schema, table
+from pointrend.structures.options import BoxesInput, OptionKeywords, Options, names, schema, table
 
 
 def test_text_and_json_types_mean_the_same():
