@@ -137,11 +137,12 @@ def _schemas() -> Tree:
                 **_given(),
                 "area": _count(),
                 **_quality(),
+                "grid": {**_count(1), "description": "Cells a side of the grid that the mask was refined to."},
                 "segmentation": _ref("Segmentation"),
                 "probabilities": _probabilities(),
                 "points": _points(),
             },
-            required=(*_found(), "area", *_quality()),
+            required=(*_found(), "area", *_quality(), "grid"),
         ),
         "Segment": _object(
             {**_category(), "area": _count(), "segmentation": _ref("Segmentation")}, required=(*_category(), "area")

@@ -96,7 +96,7 @@ def _parquet(rows: list[Row]) -> bytes:
     mask = pa.struct([("size", pa.list_(pa.int32())), ("counts", pa.string())])
     what = [("category_id", pa.int32()), ("category", pa.string()), ("area", pa.int64()), ("segmentation", mask)]
     numbers = [(name, pa.float64()) for name in ("score", "mask_score", "edge_uncertainty")]
-    instance = pa.struct([*what, *numbers, ("bbox", pa.list_(pa.float64()))])
+    instance = pa.struct([*what, *numbers, ("grid", pa.int32()), ("bbox", pa.list_(pa.float64()))])
     column = "segments" if rows and "segments" in rows[0] else "instances"
     kind = pa.struct(what) if column == "segments" else instance
     schema = pa.schema(

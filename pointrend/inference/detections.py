@@ -126,6 +126,7 @@ def _instance(
         segmentation=encode_mask(form, crop, x, y, size),
         mask_score=quality.mask_score,
         edge_uncertainty=quality.edge_uncertainty,
+        grid=raw.logits[index].shape[-1],
         probabilities=encode_probabilities(x, y, quantised(probabilities)) if form == "probability" else None,
     )
 

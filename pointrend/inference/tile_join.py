@@ -95,7 +95,8 @@ def join(pieces: Iterable[Piece], whole: Iterable[Piece], grid: TileGrid) -> lis
     - The look at the whole image counts for objects that are longer than the overlap of two tiles: others are whole in
       a tile.
 
-    An object's score is the highest of what was joined or dropped for it. The order of the pieces is of no effect.
+    An object's score is the highest of what was joined or dropped for it, and its grid the least of its mask's pieces.
+    The order of the pieces is of no effect.
 
     Args:
         pieces: of the tiles.
@@ -181,7 +182,14 @@ def _united(group: Sequence[Piece], grid: TileGrid) -> _Object:
     else:
         merged = coco_mask.merge([piece.rle for piece in group])
         rle = {"size": list(grid.size), "counts": merged["counts"].decode("ascii")}
-        instance = replace(best, bbox=_hull(group), area=int(coco_mask.area(merged)), segmentation=rle)
+        grids = [piece.instance.grid for piece in group if piece.instance.grid is not None]
+        instance = replace(
+            best,
+            bbox=_hull(group),
+            area=int(coco_mask.area(merged)),
+            segmentation=rle,
+            grid=min(grids, default=None),
+        )
         still_cut = any(cut)
     return _Object(Piece(instance, group[0].tile), still_cut, _CUT if still_cut else _TILES)
 

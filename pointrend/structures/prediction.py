@@ -59,6 +59,9 @@ class Instance:
         edge_uncertainty: how unsure the model is of the mask's outline, from 0 (sure) to 1; None without masks.
         probabilities: each pixel's probability of being in the mask, encoded; see :meth:`probability_crop`. None where
             they were not asked for (``masks=probability``) and of an empty mask.
+        grid: cells a side of the grid that the mask was refined to, over its box: 7, 28, 56, 112 or 224 for the usual
+            model, always 28 of a convolutional head; where tiles are joined, the least of the mask's parts. None
+            without masks.
     """
 
     category_id: int | None
@@ -71,6 +74,7 @@ class Instance:
     mask_score: float | None = None
     edge_uncertainty: float | None = None
     probabilities: dict[str, Any] | None = field(default=None, repr=False)
+    grid: int | None = None
 
     @property
     def name(self) -> str:
@@ -115,6 +119,8 @@ class Instance:
         if self.area is not None:
             result["area"] = self.area
         result.update(self.quality())
+        if self.grid is not None:
+            result["grid"] = self.grid
         if self.segmentation is not None:
             result["segmentation"] = self.segmentation
         if self.probabilities is not None:
@@ -152,6 +158,7 @@ class Instance:
             mask_score=tree.get("mask_score"),
             edge_uncertainty=tree.get("edge_uncertainty"),
             probabilities=tree.get("probabilities"),
+            grid=tree.get("grid"),
         )
 
 

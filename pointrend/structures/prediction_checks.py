@@ -13,6 +13,7 @@ category_id, category            of an instance, both may be null: it was given 
 text                             1 to :data:`MAX_TEXT` characters; no control characters, no halves of surrogates
 score                            0 to 1; mask_score and edge_uncertainty too, null without masks
 bbox, points, polygons           finite, within the image or at most :data:`MARGIN` pixels outside
+grid                             whole, from 1; null without a mask
 area                             whole, 0 to the image's pixels; null without a mask
 segmentation                     run lengths of the image's size that fill it, in at most :data:`MAX_COUNTS`
                                  characters; or polygons of three points or more that
@@ -105,6 +106,8 @@ def check_instance(tree: Any, path: str, size: Size | None) -> None:
     for name in ("mask_score", "edge_uncertainty"):
         if tree.get(name) is not None:
             check_number(tree[name], f"{path}.{name}", 0.0, 1.0)
+    if tree.get("grid") is not None:
+        check_whole(tree["grid"], f"{path}.grid", 1)
     check_segmentation(tree.get("segmentation"), f"{path}.segmentation", size)
     if tree.get("probabilities") is not None:
         _check_probabilities(tree["probabilities"], f"{path}.probabilities", size)

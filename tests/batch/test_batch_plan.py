@@ -108,6 +108,7 @@ def test_a_worker_writes_what_the_library_finds_and_lists_what_failed(photos: Pa
         assert (row["height"], row["width"]) == pixels(DEMO / "chelsea.png").shape[:2]
         found = [Instance.from_dict(tree) for tree in row["instances"]]
         assert [each.segmentation for each in found] == [each.segmentation for each in expected.instances]
+        assert [each.grid for each in found] == [each.grid for each in expected.instances]
         assert [each.score for each in found] == pytest.approx([each.score for each in expected.instances], abs=1e-4)
     (failure,) = (tmp_path / "out" / "part-00000.failed.jsonl").read_text().splitlines()
     assert json.loads(failure)["file_name"] == "damaged.jpg"

@@ -27,6 +27,7 @@ VALID: dict[str, Any] = {
             "score": 0.9,
             "bbox": [0.0, 0.0, 20.0, 15.0],
             "area": 300,
+            "grid": 28,
             "segmentation": mask_of(30, 40),
         }
     ],
@@ -139,6 +140,8 @@ def instances() -> Iterator[tuple[str, bytes]]:
         yield f"category {value!r:.20}", changed(VALID, *at, "category", value)
     for value in ("300", -1, 10**9, True, 1.5, [300]):
         yield f"area {value!r}", changed(VALID, *at, "area", value)
+    for value in ("28", 0, -7, 10**30, True, 1.5, [28]):
+        yield f"grid {value!r}", changed(VALID, *at, "grid", value)
     for value in ("none", [1, 2], [[1]], [[1, 2, 3]], [["a", "b"]], [[float("inf"), 0]], [[1e300, 0]], [[True, 0]], {}):
         yield f"points {value!r}", changed(VALID, *at, "points", value)
     segment = ("segments", 0)

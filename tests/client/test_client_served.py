@@ -92,6 +92,7 @@ def test_rest_and_grpc_blocking_and_async_agree_on_every_kind_of_answer(served):
         np.testing.assert_array_equal(inside, instance.mask())
         assert 0.5 < instance.mask_score < 1
         assert 0 < instance.edge_uncertainty < 0.5
+        assert instance.grid == 224
     assert Image.open(io.BytesIO(first[2])).size == (512, 512)
     for other in others:
         assert other == first

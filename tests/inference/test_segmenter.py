@@ -130,6 +130,40 @@ def test_an_early_stop_moves_outlines_by_less_than_a_pixel(segmenter):
     assert changed < 0.1 * outlines
 
 
+def grids(prediction):
+    return [each.grid for each in prediction.instances]
+
+
+@pytest.mark.parametrize(("refinement", "side"), [(0, 7), (1, 28), (2, 56), (3, 112), (4, 224)])
+def test_the_grid_is_that_of_the_refinement(segmenter, refinement, side):
+    exact = segmenter(PHOTO, Options(refinement=refinement, exact=True))
+    assert exact.instances
+    assert set(grids(exact)) == {side}
+    assert grids(segmenter(PHOTO, Options(refinement=refinement, masks="none"))) == grids(
+        segmenter(PHOTO, Options(refinement=refinement))
+    )
+
+
+def test_the_grid_of_a_small_object_is_the_first_whose_cells_are_half_a_pixel(segmenter):
+    found = segmenter(PHOTO[::3, ::3].copy(), ALL).instances
+    for instance in found:
+        needed = 2 * max(instance.bbox[2:])
+        assert instance.grid == next(side for side in (28, 56, 112, 224) if side >= min(needed, 224))
+    assert len({each.grid for each in found}) > 2
+
+
+def test_a_convolutional_head_has_one_grid_and_boxes_have_none(segmenter):
+    assert set(grids(segmenter(PHOTO, replace(ALL, mask_head="conv")))) == {28}
+    detection = segmenter(PHOTO, Options(task="detection"))
+    assert set(grids(detection)) == {None}
+    assert "grid" not in detection.instances[0].to_dict()
+
+
+def test_the_grid_survives_json(segmenter):
+    prediction = segmenter(PHOTO, ALL)
+    assert grids(Prediction.from_dict(prediction.to_dict())) == grids(prediction)
+
+
 @pytest.mark.parametrize(("refinement", "count"), [(0, 0), (1, 784), (2, 784), (4, 784)])
 def test_points_lie_in_the_box_of_their_instance(segmenter, refinement, count):
     options = Options(refinement=refinement, exact=True, points=True)

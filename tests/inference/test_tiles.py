@@ -224,6 +224,20 @@ def test_the_union_has_the_best_score_and_the_box_of_all_pieces():
     assert instance.area == 236 * 40 + 172 * 40 - 108 * 38
 
 
+@pytest.mark.parametrize(("grids", "least"), [((112, 56), 56), ((224, 224), 224), ((None, None), None)])
+def test_the_union_has_the_least_grid_of_its_pieces(grids, least):
+    found = [piece(LEFT, 20, 50, 256, 90, 0.6), piece(RIGHT, 148, 52, 320, 92, 0.8)]
+    told = [replace(each, instance=replace(each.instance, grid=grid)) for each, grid in zip(found, grids, strict=True)]
+    assert [each.grid for each in join(told, [], GRID)] == [least]
+
+
+def test_an_object_that_one_tile_holds_has_the_grid_of_that_tile():
+    part, object_ = piece(LEFT, 200, 50, 256, 90), piece(RIGHT, 200, 50, 300, 90)
+    told = [replace(part, instance=replace(part.instance, grid=28)), object_]
+    told[1] = replace(object_, instance=replace(object_.instance, grid=112))
+    assert [each.grid for each in join(told, [], GRID)] == [112]
+
+
 def test_pieces_of_other_categories_are_not_joined():
     found = [piece(LEFT, 20, 50, 256, 90), piece(RIGHT, 148, 50, 320, 90, category=2)]
     assert len(join(found, [], GRID)) == 2

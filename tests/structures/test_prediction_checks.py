@@ -31,7 +31,7 @@ RLE = encode_crop(MASK, 0, 0, *SIZE)
 
 def instance(segmentation):
     crop = encode_probabilities(2, 3, np.full((6, 9), 200, np.uint8))
-    return Instance(1, "person", 0.75, (2.0, 3.0, 9.0, 6.0), 54, segmentation, ((2.5, 3.5),), 0.8, 0.1, crop)
+    return Instance(1, "person", 0.75, (2.0, 3.0, 9.0, 6.0), 54, segmentation, ((2.5, 3.5),), 0.8, 0.1, crop, 56)
 
 
 TREES = [
@@ -153,6 +153,7 @@ def test_anything_is_an_instance_or_refused(tree):
             1.5,
             r"\[0\]\.mask_score must be a finite number from 0 to 1, not 1.5",
         ),
+        (("instances", 0, "grid"), 0, r"instances\[0\]\.grid must be a whole number from 1 to 2147483647, not 0"),
         (
             ("instances", 0, "probabilities", "x"),
             8,
