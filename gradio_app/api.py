@@ -81,6 +81,7 @@ class Functions:
         score_threshold: float = DEFAULTS.score_threshold,
         categories: str = "",
         model: str | None = None,
+        zoom: bool = DEFAULTS.zoom,
     ) -> dict[str, Any]:
         """Find the objects of a photo: category, score, box and mask of each, with COCO's field names.
 
@@ -91,10 +92,11 @@ class Functions:
             score_threshold: keep objects that the model is at least this sure of, from 0.05 to 1.
             categories: names to keep, separated by commas, or "all"; empty keeps what the model shows by default.
             model: one of those that `models` lists.
+            zoom: look again, closer, at each large object of a large photo.
         """
         with _readable():
             data = self._read(photo)
-            return self._ask(data, score_threshold, categories, model).to_dict()
+            return self._ask(data, score_threshold, categories, model, zoom).to_dict()
 
     def overlay(
         self,
@@ -129,6 +131,7 @@ class Functions:
         effect: Effect = "blur",
         colour: str = "#ffffff",
         background: str | None = None,
+        zoom: bool = DEFAULTS.zoom,
     ) -> str:
         """Find the objects of a photo and write them to a file for other tools.
 
@@ -141,9 +144,10 @@ class Functions:
             effect: for kind=effect, what becomes of the background: blur, grey, colour, transparent or picture.
             colour: for effect=colour, the background's, as #rrggbb.
             background: for effect=picture, another image, scaled to cover.
+            zoom: look again, closer, at each large object of a large photo.
         """
         with _readable():
-            result = self._result(photo, score_threshold, categories, model)
+            result = self._result(photo, score_threshold, categories, model, zoom)
             known = self.servers[model].state().about.get("categories", [])
             choice = ViewSelection(
                 threshold=score_threshold,
@@ -183,14 +187,18 @@ class Functions:
             listed.append({"model": label, "state": state.kind, "about": state.about})
         return listed
 
-    def _result(self, photo: str | None, threshold: float, categories: str, model: str | None) -> Result:
+    def _result(
+        self, photo: str | None, threshold: float, categories: str, model: str | None, zoom: bool = DEFAULTS.zoom
+    ) -> Result:
         data = self._read(photo)
-        prediction = self._ask(data, threshold, categories, model)
+        prediction = self._ask(data, threshold, categories, model, zoom)
         return Result.of(Path(str(photo)).name, data, prediction)
 
-    def _ask(self, data: bytes, threshold: float, categories: str, model: str | None) -> Prediction:
+    def _ask(self, data: bytes, threshold: float, categories: str, model: str | None, zoom: bool) -> Prediction:
         watch = self.servers[model]
         options: OptionKeywords = {"task": watch.task, "score_threshold": threshold}
+        if zoom:
+            options["zoom"] = True
         if categories.strip():
             options["categories"] = categories
         return watch.client.segment(data, **options)

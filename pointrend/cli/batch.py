@@ -10,7 +10,7 @@ from rich.console import Console
 
 from pointrend.batch.plan import FORMS, Plan, local_folder
 from pointrend.batch.run import batch_config, run
-from pointrend.cli.options import DEFAULTS, Categories, Engine, Model, ScoreThreshold, Task, Tiles, given
+from pointrend.cli.options import DEFAULTS, Categories, Engine, Model, ScoreThreshold, Task, Tiles, Zoom, given
 from pointrend.cli.summary import tell
 from pointrend.system.extras import require_modules
 from pointrend.system.run_lock import locked
@@ -42,6 +42,7 @@ def batch(
     score_threshold: ScoreThreshold = DEFAULTS.score_threshold,
     categories: Categories = None,
     tiles: Tiles = None,
+    zoom: Zoom = DEFAULTS.zoom,
 ) -> None:
     """Segment millions of images on Ray: sharded, and resumed after a crash.
 
@@ -52,7 +53,7 @@ def batch(
         raise typer.BadParameter(f"{form!r} is not {' or '.join(FORMS)}.", param_hint="--form")
     require_modules("pointrend batch", "ray", "pyarrow")
     obtain(model, Console(stderr=True))
-    options = given(task=task, score_threshold=score_threshold, categories=categories, tiles=tiles)
+    options = given(task=task, score_threshold=score_threshold, categories=categories, tiles=tiles, zoom=zoom)
     config = batch_config(source, model=model, engine=engine, options=options, form=form, shard_size=shard_size)
     folder = local_folder(output)
     with contextlib.nullcontext() if folder is None else locked(folder, "OUTPUT"):

@@ -36,6 +36,9 @@ Tiles = Annotated[
         f"{SMALLEST_TILE} to {LARGEST_TILE}."
     ),
 ]
+Zoom = Annotated[
+    bool, typer.Option("--zoom", help="Look again at each large object, closer, and refine its mask further.")
+]
 Port = typer.Option(min=1024, max=65000)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pointrend.cli.options import DEFAULTS, Categories, Engine, Model, ScoreThreshold, Task, Tiles, given
+from pointrend.cli.options import DEFAULTS, Categories, Engine, Model, ScoreThreshold, Task, Tiles, Zoom, given
 from pointrend.cli.summary import tell
 from pointrend.plain_text import escaped
 from pointrend.predict import Job, find_images, result_folders, run
@@ -55,6 +55,7 @@ def predict(
         typer.Option(help="COCO results: add a mask to each of their boxes instead of detecting objects."),
     ] = None,
     tiles: Tiles = None,
+    zoom: Zoom = DEFAULTS.zoom,
 ) -> None:
     """Segment images and save the results, one folder per format.
 
@@ -69,6 +70,7 @@ def predict(
         refinement=refinement,
         exact=exact,
         tiles=tiles,
+        zoom=zoom,
     )
     options = Options.parse(asked)
     results = None

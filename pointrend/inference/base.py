@@ -19,6 +19,7 @@ from pointrend.images.inputs import check_pixels
 from pointrend.inference.tiles import OnTile, segment_in_tiles
 from pointrend.structures.categories import wanted_indices
 from pointrend.structures.model_info import ModelInfo
+from pointrend.structures.option_combinations import check_zoom
 from pointrend.structures.options import FULL_REFINEMENT, Options
 from pointrend.structures.prediction import Instance, Prediction, Segment
 
@@ -131,6 +132,7 @@ class Segmenter(ABC, Generic[Raw]):
                 value="conv",
                 code="missing_mask_head",
             )
+        check_zoom(options)
         self._check_refinement(options)
 
     def _check_refinement(self, options: Options) -> None:
@@ -142,22 +144,25 @@ class Segmenter(ABC, Generic[Raw]):
             points="points=true is for masks that are refined at points; a convolutional head has none.",
             refinement=f"refinement={options.refinement} is for masks that are refined at points; a convolutional head "
             "has one resolution.",
+            zoom="zoom=true is for masks that are refined at points; a convolutional head has one resolution.",
         )
 
 
-def require_defaults_of_points(options: Options, *, points: str, refinement: str) -> None:
-    """Refuse ``points``, and a ``refinement`` that is not full.
+def require_defaults_of_points(options: Options, *, points: str, refinement: str, zoom: str) -> None:
+    """Refuse ``points``, ``zoom``, and a ``refinement`` that is not full.
 
     Args:
         options: of the request.
         points: the sentence that refuses ``points``.
         refinement: the sentence that refuses ``refinement``.
+        zoom: the sentence that refuses ``zoom``.
 
     Raises:
         InvalidOption: one of them is asked for.
     """
-    if options.points:
-        raise InvalidOption(points, field="points", limit=False, value=True, code="missing_mask_head")
+    for name, sentence in (("points", points), ("zoom", zoom)):
+        if getattr(options, name):
+            raise InvalidOption(sentence, field=name, limit=False, value=True, code="missing_mask_head")
     if options.refinement != FULL_REFINEMENT:
         raise InvalidOption(
             f"{refinement} Leave refinement at {FULL_REFINEMENT}.",

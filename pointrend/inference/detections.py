@@ -25,6 +25,7 @@ from pointrend.structures.prediction import Instance
 from pointrend.structures.segments import segments
 
 NO_CLASS = -1
+FINE_CELL = 0.5  # pixels of the image: with a mask's cells this small, its outline is within a quarter of a pixel
 
 
 @dataclass(frozen=True, slots=True)

@@ -238,11 +238,12 @@ def check_refinement(options: Options, model: str) -> None:
     """Refuse what detectron2 cannot be asked for.
 
     Raises:
-        InvalidOption: ``points`` or a ``refinement`` that is not full.
+        InvalidOption: ``points``, ``zoom``, or a ``refinement`` that is not full.
     """
     require_defaults_of_points(
         options,
         points=f"points=true: the engine {DETECTRON2}, which runs {model} here, does not report its points.",
         refinement=f"refinement={options.refinement}: the engine {DETECTRON2}, which runs {model} here, always refines "
         "masks all the way.",
+        zoom=f"zoom=true: the engine {DETECTRON2}, which runs {model} here, does not show its features.",
     )

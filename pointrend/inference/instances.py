@@ -17,6 +17,7 @@ from pointrend.config.schema import InstanceConfig
 from pointrend.engines import EAGER
 from pointrend.inference.base import Encoded, Segmenter
 from pointrend.inference.detections import (
+    FINE_CELL,
     NO_CLASS,
     RawDetections,
     encode_detections,
@@ -25,6 +26,7 @@ from pointrend.inference.detections import (
     to_network,
 )
 from pointrend.inference.given_boxes import given_classes, mask_confidence
+from pointrend.inference.zoom import look_again
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.point_rend import subdivision_plan
 from pointrend.modeling.preprocess import resize, to_input
@@ -32,8 +34,6 @@ from pointrend.modeling.roi_heads.box_head import Detections
 from pointrend.structures.boxes import BoxPrompt, check_inside
 from pointrend.structures.model_info import ModelInfo
 from pointrend.structures.options import Options
-
-FINE_CELL = 0.5  # pixels of the image: with a mask's cells this small, its outline is within a quarter of a pixel
 
 
 class InstanceSegmenter(Segmenter[RawDetections]):
@@ -77,7 +77,7 @@ class InstanceSegmenter(Segmenter[RawDetections]):
         found = RawDetections(boxes[kept], detections.classes[kept], detections.scores[kept])
         if options.task == "detection":
             return found
-        return self._with_masks(features, detections.boxes[kept], found, options)
+        return self._with_masks(image, features, detections.boxes[kept], found, options)
 
     def _segment_boxes(self, image: NDArray[np.uint8], boxes: Sequence[BoxPrompt], options: Options) -> RawDetections:
         """A mask for each given box, in their order, without detection; the score is the mask's."""
@@ -93,7 +93,7 @@ class InstanceSegmenter(Segmenter[RawDetections]):
         if len(open_) and (said := self.model.region_classes(features, regions[open_].to(self.device))) is not None:
             classes[open_] = said.cpu()
         given = RawDetections(corners, classes, torch.zeros(len(corners)))
-        masked = self._with_masks(features, regions, given, options)
+        masked = self._with_masks(image, features, regions, given, options)
         assert masked.logits is not None  # it has just added them
         return replace(masked, scores=torch.tensor([mask_confidence(each) for each in masked.logits]))
 
@@ -102,10 +102,23 @@ class InstanceSegmenter(Segmenter[RawDetections]):
         return self.model.detect(images, image_size)
 
     def _with_masks(
-        self, features: dict[str, Tensor], boxes: Tensor, found: RawDetections, options: Options
+        self,
+        image: NDArray[np.uint8],
+        features: dict[str, Tensor],
+        boxes: Tensor,
+        found: RawDetections,
+        options: Options,
     ) -> RawDetections:
         """Add each mask's logits (S, S), and its points; ``boxes`` are in the network's pixels."""
-        boxes, classes = boxes.to(self.device), found.classes.to(self.device)
+        boxes = boxes.to(self.device)
+        masked = self._masked(features, boxes, found, options)
+        return look_again(self.model, image, features, boxes, masked) if options.zoom else masked
+
+    def _masked(
+        self, features: dict[str, Tensor], boxes: Tensor, found: RawDetections, options: Options
+    ) -> RawDetections:
+        """What the first look shows."""
+        classes = found.classes.to(self.device)
         if not self.has_points:
             return replace(found, logits=list(self.model.mask_logits(features, boxes, classes).cpu()))
         if options.mask_head == "conv":

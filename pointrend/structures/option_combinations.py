@@ -36,7 +36,7 @@ def check_together(options: Options) -> None:
 
     Raises:
         InvalidOption: a format that the task does not have, probabilities or points where there are none, or what
-            :func:`check_tiles` refuses.
+            :func:`check_tiles` or :func:`check_zoom` refuses.
     """
     if options.format not in FORMATS[options.task]:
         raise _no_such_answer(options)
@@ -45,6 +45,35 @@ def check_together(options: Options) -> None:
     if options.points and (options.task, options.format) != ("instances", "json"):
         raise _no_points(options)
     check_tiles(options)
+    check_zoom(options)
+
+
+def check_zoom(options: Options) -> None:
+    """Refuse ``zoom`` beside what has no mask to refine further.
+
+    Raises:
+        InvalidOption: another task than ``instances``, ``mask_head=conv``, less than the full ``refinement``,
+            ``points``, of which a mask of two looks has no one set, or ``tiles``, which are closer looks themselves.
+    """
+    if not options.zoom:
+        return
+    full = type(options)().refinement
+    beside = {
+        f"task={options.task}": options.task != "instances",
+        f"mask_head={options.mask_head}": options.mask_head != "point",
+        f"refinement={options.refinement}": options.refinement != full,
+        "points=true": options.points,
+        f"tiles={options.tiles}": options.tiles is not None,
+    }
+    if any(beside.values()):
+        raise InvalidOption(
+            f"zoom=true refines the masks of large objects beyond refinement={full} and does not go with "
+            f"{', '.join(name for name, is_asked in beside.items() if is_asked)}; leave one of the two out.",
+            field="zoom",
+            limit=False,
+            value=True,
+            code="unsupported_combination",
+        )
 
 
 def check_tiles(options: Options) -> None:

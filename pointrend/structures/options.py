@@ -68,6 +68,12 @@ class Options:
         "point",
         "PointRend's masks, or those of a constant 28x28 head as in Mask R-CNN, for models that have both",
     )
+    zoom: bool = _option(
+        Boolean(),
+        False,
+        "look again, closer, at each large object of a large image, and refine its mask to 448x448 or 896x896; for "
+        "heads that refine points",
+    )
     points: bool = _option(
         Boolean(),
         False,
@@ -153,6 +159,7 @@ class OptionKeywords(TypedDict, total=False):
     refinement: int
     exact: bool
     mask_head: Literal["point", "conv"]
+    zoom: bool
     points: bool
     boxes: BoxesInput
     tiles: int

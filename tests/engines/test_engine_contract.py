@@ -100,6 +100,17 @@ def test_given_boxes_get_eagers_masks(engine: str) -> None:
 
 
 @pytest.mark.parametrize("engine", FAST)
+def test_a_second_look_shows_what_eagers_does(engine: str) -> None:
+    image = np.asarray(Image.fromarray(photo("chelsea")).resize((1353, 900)))
+    expected = small(EAGER)(image, Options(score_threshold=0.5, zoom=True)).instances
+    boxes = tuple(BoxPrompt(*each.bbox, category=each.category) for each in expected)
+    answered = small(engine)(image, Options(boxes=boxes, zoom=True)).instances
+    assert [each.grid for each in answered] == [each.grid for each in expected]
+    assert 896 in [each.grid for each in expected]
+    assert all(matched(expected, answered))
+
+
+@pytest.mark.parametrize("engine", FAST)
 def test_photos_of_any_size(engine: str) -> None:
     """A grey one of one pixel, a strip, and one that is new beside those before."""
     for height, width in ((1, 1), (30, 400), (333, 211)):

@@ -79,6 +79,7 @@ def test_every_part_gives_about_what_eager_gives(
         Options(score_threshold=0.2, refinement=1, points=True),
         Options(score_threshold=0.2, refinement=0),
         Options(score_threshold=0.2, mask_head="conv"),
+        Options(score_threshold=0.2, zoom=True),
         Options(score_threshold=0.2, task="detection", categories=("box",)),
         Options(score_threshold=0.2, task="semantic"),
         Options(score_threshold=1.0),

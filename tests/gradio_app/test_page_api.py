@@ -36,7 +36,7 @@ def test_every_endpoint_is_named_and_documented(client):
     for endpoint in endpoints.values():
         assert len(endpoint["description"]) > 40
     named = [parameter["parameter_name"] for parameter in endpoints["/segment"]["parameters"]]
-    assert named == ["photo", "score_threshold", "categories", "model"]
+    assert named == ["photo", "score_threshold", "categories", "model", "zoom"]
 
 
 def test_every_parameter_is_described(page_url):

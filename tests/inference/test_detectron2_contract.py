@@ -232,6 +232,7 @@ def test_a_semantic_model() -> None:
     ("options", "field", "message"),
     [
         (Options(points=True), "points", "engine detectron2, which runs tested here, does not report its points"),
+        (Options(zoom=True), "zoom", "engine detectron2, which runs tested here, does not show its features"),
         (Options(refinement=2), "refinement", "refinement=2: the engine detectron2.*always refines.*Leave .* at 4"),
         (Options(mask_head="conv"), "mask_head", "tested has no convolutional mask head"),
         (

@@ -254,6 +254,20 @@ def test_an_image_of_too_many_tiles_fails_alone(photos, tmp_path):
     assert "tiles must be a whole number from 256 to 4096, not 10." in str(again.exception)
 
 
+def test_a_large_object_is_looked_at_again(tmp_path):
+    with Image.open(DEMO / "chelsea.png") as photo:
+        photo.convert("RGB").resize((1202, 800)).save(tmp_path / "large.png")
+    arguments = ["predict", str(tmp_path / "large.png"), "--categories", "cat", "--out"]
+    cats = []
+    for more in ([], ["--zoom"]):
+        out = tmp_path / f"out{len(more)}"
+        assert RUN.invoke(app, [*arguments, str(out), *more]).exit_code == 0
+        cats.append(json.loads((out / "coco" / "instances.json").read_text())["annotations"][0])
+    plain, close = cats
+    assert plain["bbox"] == close["bbox"]
+    assert plain["segmentation"] != close["segmentation"]
+
+
 def test_progress_is_shown_by_tile(photos, tmp_path, source, monkeypatch):
     shown = []
 

@@ -88,6 +88,7 @@ def test_every_option_in_every_form(ask, form):
         "refinement": 2,
         "exact": "true",
         "mask_head": "point",
+        "zoom": "false",
         "points": "true",
         "format": "json",
     }
@@ -202,6 +203,20 @@ def test_a_coarse_mask_and_an_exact_one(ask, found):
 
 
 @pytest.mark.parametrize("form", ["header", "form", "json"])
+def test_a_large_object_is_looked_at_again_in_every_form(ask, form):
+    file = io.BytesIO()
+    with Image.open(io.BytesIO(PHOTO)) as photo:
+        photo.convert("RGB").resize((1024, 1024)).save(file, "JPEG")
+    plain, close = (
+        ask(form, photo=file.getvalue(), max_detections=1, **each).json() for each in ({}, {"zoom": "true"})
+    )
+    assert fits(close, "InstancesPrediction")
+    (one,), (other,) = (Prediction.from_dict(each).instances for each in (plain, close))
+    assert (one.bbox, one.grid, other.bbox, other.grid) == (other.bbox, 224, one.bbox, 896)
+    assert 0.9 < (one.mask() & other.mask()).sum() / (one.mask() | other.mask()).sum() < 1
+
+
+@pytest.mark.parametrize("form", ["header", "form", "json"])
 def test_an_object_that_fills_several_tiles_is_one(ask, found, form):
     tiled = Prediction.from_dict(ask(form, tiles=384, **ALL).json())
     (person, *_), (whole, *_) = ([i for i in each.instances if i.category == "person"] for each in (tiled, found))
@@ -220,6 +235,7 @@ def test_an_object_that_fills_several_tiles_is_one(ask, found, form):
         ({"boxes": "[[1, 2, 30, 40], [600, 2, 30, 40]]"}, "boxes[1]", "invalid_option"),
         ({"boxes": "1,2,30,40", "categories": "person"}, "categories", "unsupported_combination"),
         ({"tiles": "10"}, "tiles", "invalid_option"),
+        ({"zoom": "true", "mask_head": "conv"}, "zoom", "unsupported_combination"),
         ({"refinment": "1"}, "refinment", "unknown_option"),
     ],
 )

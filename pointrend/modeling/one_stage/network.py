@@ -43,7 +43,7 @@ class OneStage(InstanceNetwork):
         self.detector = Detector(config)
         self.mask_features = MaskFeatures(config.pyramid.channels, config.mask_features)
         self.mask_head = PointRendMaskHead(
-            channels, 1, config.coarse_mask, config.point_head, coarse_level=COARSE_LEVEL
+            channels, 1, config.coarse_mask, config.point_head, class_agnostic=True, coarse_level=COARSE_LEVEL
         )
         self.conv_mask_head = None if config.conv_mask is None else ConvMaskHead(channels, 1, config.conv_mask)
         self.trunk: Callable[[Tensor], OneStageMaps] = self._trunk

@@ -45,6 +45,10 @@ class PointRendMaskHead(nn.Module):
         num_classes: K.
         class_agnostic: points get one logit for all classes.
         coarse_level: where the coarse head reads its features; points read theirs at :data:`FINE_LEVEL`.
+
+    Attributes:
+        first_side: cells a side of the first grid, all of whose points are predicted.
+        doublings: how many times it is doubled to refine a mask all the way.
     """
 
     def __init__(
@@ -80,10 +84,26 @@ class PointRendMaskHead(nn.Module):
         coarse = self.coarse_logits(self.coarse_map(features, fine), boxes)
         if refinement == 0:
             return coarse[torch.arange(len(boxes), device=boxes.device), classes]
-        doublings = min(refinement - 1, self.doublings)
+        return self.refine(fine, boxes, classes, coarse, min(refinement - 1, self.doublings))
+
+    def refine(self, fine: FeatureMap, boxes: Tensor, classes: Tensor, coarse: Tensor, doublings: int) -> Tensor:
+        """Refine coarse masks at points.
+
+        Args:
+            fine: the map that points read.
+            boxes: (R, 4).
+            classes: (R,) int64.
+            coarse: (R, K + X, 7, 7) of :meth:`coarse_logits`.
+            doublings: of the first grid. Those beyond the model's own predict twice as many points each time, as an
+                outline has twice as many cells.
+
+        Returns:
+            (R, S, S) logits.
+        """
         side = self.first_side * 2**doublings
         point_classes = torch.zeros_like(classes) if self.class_agnostic else classes
-        points = len(boxes) * (self.first_side**2 + doublings * self.point_head.config.subdivision_points)
+        counts = [self._points(step) for step in range(1, doublings + 1)]
+        points = len(boxes) * (self.first_side**2 + sum(counts))
         if self.point_head.project is not None and points > len(fine.rows):
             fine = replace(fine, rows=self.point_head.project(fine.rows), projected=True)
         masks = coarse.new_empty(len(boxes), side, side)
@@ -92,10 +112,14 @@ class PointRendMaskHead(nn.Module):
             chunk = slice(start, start + count)
             regions = (boxes[chunk], point_classes[chunk], coarse[chunk])
             logits = predict_everywhere(self.point_head, fine, *regions, self.first_side)
-            for _ in range(doublings):
-                logits = double(self.point_head, fine, *regions, logits)
+            for most in counts:
+                logits = double(self.point_head, fine, *regions, logits, most)
             masks[chunk] = logits
         return masks
+
+    def _points(self, doubling: int) -> int:
+        """How many points a doubling, counted from 1, predicts anew at most."""
+        return self.point_head.config.subdivision_points << max(doubling - self.doublings, 0)
 
     def last_points(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int) -> Tensor:
         """The points (R, P, 2) that the last step of :meth:`forward` predicts; P is 0 for the coarse mask.
