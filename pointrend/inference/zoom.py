@@ -1,9 +1,9 @@
 """A second look at large objects of images that the network sees much smaller than they are.
 
-The network runs again on each object's own crop, in up to two by two windows (:mod:`pointrend.inference.windows`), and
-its mask is refined once more on what they show. The mask is the mean of both looks' logits: the first knows the
-surroundings, the second the details, and the mean is never much worse than either (benchmarks/zoom.py measures it).
-Boxes, classes and scores stay.
+The network runs again on each object's own crop, whole and in two windows along its longer side
+(:mod:`pointrend.inference.windows`). The mask is refined once more: its coarse mask is the mean of what the whole image
+and the whole crop give, and its points read the windows. The mean of both looks' logits is the result: the first knows
+the surroundings, the second the details (benchmarks/zoom.py measures it). Boxes, classes and scores stay.
 
 Shapes: R detections, S side of a mask in cells, H, W of the image in pixels. Boxes are (x0, y0, x1, y1) in pixels.
 """
@@ -41,7 +41,7 @@ class Look:
     Attributes:
         index: of the detection.
         x0, y0, x1, y1: the crop in whole pixels; ``x1`` and ``y1`` are past its last column and row.
-        rows, columns: of windows, one or two each.
+        rows, columns: of windows: one, or two along the longer side.
         whole: the crop as a whole is seen larger than in the first look too, so that its coarse mask tells more.
         doublings: of the mask head's first grid.
     """
@@ -105,10 +105,9 @@ def _look(
     x0, y0, x1, y1 = crop
     part = y1 - y0, x1 - x0
     sides = network_size(*part, config)
-    rows, columns = (
-        2 if side < MUCH_SMALLER * length and side >= 2 * SIZE_DIVISOR else 1
-        for side, length in zip(sides, part, strict=True)
-    )
+    longer = int(part[1] > part[0])
+    split = 2 * SIZE_DIVISOR <= sides[longer] < part[longer]  # else one window shows every pixel
+    rows, columns = 1 + (split and longer == 0), 1 + (split and longer == 1)
     gain = _scale(sides, part) / _scale(network_size(*size, config), size)
     if rows * columns == 1 and gain < LEAST_GAIN:
         return None
