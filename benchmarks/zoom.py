@@ -159,8 +159,8 @@ def main(
     options = Options(score_threshold=threshold, categories=("all",))
     ways = {PLAIN: options, CLOSE: replace(options, zoom=True)}
     found: dict[str, dict[int, Prediction]] = {PLAIN: {}, CLOSE: {}}
-    for way in ways.values():  # the first predictions make memory and kernels
-        segmenter(read_pixels(truth.images[0].path), way)
+    for asked in ways.values():  # the first predictions make memory and kernels
+        segmenter(read_pixels(truth.images[0].path), asked)
     timings = []
     for number, image in enumerate(track(truth.images, "Images", console=console, transient=True)):
         pixels = read_pixels(image.path)

@@ -81,7 +81,7 @@ class Functions:
         score_threshold: float = DEFAULTS.score_threshold,
         categories: str = "",
         model: str | None = None,
-        zoom: bool = DEFAULTS.zoom,
+        zoom: bool = False,
     ) -> dict[str, Any]:
         """Find the objects of a photo: category, score, box and mask of each, with COCO's field names.
 
@@ -131,7 +131,7 @@ class Functions:
         effect: Effect = "blur",
         colour: str = "#ffffff",
         background: str | None = None,
-        zoom: bool = DEFAULTS.zoom,
+        zoom: bool = False,
     ) -> str:
         """Find the objects of a photo and write them to a file for other tools.
 
@@ -188,7 +188,7 @@ class Functions:
         return listed
 
     def _result(
-        self, photo: str | None, threshold: float, categories: str, model: str | None, zoom: bool = DEFAULTS.zoom
+        self, photo: str | None, threshold: float, categories: str, model: str | None, zoom: bool = False
     ) -> Result:
         data = self._read(photo)
         prediction = self._ask(data, threshold, categories, model, zoom)

@@ -37,7 +37,7 @@ Tiles = Annotated[
     ),
 ]
 Zoom = Annotated[
-    bool, typer.Option("--zoom", help="Look again at each large object, closer, and refine its mask further.")
+    bool | None, typer.Option("--zoom", help="Look again at each large object, closer, and refine its mask further.")
 ]
 Port = typer.Option(min=1024, max=65000)
 

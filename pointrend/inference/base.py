@@ -62,8 +62,8 @@ class Segmenter(ABC, Generic[Raw]):
 
         Args:
             image: (H, W, 3) uint8 RGB, upright.
-            options: the defaults of :class:`Options` where left out, with the model's first task. ``format`` has no
-                effect here: it is for whoever sends the prediction on.
+            options: the defaults of :class:`Options` where left out, with the model's first task. ``format`` is for
+                whoever sends the prediction on; here it only chooses the default of ``zoom``.
             on_tile: told, with ``options.tiles``, how many tiles are done and of how many.
 
         Returns:

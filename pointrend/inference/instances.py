@@ -33,6 +33,7 @@ from pointrend.modeling.preprocess import resize, to_input
 from pointrend.modeling.roi_heads.box_head import Detections
 from pointrend.structures.boxes import BoxPrompt, check_inside
 from pointrend.structures.model_info import ModelInfo
+from pointrend.structures.option_combinations import looks_again
 from pointrend.structures.options import Options
 
 
@@ -112,7 +113,9 @@ class InstanceSegmenter(Segmenter[RawDetections]):
         """Add each mask's logits (S, S), and its points; ``boxes`` are in the network's pixels."""
         boxes = boxes.to(self.device)
         masked = self._masked(features, boxes, found, options)
-        return look_again(self.model, image, features, boxes, masked) if options.zoom else masked
+        if self.has_points and looks_again(options):
+            return look_again(self.model, image, features, boxes, masked)
+        return masked
 
     def _masked(
         self, features: dict[str, Tensor], boxes: Tensor, found: RawDetections, options: Options

@@ -49,7 +49,7 @@ def segment_in_tiles(
         raise ValueError("options.tiles says how large the tiles are.")
     height, width = size = image.shape[0], image.shape[1]
     grid = TileGrid.of(size, options.tiles)
-    each = replace(options, tiles=None, masks="rle", max_detections=MOST_PER_TILE)
+    each = replace(options, tiles=None, zoom=False, masks="rle", max_detections=MOST_PER_TILE)
     timing: dict[str, float] = {}
     pieces: list[Piece] = []
     whole: list[Piece] = []

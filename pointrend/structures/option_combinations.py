@@ -48,6 +48,13 @@ def check_together(options: Options) -> None:
     check_zoom(options)
 
 
+def looks_again(options: Options) -> bool:
+    """Whether large objects get a second look: as ``zoom`` says, or else for cut-outs that it goes together with."""
+    if options.zoom is not None:
+        return options.zoom
+    return options.format == "cutouts" and not any(_beside_zoom(options).values())
+
+
 def check_zoom(options: Options) -> None:
     """Refuse ``zoom`` beside what has no mask to refine further.
 
@@ -55,25 +62,28 @@ def check_zoom(options: Options) -> None:
         InvalidOption: another task than ``instances``, ``mask_head=conv``, less than the full ``refinement``,
             ``points``, of which a mask of two looks has no one set, or ``tiles``, which are closer looks themselves.
     """
-    if not options.zoom:
-        return
-    full = type(options)().refinement
-    beside = {
-        f"task={options.task}": options.task != "instances",
-        f"mask_head={options.mask_head}": options.mask_head != "point",
-        f"refinement={options.refinement}": options.refinement != full,
-        "points=true": options.points,
-        f"tiles={options.tiles}": options.tiles is not None,
-    }
-    if any(beside.values()):
+    beside = _beside_zoom(options)
+    if options.zoom and any(beside.values()):
         raise InvalidOption(
-            f"zoom=true refines the masks of large objects beyond refinement={full} and does not go with "
+            "zoom=true refines the masks of large objects beyond the full refinement and does not go with "
             f"{', '.join(name for name, is_asked in beside.items() if is_asked)}; leave one of the two out.",
             field="zoom",
             limit=False,
             value=True,
             code="unsupported_combination",
         )
+
+
+def _beside_zoom(options: Options) -> dict[str, bool]:
+    """What ``zoom`` does not go together with, and whether it is asked for."""
+    full = {field.name: field.default for field in dataclasses.fields(options)}["refinement"]
+    return {
+        f"task={options.task}": options.task != "instances",
+        f"mask_head={options.mask_head}": options.mask_head != "point",
+        f"refinement={options.refinement}": options.refinement != full,
+        "points=true": options.points,
+        f"tiles={options.tiles}": options.tiles is not None,
+    }
 
 
 def check_tiles(options: Options) -> None:

@@ -68,11 +68,11 @@ class Options:
         "point",
         "PointRend's masks, or those of a constant 28x28 head as in Mask R-CNN, for models that have both",
     )
-    zoom: bool = _option(
+    zoom: bool | None = _option(
         Boolean(),
-        False,
+        None,
         "look again, closer, at each large object of a large image, and refine its mask to 448x448 or 896x896; for "
-        "heads that refine points",
+        "heads that refine points; by default only with `format=cutouts`",
     )
     points: bool = _option(
         Boolean(),

@@ -203,6 +203,21 @@ def test_what_has_no_mask_to_refine_further_is_refused(others: dict[str, object]
         assert (raised.value.field, raised.value.code) == ("zoom", "unsupported_combination")
 
 
+def test_cut_outs_are_looked_at_again_by_default() -> None:
+    box = (BoxPrompt(60, 40, 400, 500),)
+
+    def grid(**options: object) -> int | None:
+        asked = replace(Options(boxes=box, format="cutouts"), **options)  # type: ignore[arg-type]
+        return segmenter("demo")(wide(), asked).instances[0].grid
+
+    assert grid() == grid(zoom=True) == 896
+    assert grid(zoom=False) == grid(format="json") == grid(points=True) == 224
+    assert grid(refinement=2) == 56
+    assert grid(mask_head="conv") == 28
+    tiled = replace(CLOSE, zoom=None, tiles=800, format="cutouts")
+    assert max(each.grid or 0 for each in segmenter("demo")(wide(), tiled).instances) <= 224
+
+
 def test_a_model_without_points_refuses_it() -> None:
     config = segmenter(SMALL_RCNN).model.config
     assert isinstance(config, ModelConfig)
@@ -210,4 +225,5 @@ def test_a_model_without_points_refuses_it() -> None:
     convolutional = InstanceSegmenter(network.eval(), segmenter(SMALL_RCNN).info)
     with pytest.raises(InvalidOption, match="zoom=true is for masks that are refined at points") as raised:
         convolutional(photo(), Options(zoom=True))
+    assert convolutional(wide(), Options(format="cutouts")).width == 1600
     assert (raised.value.field, raised.value.code) == ("zoom", "missing_mask_head")
