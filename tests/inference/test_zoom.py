@@ -132,7 +132,7 @@ def test_probabilities_are_those_of_the_second_look() -> None:
 
 
 def test_only_so_many_are_looked_at_again_and_the_others_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(zoom, "MOST_RUNS", 1)
+    monkeypatch.setattr(zoom, "MOST_RUNS", 3)
     boxes = (BoxPrompt(1000, 700, 200, 150), BoxPrompt(60, 40, 300, 400), BoxPrompt(60, 40, 300, 200))
     answered = segmenter("demo")(wide(), Options(boxes=boxes, zoom=True)).instances
     assert [each.grid for each in answered] == [224, 896, 224]
