@@ -60,8 +60,8 @@ class Instance:
         probabilities: each pixel's probability of being in the mask, encoded; see :meth:`probability_crop`. None where
             they were not asked for (``masks=probability``) and of an empty mask.
         grid: cells a side of the grid that the mask was refined to, over its box: 7, 28, 56, 112 or 224 for the usual
-            model, always 28 of a convolutional head; where tiles are joined, the least of the mask's parts. None
-            without masks.
+            model, 448 or 896 after a second look (``zoom``), always 28 of a convolutional head; where tiles are joined,
+            the least of the mask's parts. None without masks.
     """
 
     category_id: int | None
