@@ -1,13 +1,15 @@
 """What a second look at large objects is worth, and what it costs: the same detections with zoom=true and without.
 
     python benchmarks/zoom.py --data DATA [--split val] [--fold 1/10] [--resolution 0.5] [--model demo]
+    python benchmarks/zoom.py --time PHOTO [--time PHOTO ...] [--rounds 7] [--engine openvino]
 
 With ``--resolution 0.5`` the network's input has half its sides, and masks are judged at the images' full size:
 labelled images are small, and the images that a second look is for are larger than a network's input. Boundary AP is
 that of large objects (more than 96 x 96 pixels), of detections from ``--threshold`` up. Boundary IoU is the mean over
 large objects with a detection of their category whose box has an IoU of at least 0.5. Intervals (95 %) are from
-resamples of the images; that of a difference is of both on the same ones. Times are of the whole prediction; the two
-ways take turns on each image.
+resamples of the images; that of a difference is of both on the same ones.
+
+``--time`` needs no labels: times are of the whole prediction of a photo of your own, and the two ways take turns.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -46,18 +48,25 @@ SAME_BOX = 0.5
 RESAMPLES = 1000
 
 
-@dataclass(slots=True)
-class Timing:
-    """Milliseconds of an image in both ways, and how many of its objects were looked at again."""
-
-    plain: float
-    close: float
-    objects: int
-
-    @property
-    def each(self) -> float:
-        """What a second look at one object costs."""
-        return (self.close - self.plain) / self.objects
+def timed(segmenter: InstanceSegmenter, name: str, image: NDArray[np.uint8], options: Options, rounds: int) -> str:
+    """Milliseconds of a photo without a second look, and what that adds for each object that gets one."""
+    ways = {PLAIN: options, CLOSE: replace(options, zoom=True)}
+    spent: dict[str, list[float]] = {way: [] for way in ways}
+    found: dict[str, Prediction] = {}
+    for turn in range(rounds + 1):
+        for way, asked in ways.items():
+            started = time.perf_counter()
+            found[way] = segmenter(image, asked)
+            if turn:  # the first one makes memory and kernels
+                spent[way].append((time.perf_counter() - started) * 1000)
+    pairs = zip(found[PLAIN].instances, found[CLOSE].instances, strict=True)
+    again = sum(one.grid != other.grid for one, other in pairs)
+    size = f"{name}, {image.shape[1]} x {image.shape[0]}: {statistics.median(spent[PLAIN]):.0f} ms"
+    if not again:
+        return f"{size}; no object is looked at again"
+    added = [(close - plain) / again for plain, close in zip(spent[PLAIN], spent[CLOSE], strict=True)]
+    low, middle, high = statistics.quantiles(added, n=4)
+    return f"{size}; {middle:.0f} ms more (quartiles {low:.0f} to {high:.0f}) for each of {again} objects"
 
 
 def shrink(segmenter: InstanceSegmenter, resolution: float) -> None:
@@ -133,8 +142,18 @@ def shown(figure: Interval) -> str:
     return "-" if figure.value is None else f"{figure.value:.1f} ({figure.low:.1f} to {figure.high:.1f})"
 
 
+def judge(segmenter: InstanceSegmenter, title: str, truth: GroundTruth, options: Options, console: Console) -> Table:
+    """Predict every image in both ways, and judge them."""
+    found: dict[str, dict[int, Prediction]] = {PLAIN: {}, CLOSE: {}}
+    for image in track(truth.images, "Images", console=console, transient=True):
+        pixels = read_pixels(image.path)
+        found[PLAIN][image.id] = segmenter(pixels, options)
+        found[CLOSE][image.id] = segmenter(pixels, replace(options, zoom=True))
+    return table(f"{title}, {len(truth.images)} images", truth, found[PLAIN], found[CLOSE])
+
+
 def main(
-    data: Annotated[Path, typer.Option(help="Labelled images: instances_SPLIT.json, and images.")],
+    data: Annotated[Path | None, typer.Option(help="Labelled images: instances_SPLIT.json, and images.")] = None,
     split: Annotated[str, typer.Option(help="Which part of the data.")] = "val",
     fold: Annotated[str | None, typer.Option(help="Images of this part of the split only, such as 1/10.")] = None,
     model: Annotated[str, typer.Option(help="A model's name or folder.")] = "demo",
@@ -142,6 +161,8 @@ def main(
     resolution: Annotated[float, typer.Option(help="Of the network's input, of its own.")] = 1.0,
     threshold: Annotated[float, typer.Option(help="Minimum score of a detection.")] = 0.3,
     images: Annotated[int | None, typer.Option(min=1, help="At most so many images.")] = None,
+    photos: Annotated[list[Path] | None, typer.Option("--time", help="A photo to time both ways on.")] = None,
+    rounds: Annotated[int, typer.Option(min=2, help="Of each way on a photo.")] = 7,
     threads: Annotated[int, typer.Option(min=1)] = 2,
 ) -> None:
     """Measure and tell."""
@@ -151,41 +172,23 @@ def main(
         raise typer.BadParameter("this model has no masks that are refined at points.", param_hint="--model")
     if resolution != 1:
         shrink(segmenter, resolution)
-    truth = GroundTruth.read(data, split, segmenter.info.categories)
-    part = None if fold is None else Fold.parse(fold)
-    kept = tuple(each for each in truth.images if part is None or part.holds(each.path.name))
-    ids = {each.id for each in kept}
-    truth = replace(truth, images=kept, objects=tuple(o for o in truth.objects if o.image_id in ids)).limited(images)
     options = Options(score_threshold=threshold, categories=("all",))
-    ways = {PLAIN: options, CLOSE: replace(options, zoom=True)}
-    found: dict[str, dict[int, Prediction]] = {PLAIN: {}, CLOSE: {}}
-    for asked in ways.values():  # the first predictions make memory and kernels
-        segmenter(read_pixels(truth.images[0].path), asked)
-    timings = []
-    for number, image in enumerate(track(truth.images, "Images", console=console, transient=True)):
-        pixels = read_pixels(image.path)
-        spent = {}
-        for way in (PLAIN, CLOSE) if number % 2 else (CLOSE, PLAIN):
-            started = time.perf_counter()
-            found[way][image.id] = segmenter(pixels, ways[way])
-            spent[way] = (time.perf_counter() - started) * 1000
-        pairs = zip(found[PLAIN][image.id].instances, found[CLOSE][image.id].instances, strict=True)
-        again = sum(one.grid != other.grid for one, other in pairs)
-        if again:
-            timings.append(Timing(spent[PLAIN], spent[CLOSE], again))
     title = (
         f"{segmenter.info.name} {segmenter.info.version} ({engine}), network input {segmenter.model.config.min_size}, "
-        f"{len(truth.images)} images, scores from {threshold}"
+        f"scores from {threshold}"
     )
-    console.print(table(title, truth, found[PLAIN], found[CLOSE]).to_markdown())
-    if len(timings) > 1:
-        low, middle, high = statistics.quantiles([each.each for each in timings], n=4)
-        whole = statistics.median(each.plain for each in timings)
-        looked = sum(each.objects for each in timings)
-        console.print(
-            f"A second look: {middle:.0f} ms an object (quartiles {low:.0f} to {high:.0f}), {looked} objects in "
-            f"{len(timings)} images, which take {whole:.0f} ms without; {threads} threads on {processor()}"
-        )
+    if data is not None:
+        truth = GroundTruth.read(data, split, segmenter.info.categories)
+        part = None if fold is None else Fold.parse(fold)
+        kept = tuple(each for each in truth.images if part is None or part.holds(each.path.name))
+        ids = {each.id for each in kept}
+        own = tuple(each for each in truth.objects if each.image_id in ids)
+        judged = judge(segmenter, title, replace(truth, images=kept, objects=own).limited(images), options, console)
+        console.print(judged.to_markdown())
+    for photo in photos or ():
+        console.print(timed(segmenter, photo.name, read_pixels(photo), options, rounds), soft_wrap=True)
+    if photos:
+        console.print(f"{title}; {threads} threads on {processor()}", soft_wrap=True)
 
 
 if __name__ == "__main__":
