@@ -1,0 +1,57 @@
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+DEMO = Path(__file__).parents[1] / "demo"
+
+ECHO = """
+import json, sys
+for line in sys.stdin:
+    print(json.dumps({"objects": json.loads(line)["objects"], "bytes": 1500}), flush=True)
+"""
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(BENCHMARKS / "alternatives.py"), "--rounds", "2", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+@pytest.mark.slow
+def test_ours_and_another_program_take_turns() -> None:
+    echo = shlex.join([sys.executable, "-c", ECHO])
+    done = _run("--objects", "1", "--objects", "30", "--other", f"an echo={echo}")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("|")[1:-1] for line in done.stdout.splitlines() if line.startswith("|")][2:]
+    assert [(row[0].strip(), int(row[1])) for row in rows] == [
+        ("demo, auto", 1),
+        ("demo, auto", 30),
+        ("an echo", 1),
+        ("an echo", 30),
+    ]
+    assert rows[3][6].strip() == "1.5"
+    assert float(rows[0][6]) < float(rows[1][6])  # thirty masks are more to say than one
+
+
+def test_a_program_that_ends_is_named() -> None:
+    done = _run("--other", f"broken={shlex.join([sys.executable, '-c', 'raise SystemExit(3)'])}")
+    assert done.returncode != 0
+    assert "broken ended with status 3 instead of answering" in done.stderr + done.stdout
+
+
+def test_a_command_without_a_name_is_refused() -> None:
+    done = _run("--other", "python")
+    assert done.returncode == 2
+    assert "is not NAME=VALUE" in " ".join((done.stderr + done.stdout).split())
+
+
+def test_our_program_writes_what_the_server_answers(tmp_path: Path) -> None:
+    photo = next(iter(sorted(DEMO.glob("*.png"))))
+    asked = json.dumps({"photo": str(photo), "objects": 100})
+    command = [sys.executable, str(BENCHMARKS / "answering.py"), "demo", "eager"]
+    done = subprocess.run(command, input=asked + "\n", capture_output=True, text=True, check=True, timeout=120)
+    assert json.loads(done.stdout)["objects"] == 100
