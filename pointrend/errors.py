@@ -12,6 +12,7 @@ PointRendError
 │   └── InaccurateExport  a model that an engine would compute wrongly
 ├── InvalidPrediction     a prediction, as JSON has it, that is none; also a ValueError
 ├── DataError             labelled images that we cannot read
+├── VideoError            a video that cannot be read or written
 ├── TrainingError         a training that cannot go on
 ├── DownloadError         a published model that cannot be fetched
 │   └── Unreachable       because there is no connection
@@ -58,6 +59,10 @@ class InvalidPrediction(PointRendError, ValueError):
 
 class DataError(PointRendError):
     """A data set of labelled images that cannot be read, or that does not fit the model."""
+
+
+class VideoError(PointRendError):
+    """A video that cannot be read or written."""
 
 
 class TrainingError(PointRendError):

@@ -20,6 +20,7 @@ DISTRIBUTION = "pointrend-serve"
 COMMANDS = {
     "up": ("up", "Serve a model with TorchServe and open the page, until Ctrl-C."),
     "predict": ("predict", "Segment images and save the results, one folder per format."),
+    "video": ("video", "Segment a video, and follow its objects through it."),
     "batch": ("batch", "Segment millions of images on Ray: sharded, and resumed after a crash."),
     "archive": ("archive", "Build a self-contained TorchServe archive of a model."),
     "weights": ("weights", "List, pull, convert and publish models."),

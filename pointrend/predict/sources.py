@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pointrend.client import Client
 from pointrend.client.answers import unreadable
 from pointrend.errors import InvalidOption, InvalidRequest, RequestError
@@ -55,6 +58,12 @@ class LocalSource:
         self.model = {"name": info.name, "version": info.version, "engine": segmenter.engine}
         self.categories = [{"id": each.id, "name": each.name} for each in segmenter.info.categories]
 
+    def segment(self, image: NDArray[np.uint8], options: Options) -> Prediction:
+        """Predict one image that is in memory: (H, W, 3) uint8 RGB, upright."""
+        prediction = self._segmenter(image, options, on_tile=self.on_tile)
+        self._memory.settle()
+        return prediction
+
     def predict(self, images: Iterable[ImageFile], options: Options) -> Iterator[Prediction | RequestError]:
         """Predict one image after the other."""
         for image in images:
@@ -90,6 +99,10 @@ class ServerSource:
             raise unreadable("a description", f"it has no {' and no '.join(missing)}")
         self.model = {key: described[key] for key in MODEL_KEYS}
         self.categories = described["categories"]
+
+    def segment(self, image: NDArray[np.uint8], options: Options) -> Prediction:
+        """Predict one image that is in memory: (H, W, 3) uint8 RGB, upright."""
+        return self._client.segment(image, **asked_for(options))
 
     def predict(self, images: Iterable[ImageFile], options: Options) -> Iterator[Prediction | RequestError]:
         """Predict several images at a time."""

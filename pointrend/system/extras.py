@@ -30,6 +30,8 @@ EXTRAS: Mapping[str, str] = {
     "nncf": "openvino",
     "skimage": "openvino",
     "detectron2": "detectron2",
+    "av": "video",
+    "norfair": "video",
 }
 """The extra that brings each optional module."""
 

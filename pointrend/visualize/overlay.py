@@ -5,7 +5,7 @@ Shapes: H, W are the image's height and width, h, w those of a mask's own window
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +18,17 @@ from pointrend.structures.prediction import Instance, Prediction, Segment
 from pointrend.visualize.palettes import Colour, category_colour, colour
 
 Box = tuple[float, float, float, float]
+Style = tuple[str, Colour]
+"""What an instance is called, and its colour."""
 
 
 def overlay(
-    image: NDArray[np.uint8], prediction: Prediction, opacity: float = 0.5, only: Collection[int] | None = None
+    image: NDArray[np.uint8],
+    prediction: Prediction,
+    opacity: float = 0.5,
+    only: Collection[int] | None = None,
+    *,
+    styles: Sequence[Style] | None = None,
 ) -> NDArray[np.uint8]:
     """Draw what was found on a copy of the image: masks with outlines and labels, or boxes where there are no masks.
 
@@ -33,12 +40,14 @@ def overlay(
         prediction: what was found.
         opacity: of the masks' fill, from 0 (outlines only) to 1.
         only: places of the instances to draw; each keeps the label and the colour that it has among all.
+        styles: the name and the colour of each instance; by default it is numbered within its category.
 
     Returns:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        ValueError: the image's size is not the prediction's, or the opacity is out of range.
+        ValueError: the image's size is not the prediction's, the opacity is out of range, or there are not as many
+            styles as instances.
     """
     height, width = image.shape[:2]
     if (width, height) != (prediction.width, prediction.height):
@@ -50,7 +59,7 @@ def overlay(
     canvas = Image.fromarray(image)
     line = max(1, round(min(width, height) / 320))
     draw = ImageDraw.Draw(canvas)
-    layers = _layers(prediction, only)
+    layers = _layers(prediction, only, styles)
     for layer in reversed(layers):
         if layer.window is None:
             draw.rectangle(layer.box, outline=layer.colour, width=line)
@@ -71,7 +80,7 @@ class _Layer:
     window: Window | None
 
 
-def _layers(prediction: Prediction, only: Collection[int] | None) -> list[_Layer]:
+def _layers(prediction: Prediction, only: Collection[int] | None, styles: Sequence[Style] | None) -> list[_Layer]:
     """What to draw, the topmost first."""
     size = prediction.height, prediction.width
     if prediction.task == "semantic":
@@ -84,14 +93,16 @@ def _layers(prediction: Prediction, only: Collection[int] | None) -> list[_Layer
             for segment in prediction.segments
             if (drawn := _segment_window(segment, size)) is not None
         ]
+    if styles is None:
+        styles = [(name, colour(index)) for index, name in enumerate(instance_labels(prediction))]
     return [
         _Layer(
             f"{name}  {instance.score:.0%}",
-            colour(index),
+            shade,
             _corners(instance),
             None if instance.segmentation is None else window(instance.segmentation, size),
         )
-        for index, (instance, name) in enumerate(zip(prediction.instances, instance_labels(prediction), strict=True))
+        for index, (instance, (name, shade)) in enumerate(zip(prediction.instances, styles, strict=True))
         if only is None or index in only
     ]
 

@@ -46,6 +46,8 @@ main()
         ("openvino", ["predict", "{images}", "--out", "{out}/results", "--engine", "openvino"]),
         ("httpx", ["predict", "{images}", "--out", "{out}/results", "--server", "http://127.0.0.1:9"]),
         ("grpc", ["predict", "{images}", "--out", "{out}/results", "--server", "grpc://127.0.0.1:9"]),
+        ("av", ["video", "in.mp4", "{out}/out.mp4"]),
+        ("norfair", ["video", "in.mp4", "{out}/out.mp4"]),
         ("huggingface_hub", ["weights", "pull", "hf://owner/name"]),
     ],
 )

@@ -1,0 +1,285 @@
+"""The run: reads a video, finds and numbers its objects, and writes it with them drawn, and their lines.
+
+The lines are written first, frame by frame; the video gets its name once it is whole. A run that was interrupted takes
+the objects of the frames whose lines are there from them, gives them to the tracker again, and goes on as if nothing
+had happened: the lines and the frames are those of a run in one go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from av.audio.stream import AudioStream
+from av.packet import Packet
+from numpy.typing import NDArray
+from rich.progress import Progress, TaskID
+
+from pointrend.errors import VideoError
+from pointrend.plain_text import escaped
+from pointrend.structures.options import Options
+from pointrend.structures.prediction import Instance, Prediction
+from pointrend.system.concurrency import in_order
+from pointrend.system.outputs import check_file
+from pointrend.system.progress import bar
+from pointrend.system.run_lock import locked
+from pointrend.video.clip import Clip, open_clip
+from pointrend.video.drawing import draw
+from pointrend.video.frames import BrokenFrame, Frame, read
+from pointrend.video.records import Line, Records
+from pointrend.video.tracking import SIGHTINGS, IdentityTracker, Track
+from pointrend.video.writer import VideoWriter, open_writer, output_format
+
+Segment = Callable[[NDArray[np.uint8]], Prediction]
+"""(H, W, 3) uint8 RGB in, the objects out."""
+
+_VIDEO = "video.partial"
+_TASKS = ("instances", "detection")
+
+
+@dataclass(frozen=True, slots=True)
+class VideoJob:
+    """What to do.
+
+    Attributes:
+        source: the video.
+        out: the video to write; its suffix is its format. The lines are beside it, ``out`` with ``.jsonl`` appended.
+        options: of every frame.
+
+    Raises:
+        VideoError: the suffix stands for no format, the task has no objects to number, or both files are the same.
+    """
+
+    source: Path
+    out: Path
+    options: Options
+
+    def __post_init__(self) -> None:
+        output_format(self.out)
+        if self.options.task not in _TASKS:
+            raise VideoError(f"--task {self.options.task}: only {' and '.join(_TASKS)} have objects to follow.")
+        with contextlib.suppress(OSError):
+            if self.out.samefile(self.source):
+                raise VideoError(f"OUT: {escaped(str(self.out))} is the video itself. Choose another name.")
+
+    @property
+    def lines(self) -> Path:
+        """The file of the JSON lines."""
+        return self.out.with_name(f"{self.out.name}.jsonl")
+
+
+@dataclass(frozen=True, slots=True)
+class VideoOutcome:
+    """What a run did.
+
+    Attributes:
+        job: what it was.
+        frames: that are in the new video.
+        broken: that could not be read; the first ones are named by ``broken_frames``.
+        tracks: objects with a number.
+        kept: frames whose objects an earlier run had found.
+        broken_frames: a sentence each, at most ten.
+        note: on sound that is lost or changed.
+    """
+
+    job: VideoJob
+    frames: int
+    broken: int
+    tracks: int
+    kept: int
+    broken_frames: Sequence[str] = ()
+    note: str | None = None
+
+    def headline(self) -> str:
+        """The counts, on one line."""
+        found = self.frames + self.broken
+        return (
+            f"{found} frames: {self.frames - self.kept} done, {self.kept} done before, {self.broken} broken; "
+            f"{self.tracks} objects followed. Results: {escaped(str(self.job.out))}, {escaped(str(self.job.lines))}"
+        )
+
+
+def run(
+    job: VideoJob,
+    segment: Segment,
+    model: Mapping[str, str],
+    categories: Sequence[Mapping[str, Any]],
+    *,
+    concurrency: int | None = None,
+    progress: bool = True,
+) -> VideoOutcome:
+    """Find and number the objects of a video, and write it with them.
+
+    Args:
+        job: what to do.
+        segment: predicts one frame.
+        model: its name, version and engine: a run of another one begins anew.
+        categories: that the model knows, for the lines.
+        concurrency: frames at a time that are predicted in threads; None predicts in this one.
+        progress: show a bar, on a terminal.
+
+    Raises:
+        VideoError: the video cannot be read, or the new one cannot be written.
+        OutputError: the place cannot be written, holds other files of these names, or another run is going on there.
+        RequestError: a frame cannot be predicted. What was done by then is kept.
+    """
+    check_file(job.lines, "OUT")
+    work = job.out.with_name(f".{job.out.name}.pointrend")
+    with locked(work, "OUT"):
+        records = Records.open(job.lines, _header(job, model, categories))
+        if job.out.exists() and not job.lines.exists():
+            raise VideoError(f"OUT: {escaped(str(job.out))} exists already. Delete it, or choose another name.")
+        if records.summary is not None and job.out.exists():
+            summary = records.summary
+            outcome = VideoOutcome(job, summary["frames"], summary["broken"], summary["tracks"], summary["frames"])
+        else:
+            with open_clip(job.source) as clip, bar(shown=progress) as shown:
+                task = shown.add_task("Frames", total=clip.frames)
+                outcome = _write(job, clip, records, segment, concurrency, work / _VIDEO, shown, task)
+    with contextlib.suppress(OSError):
+        work.rmdir()
+    return outcome
+
+
+def _write(
+    job: VideoJob,
+    clip: Clip,
+    records: Records,
+    segment: Segment,
+    concurrency: int | None,
+    partial: Path,
+    shown: Progress,
+    task: TaskID,
+) -> VideoOutcome:
+    try:
+        with records, partial.open("w+b") as file, open_writer(file, clip, output_format(job.out)) as writer:
+            state = _Run(records, writer)
+            for event in _predicted(clip, records, segment, concurrency):
+                state.take(event)
+                if not isinstance(event, Packet):
+                    shown.advance(task)
+            state.flush(0)
+            outcome = state.outcome(job)
+            if not outcome.frames:
+                raise VideoError(f"{escaped(str(job.source))} has no frame that can be read.")
+            records.finish({name: getattr(outcome, name) for name in ("frames", "broken", "tracks")})
+        partial.replace(job.out)
+        shown.update(task, total=outcome.frames + outcome.broken)
+        return replace(outcome, note=writer.note)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A frame and what was found in it."""
+
+    frame: Frame
+    prediction: Prediction
+    known: bool
+
+
+def _predicted(
+    clip: Clip, records: Records, segment: Segment, concurrency: int | None
+) -> Iterator[_Seen | BrokenFrame | Packet[AudioStream]]:
+    """The events of a video, frames with their objects: from an earlier run's lines, or predicted."""
+
+    def one(
+        item: tuple[Frame | BrokenFrame | Packet[AudioStream], Prediction | None],
+    ) -> _Seen | BrokenFrame | Packet[AudioStream]:
+        event, earlier = item
+        if not isinstance(event, Frame):
+            return event
+        if earlier is not None:
+            return _Seen(event, earlier, True)
+        return _Seen(event, segment(event.pixels), False)
+
+    earlier = records.earlier()
+    items = ((event, None if isinstance(event, Packet) else next(earlier, None)) for event in read(clip))
+    return map(one, items) if concurrency is None else in_order(one, items, concurrency)
+
+
+@dataclass(slots=True)
+class _Run:
+    """What is between reading and writing.
+
+    The last frames wait, since an object gets its number some frames after it was seen first.
+    """
+
+    records: Records
+    writer: VideoWriter
+    tracker: IdentityTracker | None = None
+    waiting: deque[tuple[BrokenFrame | _Seen, list[Track]]] = field(default_factory=deque)
+    frames: int = 0
+    broken: int = 0
+    kept: int = 0
+    ids: int = 0
+    broken_frames: list[str] = field(default_factory=list)
+
+    def take(self, event: _Seen | BrokenFrame | Packet[AudioStream]) -> None:
+        """Go on by one event, in the order of the video."""
+        if isinstance(event, Packet):
+            self.writer.sound(event)
+            return
+        if isinstance(event, BrokenFrame):
+            self.waiting.append((event, []))
+        else:
+            frame = event.frame
+            height, width = frame.pixels.shape[:2]
+            self.tracker = self.tracker or IdentityTracker(width, height)
+            # As the lines have it, so that a resumed run tracks the very same numbers.
+            instances = tuple(Instance.from_dict(each.to_dict()) for each in event.prediction.instances)
+            seen = replace(event, prediction=replace(event.prediction, instances=instances))
+            self.waiting.append((seen, self.tracker.update(frame.time, instances)))
+        self.flush(SIGHTINGS - 1)
+
+    def flush(self, keep: int) -> None:
+        """Write all but the last frames."""
+        while len(self.waiting) > keep:
+            event, tracks = self.waiting.popleft()
+            if isinstance(event, BrokenFrame):
+                self.broken += 1
+                if len(self.broken_frames) < 10:
+                    self.broken_frames.append(f"Frame {event.index} is left out: {event.reason}.")
+                self.records.add({"frame": event.index, "time": event.time, "broken": event.reason})
+                continue
+            frame, ids = event.frame, [track.id for track in tracks]
+            self.records.add(_line(frame, event.prediction, ids))
+            self.writer.frame(draw(frame.pixels, event.prediction, ids), frame.pts, frame.time_base)
+            self.frames += 1
+            self.kept += event.known
+            self.ids = max(self.ids, *(number or 0 for number in ids), 0)
+
+    def outcome(self, job: VideoJob) -> VideoOutcome:
+        return VideoOutcome(job, self.frames, self.broken, self.ids, self.kept, tuple(self.broken_frames))
+
+
+def _line(frame: Frame, prediction: Prediction, ids: Sequence[int | None]) -> Line:
+    return {
+        "frame": frame.index,
+        "time": round(frame.time, 6),
+        "width": prediction.width,
+        "height": prediction.height,
+        "instances": [
+            {"track_id": number, **each.to_dict()} for number, each in zip(ids, prediction.instances, strict=True)
+        ],
+    }
+
+
+def _header(job: VideoJob, model: Mapping[str, str], categories: Sequence[Mapping[str, Any]]) -> Line:
+    try:
+        status = job.source.stat()
+    except OSError as error:
+        raise VideoError(f"{escaped(str(job.source))} cannot be read: {error.strerror}.") from error
+    options = {name: value for name, value in asdict(job.options).items() if value is not None and name != "format"}
+    return {
+        "video": {"file": job.source.name, "bytes": status.st_size, "modified_ns": status.st_mtime_ns},
+        "model": dict(model),
+        "options": options,
+        "categories": [{"id": each["id"], "name": each["name"]} for each in categories],
+    }
