@@ -38,8 +38,8 @@ CLEAN_EVERY_SECONDS = 60
 SESSIONS_KEPT = 100  # each holds the photo that its viewer has seen explained
 
 PRIVACY = (
-    "Your photos and camera pictures stay with the server that runs this page; they and their results are deleted "
-    f"within {KEPT_SECONDS // 60 + 1} minutes."
+    "Your photos, videos and camera pictures stay with the server that runs this page; they and their results are "
+    f"deleted within {KEPT_SECONDS // 60 + 1} minutes."
 )
 
 
@@ -73,6 +73,11 @@ def build(servers: Servers, limits: UploadLimits | None = None) -> Page:
                 LiveTab(page, servers, header.chooser)
             with gr.Tab("How PointRend works", id="how"):
                 HowTab(page, servers, header.chooser)
+            if all(importlib.util.find_spec(module) for module in ("av", "norfair")):
+                from gradio_app.video_tab import VideoTab  # needs the extra `video`
+
+                with gr.Tab("Video", id="video"):
+                    VideoTab(page, servers, header.chooser)
         header.hint.render()
         about = gr.Markdown(elem_id="about")
         gr.Markdown(f"{PRIVACY} {credits()}", elem_id="privacy")

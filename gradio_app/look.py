@@ -13,6 +13,8 @@ THEME = gr.themes.Soft(
     font_mono=["ui-monospace", "Consolas", "monospace"],
 ).set(  # Soft's own have a contrast below 4.5:1
     body_text_color_subdued="*neutral_600",
+    button_primary_background_fill="*primary_600",
+    button_primary_background_fill_hover="*primary_700",
     body_text_color_subdued_dark="*neutral_300",
     block_info_text_color="*neutral_600",
     block_info_text_color_dark="*neutral_300",
@@ -49,5 +51,6 @@ STYLE = """
 #server-state {text-align: right; align-self: center}
 @media (max-width: 640px) {
     .gradio-container {padding: 8px !important}
+    #tabs > .tab-wrapper .tab-container button {padding: 0 7px}
 }
 """ + style("viewer")

@@ -1,6 +1,6 @@
 // Addresses of tabs and examples, so that they can be sent to others and Back does not leave the page.
 
-const TABS = {image: 0, live: 1, how: 2};
+const TABS = {image: 0, live: 1, how: 2, video: 3};
 
 /**
  * Keep the address and the page in step.

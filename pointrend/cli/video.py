@@ -16,7 +16,7 @@ from pointrend.system.extras import require_modules
 from pointrend.weights.obtain import obtain
 
 if TYPE_CHECKING:
-    from pointrend.video.run import VideoOutcome
+    from pointrend.video.job import VideoOutcome
 
 app = typer.Typer(add_completion=False)
 
@@ -55,7 +55,8 @@ def video(
     An interrupted run resumes with the same command. Frames that cannot be read are left out, and counted.
     """
     require_modules("pointrend video", "av", "norfair")
-    from pointrend.video.run import VideoJob, run  # with it comes PyAV
+    from pointrend.video.job import VideoJob  # with them comes PyAV
+    from pointrend.video.run import run
 
     options = Options.parse(
         given(

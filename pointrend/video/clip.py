@@ -28,6 +28,33 @@ MAX_PIXELS = 50_000_000
 """Of a frame."""
 MAX_STREAMS = 64
 
+
+@dataclass(frozen=True, slots=True)
+class ClipLimits:
+    """How much of a video is taken.
+
+    Attributes:
+        pixels: of a frame.
+        seconds: from the first frame to the last; None for any length.
+        frames: None for any number.
+    """
+
+    pixels: int = MAX_PIXELS
+    seconds: float | None = None
+    frames: int | None = None
+
+    def check_length(self, seconds: float | None, frames: int | None) -> None:
+        """Refuse a video that is too long.
+
+        Raises:
+            VideoError: it has more than so many seconds or frames.
+        """
+        if self.seconds is not None and seconds is not None and seconds > self.seconds:
+            raise VideoError(f"The video has {seconds:.1f} s; at most {self.seconds:g} s are taken here. Cut it.")
+        if self.frames is not None and frames is not None and frames > self.frames:
+            raise VideoError(f"The video has {frames} frames; at most {self.frames} are taken here. Cut it.")
+
+
 # No protocol may be opened: what a file refers to stays closed. An empty list would allow all.
 _OPTIONS = {"format_whitelist": ",".join(CONTAINERS), "protocol_whitelist": "none"}
 
@@ -38,6 +65,7 @@ class Clip:
 
     Attributes:
         path: the file.
+        limits: how much of it is taken.
         container: what reads it.
         video: its pictures.
         audio: its sound, or None.
@@ -45,6 +73,7 @@ class Clip:
     """
 
     path: Path
+    limits: ClipLimits
     container: InputContainer
     video: VideoStream
     audio: AudioStream | None
@@ -72,22 +101,24 @@ class Clip:
 
 
 @contextlib.contextmanager
-def open_clip(path: Path, *, max_pixels: int = MAX_PIXELS) -> Iterator[Clip]:
+def open_clip(path: Path, limits: ClipLimits | None = None) -> Iterator[Clip]:
     """Open a video file.
 
     Args:
         path: a regular file.
-        max_pixels: the largest frame that is decoded.
+        limits: how much is taken; frames of 50 megapixels, and any length, by default.
 
     Raises:
-        VideoError: it cannot be read, is no video in one of :data:`CONTAINERS`, has no pictures, or too large ones.
+        VideoError: it cannot be read, is no video in one of :data:`CONTAINERS`, has no pictures, too large ones, or is
+            too long.
 
     Example::
 
         with open_clip(Path("street.mp4")) as clip:
             print(clip.width, clip.height, clip.seconds)
     """
-    name = escaped(str(path))
+    name = escaped(path.name)
+    limits = limits or ClipLimits()
     with contextlib.ExitStack() as stack:
         try:
             file = stack.enter_context(open_regular(path))
@@ -110,13 +141,16 @@ def open_clip(path: Path, *, max_pixels: int = MAX_PIXELS) -> Iterator[Clip]:
         width, height = video.width, video.height
         if width < 1 or height < 1:
             raise VideoError(f"{name} does not tell the size of its frames; it may be cut off.")
-        if width * height > max_pixels:
+        if width * height > limits.pixels:
             raise VideoError(
-                f"{name} has frames of {width}x{height} pixels; at most {max_pixels:,} pixels are read. Scale it down."
+                f"{name} has frames of {width}x{height} pixels; at most {limits.pixels:,} pixels are read. Scale it "
+                "down."
             )
-        video.codec_context.options = {"max_pixels": str(max_pixels)}  # of what a frame in the middle claims, too
+        video.codec_context.options = {"max_pixels": str(limits.pixels)}  # of what a frame in the middle claims, too
         audio = container.streams.audio[0] if container.streams.audio else None
-        yield Clip(path, container, video, audio, width, height)
+        clip = Clip(path, limits, container, video, audio, width, height)
+        limits.check_length(clip.seconds, video.frames)
+        yield clip
 
 
 def _is_picture(stream: VideoStream) -> bool:

@@ -71,6 +71,9 @@ def read(clip: Clip) -> Iterator[Event]:
 
     All frames have the size of the first: a video that changes its size in the middle is scaled. A frame without a time
     follows the last one by the frame rate; one whose time does not increase is counted as broken.
+
+    Raises:
+        VideoError: the video is longer than its file told, and than the limits allow.
     """
     reader = _Reader(clip)
     streams = [clip.video] if clip.audio is None else [clip.video, clip.audio]
@@ -99,6 +102,7 @@ class _Reader:
         self._clip = clip
         self._count = 0
         self._last_pts: int | None = None
+        self._first_pts: int | None = None
         self._size: tuple[int, int] | None = None  # (width, height) as coded, before turning
         self.broken_in_a_row = 0
 
@@ -127,6 +131,8 @@ class _Reader:
             return self.broken(pts, "its data is damaged")
         if self._last_pts is not None and pts <= self._last_pts:
             return self.broken(pts, "its time is not after that of the frame before")
+        self._first_pts = pts if self._first_pts is None else self._first_pts
+        self._clip.limits.check_length(float((pts - self._first_pts) * base), self._count + 1)
         self._size = self._size or (frame.width, frame.height)
         try:
             pixels = frame.to_ndarray(format="rgb24", width=self._size[0], height=self._size[1])

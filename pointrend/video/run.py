@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,9 @@ import numpy as np
 from av.audio.stream import AudioStream
 from av.packet import Packet
 from numpy.typing import NDArray
-from rich.progress import Progress, TaskID
 
 from pointrend.errors import VideoError
 from pointrend.plain_text import escaped
-from pointrend.structures.options import Options
 from pointrend.structures.prediction import Instance, Prediction
 from pointrend.system.concurrency import in_order
 from pointrend.system.outputs import check_file
@@ -31,6 +29,7 @@ from pointrend.system.run_lock import locked
 from pointrend.video.clip import Clip, open_clip
 from pointrend.video.drawing import draw
 from pointrend.video.frames import BrokenFrame, Frame, read
+from pointrend.video.job import VideoJob, VideoOutcome
 from pointrend.video.records import Line, Records
 from pointrend.video.tracking import SIGHTINGS, IdentityTracker, Track
 from pointrend.video.writer import VideoWriter, open_writer, output_format
@@ -39,69 +38,6 @@ Segment = Callable[[NDArray[np.uint8]], Prediction]
 """(H, W, 3) uint8 RGB in, the objects out."""
 
 _VIDEO = "video.partial"
-_TASKS = ("instances", "detection")
-
-
-@dataclass(frozen=True, slots=True)
-class VideoJob:
-    """What to do.
-
-    Attributes:
-        source: the video.
-        out: the video to write; its suffix is its format. The lines are beside it, ``out`` with ``.jsonl`` appended.
-        options: of every frame.
-
-    Raises:
-        VideoError: the suffix stands for no format, the task has no objects to number, or both files are the same.
-    """
-
-    source: Path
-    out: Path
-    options: Options
-
-    def __post_init__(self) -> None:
-        output_format(self.out)
-        if self.options.task not in _TASKS:
-            raise VideoError(f"--task {self.options.task}: only {' and '.join(_TASKS)} have objects to follow.")
-        with contextlib.suppress(OSError):
-            if self.out.samefile(self.source):
-                raise VideoError(f"OUT: {escaped(str(self.out))} is the video itself. Choose another name.")
-
-    @property
-    def lines(self) -> Path:
-        """The file of the JSON lines."""
-        return self.out.with_name(f"{self.out.name}.jsonl")
-
-
-@dataclass(frozen=True, slots=True)
-class VideoOutcome:
-    """What a run did.
-
-    Attributes:
-        job: what it was.
-        frames: that are in the new video.
-        broken: that could not be read; the first ones are named by ``broken_frames``.
-        tracks: objects with a number.
-        kept: frames whose objects an earlier run had found.
-        broken_frames: a sentence each, at most ten.
-        note: on sound that is lost or changed.
-    """
-
-    job: VideoJob
-    frames: int
-    broken: int
-    tracks: int
-    kept: int
-    broken_frames: Sequence[str] = ()
-    note: str | None = None
-
-    def headline(self) -> str:
-        """The counts, on one line."""
-        found = self.frames + self.broken
-        return (
-            f"{found} frames: {self.frames - self.kept} done, {self.kept} done before, {self.broken} broken; "
-            f"{self.tracks} objects followed. Results: {escaped(str(self.job.out))}, {escaped(str(self.job.lines))}"
-        )
 
 
 def run(
@@ -116,12 +52,46 @@ def run(
     """Find and number the objects of a video, and write it with them.
 
     Args:
+        job, segment, model, categories, concurrency: as in :func:`steps`.
+        progress: show a bar, on a terminal.
+
+    Raises:
+        PointRendError: as in :func:`steps`.
+    """
+    going = steps(job, segment, model, categories, concurrency=concurrency)
+    with bar(shown=progress) as shown:
+        task = shown.add_task("Frames", total=None)
+        while True:
+            try:
+                done, total = next(going)
+            except StopIteration as end:
+                outcome: VideoOutcome = end.value
+                return outcome
+            shown.update(task, completed=done, total=None if total is None else max(done, total))
+
+
+def steps(
+    job: VideoJob,
+    segment: Segment,
+    model: Mapping[str, str],
+    categories: Sequence[Mapping[str, Any]],
+    *,
+    concurrency: int | None = None,
+) -> Generator[tuple[int, int | None], None, VideoOutcome]:
+    """The same, frame by frame, for whoever shows how far it is; closing it ends the run.
+
+    Args:
         job: what to do.
         segment: predicts one frame.
         model: its name, version and engine: a run of another one begins anew.
         categories: that the model knows, for the lines.
         concurrency: frames at a time that are predicted in threads; None predicts in this one.
-        progress: show a bar, on a terminal.
+
+    Yields:
+        frames that were read, and how many there may be.
+
+    Returns:
+        what was done.
 
     Raises:
         VideoError: the video cannot be read, or the new one cannot be written.
@@ -138,41 +108,36 @@ def run(
             summary = records.summary
             outcome = VideoOutcome(job, summary["frames"], summary["broken"], summary["tracks"], summary["frames"])
         else:
-            with open_clip(job.source) as clip, bar(shown=progress) as shown:
-                task = shown.add_task("Frames", total=clip.frames)
-                outcome = _write(job, clip, records, segment, concurrency, work / _VIDEO, shown, task)
+            partial = work / _VIDEO
+            try:
+                with open_clip(job.source, job.limits) as clip:
+                    outcome = yield from _write(job, clip, records, segment, concurrency, partial)
+                partial.replace(job.out)
+            finally:
+                partial.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         work.rmdir()
     return outcome
 
 
 def _write(
-    job: VideoJob,
-    clip: Clip,
-    records: Records,
-    segment: Segment,
-    concurrency: int | None,
-    partial: Path,
-    shown: Progress,
-    task: TaskID,
-) -> VideoOutcome:
-    try:
-        with records, partial.open("w+b") as file, open_writer(file, clip, output_format(job.out)) as writer:
-            state = _Run(records, writer)
-            for event in _predicted(clip, records, segment, concurrency):
-                state.take(event)
-                if not isinstance(event, Packet):
-                    shown.advance(task)
-            state.flush(0)
-            outcome = state.outcome(job)
-            if not outcome.frames:
-                raise VideoError(f"{escaped(str(job.source))} has no frame that can be read.")
-            records.finish({name: getattr(outcome, name) for name in ("frames", "broken", "tracks")})
-        partial.replace(job.out)
-        shown.update(task, total=outcome.frames + outcome.broken)
-        return replace(outcome, note=writer.note)
-    finally:
-        partial.unlink(missing_ok=True)
+    job: VideoJob, clip: Clip, records: Records, segment: Segment, concurrency: int | None, partial: Path
+) -> Generator[tuple[int, int | None], None, VideoOutcome]:
+    with records, partial.open("w+b") as file, open_writer(file, clip, output_format(job.out)) as writer:
+        state = _Run(records, writer)
+        read_so_far = 0
+        yield 0, clip.frames
+        for event in _predicted(clip, records, segment, concurrency):
+            state.take(event)
+            if not isinstance(event, Packet):
+                read_so_far += 1
+                yield read_so_far, clip.frames
+        state.flush(0)
+        outcome = state.outcome(job)
+        if not outcome.frames:
+            raise VideoError(f"{escaped(job.source.name)} has no frame that can be read.")
+        records.finish({name: getattr(outcome, name) for name in ("frames", "broken", "tracks")})
+    return replace(outcome, note=writer.note)
 
 
 @dataclass(frozen=True, slots=True)

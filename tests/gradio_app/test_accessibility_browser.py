@@ -48,6 +48,8 @@ def test_axe_finds_nothing_serious(browser, page_url, width, theme):
         open_tab(page, "How PointRend works")
         wait_for(page, "#how-status", "7 x 7")
         assert complaints(page) == []
+        open_tab(page, "Video")
+        assert complaints(page) == []
 
 
 def test_everything_of_the_image_tab_is_reached_by_keyboard(browser, page_url):

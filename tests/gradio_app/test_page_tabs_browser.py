@@ -1,12 +1,15 @@
 """The live tab and the explanation, the choice of a model, and a server that goes and comes back."""
 
 import contextlib
+import json
 import os
 import re
 import sys
+from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from pointrend.serving.archive import build
@@ -25,6 +28,7 @@ from tests.gradio_app.visits import (
     wait_for,
 )
 from tests.ports import free_ports
+from tests.video.clips import moving, photo, read_clip, sound_packets, squares, write_clip
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
 
@@ -100,6 +104,60 @@ def test_a_camera_that_is_taken_away_is_said(browser, page_url):
             "video => video.srcObject.getTracks()[0].dispatchEvent(new Event('ended'))"
         )
         wait_for(page, "#live-status", "The camera was disconnected. .* The camera is off.")
+
+
+def start_video(page, file):
+    open_tab(page, "Video")
+    page.locator("#video-upload input[type=file]").set_input_files(file)
+    expect(page.locator("#video-upload")).to_contain_text(file.stem, timeout=PATIENCE_MS)
+    page.locator("#video-start").click()
+
+
+def test_the_objects_of_a_video_are_followed(browser, page_url, tmp_path):
+    """A clip of the astronaut who moves: the new one plays, and its lines are there."""
+    ground = photo("coffee.jpg", (160, 120))
+    man = Image.open(ASTRONAUT).convert("RGBA").resize((120, 120))
+    clip = write_clip(tmp_path / "walk.mp4", moving(ground, 12, [(man, lambda index: (3 * index, 0))]), sound="aac")
+    with visit(browser, page_url) as page:
+        start_video(page, clip)
+        wait_for(page, "#video-status", r"[1-9] objects? followed through 12 frames\.")
+        video = page.locator("#video-result video")
+        if video.evaluate("video => video.canPlayType('video/mp4; codecs=\"avc1.42E01E\"')"):  # some Chromium builds
+            page.wait_for_function("() => document.querySelector('#video-result video').readyState >= 2")
+            assert video.evaluate("video => [video.videoWidth, video.videoHeight]") == [160, 120]
+        with page.expect_download() as saved:
+            page.locator("#video-result a[download], #video-result button[aria-label=Download]").first.click()
+        assert saved.value.suggested_filename == "walk-masks.mp4"
+        (tmp_path / "masks.mp4").write_bytes(Path(saved.value.path()).read_bytes())
+        times, drawn = read_clip(tmp_path / "masks.mp4")
+        assert (len(times), drawn[0].shape) == (12, (120, 160, 3))
+        assert sound_packets(tmp_path / "masks.mp4") == sound_packets(clip)
+        with page.expect_download() as saved:
+            page.locator("#video-lines a").first.click()
+        header, *frames, summary = map(json.loads, Path(saved.value.path()).read_text().splitlines())
+        assert saved.value.suggested_filename == "walk-masks.mp4.jsonl"
+        assert header["video"]["file"] == "walk.mp4"
+        assert {each["category"]: each["track_id"] for each in frames[5]["instances"]}["person"] >= 1
+        assert summary["summary"]["frames"] == len(frames) == 12
+
+
+def test_a_video_that_cannot_be_taken_is_told_and_one_is_cancelled(browser, page_url, tmp_path):
+    with visit(browser, page_url) as page:
+        playlist = tmp_path / "list.mp4"
+        playlist.write_text("#EXTM3U\n#EXTINF:10,\n/etc/passwd\n#EXT-X-ENDLIST\n")
+        start_video(page, playlist)
+        wait_for(page, "#video-status", r"list\.mp4 is no video that can be read")
+    with visit(browser, page_url) as page:
+        frames = squares(400, {"red": lambda index: (index % 80, 10)})
+        start_video(page, write_clip(tmp_path / "long.mp4", frames, [index * 4500 for index in range(400)]))
+        wait_for(page, "#video-status", r"Frame \d+ of 400")
+        page.locator("#video-cancel").click()
+        wait_for(page, "#video-status", r"Cancelled\.")
+        page.wait_for_timeout(1500)
+        expect(page.locator("#video-status")).to_contain_text("Cancelled.")
+    with visit(browser, page_url) as page:
+        start_video(page, write_clip(tmp_path / "over.mp4", frames[:3], [0, 90_000, 21 * 90_000]))
+        wait_for(page, "#video-status", r"The video has 2\d\.\d s; at most 20 s are taken here\.")
 
 
 def test_every_step_of_the_refinement_is_shown(browser, page_url):

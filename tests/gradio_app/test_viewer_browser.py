@@ -233,6 +233,6 @@ def test_the_layout_fits_the_screen(browser, page_url, width, height, theme):
         choose_astronaut(page)
         background = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, re.findall(r"\d+", background)[:3])) < 200) == (theme == "dark")
-        for name in ("Image", "Live", "How PointRend works"):
+        for name in ("Image", "Live", "How PointRend works", "Video"):
             open_tab(page, name)
             assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pointrend.errors import VideoError
-from pointrend.video.clip import open_clip
+from pointrend.video.clip import ClipLimits, open_clip
 from pointrend.video.frames import Frame, read
 from tests.video.clips import photo, squares, write_clip
 
@@ -26,10 +26,10 @@ def refused(path: Path) -> str:
     return message
 
 
-def outcome(path: Path) -> int | str:
+def outcome(path: Path, limits: ClipLimits | None = None) -> int | str:
     """How many frames a file has, broken ones included, or the sentence that refuses it."""
     try:
-        with open_clip(path) as clip:
+        with open_clip(path, limits) as clip:
             return len(list(read(clip)))
     except VideoError as error:
         return str(error)
@@ -127,9 +127,32 @@ def test_too_many_pixels_are_refused_before_any_is_decoded(tmp_path: Path) -> No
     path = write_clip(tmp_path / "in.mp4", squares(2, {}))
     with (
         pytest.raises(VideoError, match=r"has frames of 96x64 pixels; at most 6,000 pixels are read\. Scale it down\."),
-        open_clip(path, max_pixels=6000),
+        open_clip(path, ClipLimits(pixels=6000)),
     ):
         pass
+
+
+def test_too_long_a_video_is_refused_by_what_it_tells_and_by_what_it_has(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "in.mp4", squares(10, {}))
+    for limits, told in (
+        (ClipLimits(seconds=0.3), "The video has 0.4 s; at most 0.3 s are taken here. Cut it."),
+        (ClipLimits(frames=5), "The video has 10 frames; at most 5 are taken here. Cut it."),
+    ):
+        assert outcome(path, limits) == told
+    silent = write_clip(tmp_path / "in.ts", squares(10, {}))  # tells no number of frames
+    with open_clip(silent, ClipLimits(frames=5)) as clip, pytest.raises(VideoError, match="has 6 frames; at most 5"):
+        list(read(clip))
+    data = bytearray(path.read_bytes())
+    for atom, place in ((b"mvhd", 20), (b"tkhd", 24), (b"mdhd", 20)):
+        start = data.index(atom) + place
+        data[start : start + 4] = (1).to_bytes(4)  # its length
+    (tmp_path / "short.mp4").write_bytes(data)
+    limits = ClipLimits(seconds=0.3)
+    with (
+        open_clip(tmp_path / "short.mp4", limits) as clip,
+        pytest.raises(VideoError, match=r"has 0\.\d s; at most 0\.3"),
+    ):
+        list(read(clip))
 
 
 def test_sizes_that_a_file_claims_cost_nothing(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from pointrend.structures.prediction import Instance
 from pointrend.video.clip import open_clip
 from pointrend.video.drawing import UNNUMBERED, draw
 from pointrend.video.frames import BrokenFrame, Frame, read
-from pointrend.video.run import VideoJob, VideoOutcome, run
+from pointrend.video.job import VideoJob, VideoOutcome
+from pointrend.video.run import run
 from pointrend.visualize.palettes import colour
 from tests.video.clips import colour_at, find_squares, read_clip, sound_packets, squares, write_clip
 
@@ -153,7 +154,7 @@ def test_a_broken_frame_is_left_out_and_counted(tmp_path: Path) -> None:
     break_frame(source, 5)
     outcome = follow(source, tmp_path / "out.mp4")
     assert (outcome.frames, outcome.broken, outcome.tracks) == (11, 1, 2)
-    assert outcome.headline().startswith("12 frames: 11 done, 0 done before, 1 broken; 2 objects followed. Results: ")
+    assert outcome.headline().startswith("12 frames: 11 done, 0 done before, 1 broken; objects followed: 2. Results: ")
     (told,) = outcome.broken_frames
     assert told.startswith("Frame 5 is left out: ")
     found = lines(tmp_path / "out.mp4")
