@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -109,3 +112,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TorchServe]:
     with TorchServe(archive.parent, Ports(*free_ports(6))) as server:
         server.wait_ready()
         yield server
+
+
+@pytest.fixture(scope="session")
+def sahi_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """SAHI from the registry in a folder of its own, with the OpenCV that needs no screen's libraries."""
+    folder = tmp_path_factory.mktemp("sahi")
+    packages = ("sahi==0.12.8", "opencv-python-headless>=4.12", "shapely>=2", "fire", "termcolor")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *packages]
+    subprocess.run(command, check=True, timeout=300)
+    return folder

@@ -32,6 +32,7 @@ EXTRAS: Mapping[str, str] = {
     "detectron2": "detectron2",
     "av": "video",
     "norfair": "video",
+    "sahi": "sahi",
 }
 """The extra that brings each optional module."""
 

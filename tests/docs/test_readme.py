@@ -5,6 +5,7 @@ differs; those of the README are counted, so that none is added without its test
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -70,9 +71,12 @@ def test_curl_without_options(served, folder):
 @pytest.mark.parametrize(
     ("page", "number"), PYTHON, ids=[f"{page.relative_to(ROOT).as_posix()}-{number}" for page, number in PYTHON]
 )
-def test_python(served, folder, page, number):
+def test_python(served, folder, page, number, request):
     code = here(snippets(page, "python")[number], served)
-    output = run([sys.executable, "-c", code], folder)
+    environment = dict(os.environ)
+    if "sahi" in code:
+        environment["PYTHONPATH"] = str(request.getfixturevalue("sahi_folder"))
+    output = run([sys.executable, "-c", code], folder, environment)
     assert re.search(r"person|[1-9]\d* objects|score_threshold", output)
 
 
@@ -142,8 +146,10 @@ def test_the_readme_stays_short_and_its_links_lead_to_files():
         assert link.startswith("https://") or (ROOT / link).is_file(), link
 
 
-def run(command, folder):
+def run(command, folder, environment=None):
     # Within the time a model is quantised.
-    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=500, check=False)
+    result = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=500, check=False, env=environment
+    )
     assert result.returncode == 0, result.stderr + result.stdout
     return result.stdout
