@@ -15,6 +15,7 @@ SCRIPTS = (
     "masks",
     "scene",
     "labels",
+    "soft_edges",
     "effects",
     "viewport",
     "box_tool",

@@ -16,10 +16,8 @@ function applyEffect(scene, kept, choice) {
     canvas.height = scene.height;
     const context = canvas.getContext("2d");
     paintBackground(context, scene, choice);
-    for (const index of kept) {
-        const mask = scene.mask(index);
-        if (mask) context.drawImage(scene.cutout(index), mask.x, mask.y);
-    }
+    const objects = softCutout(scene, kept);
+    if (objects) context.drawImage(objects.canvas, objects.x, objects.y);
     return canvas;
 }
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.console import Console
 
 from pointrend.cli.options import DEFAULTS, Categories, Engine, Model, ScoreThreshold, Task, Tiles, Zoom, given
 from pointrend.cli.summary import tell
+from pointrend.masks.alpha import Alpha
 from pointrend.plain_text import escaped
 from pointrend.predict import Job, find_images, result_folders, run
 from pointrend.predict.box_results import BoxResults
@@ -56,6 +57,9 @@ def predict(
     ] = None,
     tiles: Tiles = None,
     zoom: Zoom = DEFAULTS.zoom,
+    alpha: Annotated[
+        str, typer.Option(help="Edges of cut-outs: soft (anti-aliased, no fringe of the background) or hard.")
+    ] = DEFAULTS.alpha,
 ) -> None:
     """Segment images and save the results, one folder per format.
 
@@ -79,7 +83,7 @@ def predict(
         results = BoxResults.read(boxes)
     names = tuple(dict.fromkeys(name.strip() for name in save.split(",") if name.strip()))
     check_folder(out, "--out")
-    job = Job(find_images(images, outside=result_folders(out)), out, names, options)
+    job = Job(find_images(images, outside=result_folders(out)), out, names, options, cast(Alpha, alpha))
     if server is None:
         obtain(model, Console(stderr=True))
     source = local_source(model, threads, engine) if server is None else server_source(server, token, concurrency)

@@ -14,6 +14,7 @@ from rich.progress import Progress, TaskID
 
 from pointrend.errors import InvalidOption, InvalidRequest, PointRendError, RequestError
 from pointrend.images.inputs import pixels as decode_input
+from pointrend.masks.alpha import ALPHAS, SOFT, Alpha
 from pointrend.predict.files import write_file
 from pointrend.predict.images import FoundImages, ImageFile
 from pointrend.predict.names import REPORT, ResultNames
@@ -52,15 +53,18 @@ class Job:
         out: the folder of the results; what earlier runs left there is used.
         save: names of :data:`~pointrend.predict.saving.SAVERS`.
         options: of every prediction.
+        alpha: the edges of cut-outs, ``soft`` or ``hard``.
 
     Raises:
-        JobError: a format is unknown, none is named, or the task has no such format.
+        JobError: a format is unknown, none is named, or the task has no such format; ``alpha`` is unknown, or hard
+            without cut-outs to save.
     """
 
     found: FoundImages
     out: Path
     save: Sequence[str]
     options: Options
+    alpha: Alpha = SOFT
 
     def __post_init__(self) -> None:
         if not self.save:
@@ -71,6 +75,10 @@ class Job:
             if self.options.task not in SAVERS[name].tasks:
                 fitting = ", ".join(each for each, saver in SAVERS.items() if self.options.task in saver.tasks)
                 raise JobError(f"{name} cannot hold the task {self.options.task}; {fitting} can.")
+        if self.alpha not in ALPHAS:
+            raise JobError(f"--alpha must be {' or '.join(ALPHAS)}, not {self.alpha!r}.")
+        if self.alpha != SOFT and "cutouts" not in self.save:
+            raise JobError(f"--alpha {self.alpha} is for --save cutouts; masks are always hard.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +167,10 @@ class _Run:
     def begin(cls, job: Job, source: Source) -> _Run:
         """Name the images, and find out which are done."""
         names = ResultNames.open(job.out / FOLDER)
-        records = Records(job.out, source.model, asked_for(job.options))
+        options = asked_for(job.options)
+        if job.alpha != SOFT:
+            options["alpha"] = job.alpha  # cut-outs of other edges are made anew
+        records = Records(job.out, source.model, options)
 
         def taken(image: ImageFile, key: str) -> bool:
             return holds_results(job.out, key) and not records.holds(replace(image, key=key))
@@ -229,7 +240,7 @@ class _Run:
             pixels = _read(image, record.prediction) if drawn else None
             for name, saver in savers.items():
                 if saver.save is not None:
-                    result = ImageResult(image, record.prediction, self.source.categories, pixels)
+                    result = ImageResult(image, record.prediction, self.source.categories, pixels, self.job.alpha)
                     saver.save(result, self.job.out / name)
             self.records.write(image, record)
         except RequestError as error:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pointrend.exporters import coco_dataset, to_coco, to_labelme, to_mask_pngs, to_yolo, yolo_data
 from pointrend.exporters.coco import CocoImage, unnamed_id
 from pointrend.images.encode import encode_png
+from pointrend.masks.alpha import SOFT, Alpha
 from pointrend.predict.box_results import with_masks
 from pointrend.predict.files import link_or_copy, write_file, write_folder
 from pointrend.predict.images import ImageFile
@@ -38,12 +39,14 @@ class ImageResult:
         prediction: what was found.
         categories: all that the model knows, ``{"id": ..., "name": ...}``.
         pixels: (H, W, 3) uint8 RGB, for formats that draw on it; else None.
+        alpha: the edges of cut-outs.
     """
 
     image: ImageFile
     prediction: Prediction
     categories: Categories
     pixels: NDArray[np.uint8] | None = None
+    alpha: Alpha = SOFT
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,7 @@ def _overlay(result: ImageResult, folder: Path) -> None:
 
 
 def _cutouts(result: ImageResult, folder: Path) -> None:
-    found = cutouts(_pixels(result), result.prediction)
+    found = cutouts(_pixels(result), result.prediction, result.alpha)
     pictures = ((f"{each.name}.png", each.png()) for each in found)
     write_folder(folder / result.image.key, pictures)
 

@@ -146,9 +146,9 @@ def server_source(url: str, token: str | None, concurrency: int) -> ServerSource
 
 
 def asked_for(options: Options) -> OptionKeywords:
-    """Options by name, without those that are left to the model and the format, which is the client's."""
+    """Options by name, without those that are left to the model and those of pictures, which are made here."""
     values = asdict(options)
-    del values["format"]
+    del values["format"], values["alpha"]
     return cast(OptionKeywords, {name: value for name, value in values.items() if value is not None})
 
 

@@ -8,12 +8,14 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pointrend.errors import RequestError, ResponseTooLarge
 from pointrend.images.encode import encode_png
+from pointrend.masks.alpha import Alpha
 from pointrend.structures.options import Options
 from pointrend.structures.prediction import Prediction
 from pointrend.visualize.cutouts import cutouts
@@ -61,7 +63,7 @@ def reply(prediction: Prediction, image: NDArray[np.uint8], options: Options, ma
         ResponseTooLarge: the answer would be larger than that; the message says what makes it smaller.
         InvalidOption: a category's id does not fit a label map.
     """
-    return _WRITERS[options.format](prediction, image, max_bytes)
+    return _WRITERS[options.format](prediction, image, options, max_bytes)
 
 
 def refusal(error: RequestError) -> Reply:
@@ -74,7 +76,7 @@ def server_timing(timing_ms: Mapping[str, float]) -> str:
     return ", ".join(f"{stage};dur={value:.1f}" for stage, value in timing_ms.items())
 
 
-def _json(prediction: Prediction, _image: NDArray[np.uint8], max_bytes: int) -> Reply:
+def _json(prediction: Prediction, _image: NDArray[np.uint8], _options: Options, max_bytes: int) -> Reply:
     answer = Reply.json(prediction.to_dict())
     _check(
         len(answer.body),
@@ -85,16 +87,16 @@ def _json(prediction: Prediction, _image: NDArray[np.uint8], max_bytes: int) -> 
     return answer
 
 
-def _png(prediction: Prediction, image: NDArray[np.uint8], max_bytes: int) -> Reply:
+def _png(prediction: Prediction, image: NDArray[np.uint8], _options: Options, max_bytes: int) -> Reply:
     return _picture(encode_png(overlay(image, prediction)), max_bytes)
 
 
-def _label_map(prediction: Prediction, _image: NDArray[np.uint8], max_bytes: int) -> Reply:
+def _label_map(prediction: Prediction, _image: NDArray[np.uint8], _options: Options, max_bytes: int) -> Reply:
     answer = _picture(encode_label_map(prediction), max_bytes)
     return replace(answer, headers={LEGEND_HEADER: json.dumps(legend(prediction), separators=(",", ":"))})
 
 
-def _uncertainty(prediction: Prediction, image: NDArray[np.uint8], max_bytes: int) -> Reply:
+def _uncertainty(prediction: Prediction, image: NDArray[np.uint8], _options: Options, max_bytes: int) -> Reply:
     return _picture(encode_png(uncertainty_picture(image, prediction)), max_bytes)
 
 
@@ -103,13 +105,13 @@ def _picture(body: bytes, max_bytes: int) -> Reply:
     return Reply(body, "image/png")
 
 
-def _cutouts(prediction: Prediction, image: NDArray[np.uint8], max_bytes: int) -> Reply:
+def _cutouts(prediction: Prediction, image: NDArray[np.uint8], options: Options, max_bytes: int) -> Reply:
     """A zip of PNG files, and a manifest that says where in the image each one was; checked as it grows."""
     buffer = io.BytesIO()
     manifest = []
     advice = "send a smaller image, or ask for a higher score_threshold, or fewer max_detections or boxes"
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for cutout in cutouts(image, prediction):
+        for cutout in cutouts(image, prediction, cast(Alpha, options.alpha)):
             name = f"{cutout.name}.png"
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), cutout.png())
             _check(buffer.tell(), max_bytes, "format", advice, at_least=True)
@@ -135,7 +137,7 @@ def _check(size: int, limit: int, at_fault: str, advice: str, *, at_least: bool 
         )
 
 
-_WRITERS: dict[str, Callable[[Prediction, NDArray[np.uint8], int], Reply]] = {
+_WRITERS: dict[str, Callable[[Prediction, NDArray[np.uint8], Options, int], Reply]] = {
     "json": _json,
     "png": _png,
     "cutouts": _cutouts,

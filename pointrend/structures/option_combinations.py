@@ -35,8 +35,8 @@ def check_together(options: Options) -> None:
     """Refuse what a request asks for that no answer can give.
 
     Raises:
-        InvalidOption: a format that the task does not have, probabilities or points where there are none, or what
-            :func:`check_tiles` or :func:`check_zoom` refuses.
+        InvalidOption: a format that the task does not have, probabilities or points where there are none, hard edges
+            of what is no cut-out, or what :func:`check_tiles` or :func:`check_zoom` refuses.
     """
     if options.format not in FORMATS[options.task]:
         raise _no_such_answer(options)
@@ -44,6 +44,8 @@ def check_together(options: Options) -> None:
         raise _no_probabilities(options)
     if options.points and (options.task, options.format) != ("instances", "json"):
         raise _no_points(options)
+    if options.alpha != "soft" and options.format != "cutouts":
+        raise _no_cutouts(options)
     check_tiles(options)
     check_zoom(options)
 
@@ -145,6 +147,16 @@ def _no_points(options: Options) -> InvalidOption:
         field="points",
         limit=False,
         value=True,
+        code="unsupported_combination",
+    )
+
+
+def _no_cutouts(options: Options) -> InvalidOption:
+    return InvalidOption(
+        f"alpha={options.alpha} is for format=cutouts, not format={options.format}; masks are always hard.",
+        field="alpha",
+        limit=["soft"],
+        value=options.alpha,
         code="unsupported_combination",
     )
 

@@ -92,6 +92,12 @@ class Options:
         "cut an image that is wider or higher than this many pixels into overlapping tiles of this side, and join the "
         "objects; for small objects in large images; only with `task=instances`",
     )
+    alpha: str = _option(
+        Choice(("soft", "hard")),
+        "soft",
+        "edges of cut-outs: anti-aliased, without colours of the old background, or exactly the mask; only with "
+        "`format=cutouts`",
+    )
     format: str = _option(
         Choice(("json", "png", "cutouts", "label_map", "uncertainty")),
         "json",
@@ -163,6 +169,7 @@ class OptionKeywords(TypedDict, total=False):
     points: bool
     boxes: BoxesInput
     tiles: int
+    alpha: Literal["soft", "hard"]
 
 
 @dataclass(frozen=True, slots=True)

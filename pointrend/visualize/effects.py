@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from pointrend.masks.alpha import OPAQUE, SOFT, Alpha, soft_alpha
 from pointrend.masks.decode import Segmentation, window
+from pointrend.visualize.foreground import foreground
 from pointrend.visualize.palettes import Colour
 
 Effect = Literal["blur", "grey", "colour", "transparent", "picture"]
@@ -35,6 +37,7 @@ def apply_effect(
     *,
     colour: Colour = WHITE,
     background: NDArray[np.uint8] | None = None,
+    alpha: Alpha = SOFT,
 ) -> NDArray[np.uint8]:
     """Replace everything outside the masks.
 
@@ -55,6 +58,8 @@ def apply_effect(
         effect: one of :data:`EFFECTS`.
         colour: of the background where the effect is ``colour``: red, green and blue, 0 to 255.
         background: (any height, any width, 3) uint8 RGB, where the effect is ``picture``.
+        alpha: ``soft`` anti-aliases the outlines and leaves the old background's colours out of them; ``hard`` replaces
+            exactly what lies outside the masks.
 
     Returns:
         (H, W, 3) uint8 RGB, or (H, W, 4) RGBA, not premultiplied, where the effect is ``transparent``.
@@ -71,19 +76,24 @@ def apply_effect(
         raise ValueError("The effect 'picture' needs another image as background.")
     height, width = image.shape[:2]
     kept = _union(masks, (height, width))
+    opacity = soft_alpha(kept) if alpha == SOFT else kept.view(np.uint8) * np.uint8(OPAQUE)
+    objects = foreground(image, opacity)
     if effect == "transparent":
-        clear: _Pixels = np.zeros((height, width, 4), np.uint8)
-        clear[..., 3] = kept
-        clear[..., 3] *= 255
-        np.copyto(clear[..., :3], image, where=kept[..., None])
-        return clear
+        return np.concatenate((objects, opacity[..., None]), axis=2)
     rows = _background(image, kept, effect, colour, background)
-    replaced = np.empty_like(image)
     for top in range(0, height, _STRIP_ROWS):
         bottom = min(height, top + _STRIP_ROWS)
-        replaced[top:bottom] = rows(top, bottom)
-        np.copyto(replaced[top:bottom], image[top:bottom], where=kept[top:bottom, :, None])
-    return replaced
+        _put_behind(objects[top:bottom], opacity[top:bottom], rows(top, bottom))
+    return objects
+
+
+def _put_behind(objects: _Pixels, opacity: NDArray[np.uint8], background: _Pixels) -> None:
+    """Composite a strip of objects over their new background, in place."""
+    behind = np.broadcast_to(background, objects.shape)
+    np.copyto(objects, behind, where=opacity[..., None] == 0)
+    edge = (opacity > 0) & (opacity < OPAQUE)
+    share = opacity[edge][:, None] / np.float32(OPAQUE)
+    objects[edge] = share * objects[edge] + (1 - share) * behind[edge] + 0.5
 
 
 def _union(masks: Iterable[Segmentation], size: tuple[int, int]) -> NDArray[np.bool_]:

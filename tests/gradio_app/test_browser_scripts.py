@@ -1,10 +1,14 @@
 """The page's scripts by themselves, in Chromium, against what Python says."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
 from gradio_app.browser import script
+from pointrend.masks.alpha import soft_alpha
+from pointrend.visualize.foreground import foreground
 
 pytestmark = pytest.mark.browser
 SIDES = "x", "y", "width", "height"
@@ -52,6 +56,44 @@ def test_masks_are_decoded_as_pycocotools_does(browser):
         assert np.array_equal(again, mask)
         assert again[place][0].any()  # the window is tight
         assert again[place][:, -1].any()
+
+
+def test_soft_edges_are_the_servers(browser):
+    """Alpha to the level, colours to their rounding; of one mask, and of two that overlap or lie apart."""
+    rng = np.random.default_rng(2)
+    masks = [mask for mask in random_masks(60) if mask.any()]
+    image = rng.integers(0, 256, (40, 40, 4), np.uint8)
+    image[..., 3] = 255
+    body = """return argument.pairs.map((pair) => {
+        const alpha = softAlpha(unionOf(pair.map(decodeMask)), argument.width, argument.height);
+        const pixels = new Uint8ClampedArray(4 * alpha.width * alpha.height);
+        for (let row = 0; row < alpha.height; row++) {
+            const start = 4 * ((row + alpha.y) * argument.width + alpha.x);
+            pixels.set(argument.image.slice(start, start + 4 * alpha.width), 4 * row * alpha.width);
+        }
+        paintForeground(pixels, alpha);
+        return {...alpha, data: Array.from(alpha.data), pixels: Array.from(pixels)};
+    })"""
+    placed = []
+    for mask in masks:
+        whole = np.zeros((40, 40), np.uint8)
+        top, left = (rng.integers(0, 41 - side) for side in mask.shape)
+        whole[top : top + mask.shape[0], left : left + mask.shape[1]] = mask
+        placed.append(whole)
+    pairs = [*([each] for each in placed), *pairwise(placed)]
+    argument = {"pairs": [[rle_of(mask) for mask in pair] for pair in pairs], "width": 40, "height": 40}
+    answers = run(browser, ["masks", "soft_edges"], body, {**argument, "image": image.ravel().tolist()})
+    for pair, found in zip(pairs, answers, strict=True):
+        expected = soft_alpha(np.logical_or.reduce(pair))
+        shape = found["height"], found["width"]
+        place = slice(found["y"], found["y"] + shape[0]), slice(found["x"], found["x"] + shape[1])
+        np.testing.assert_array_equal(np.reshape(found["data"], shape), expected[place])
+        assert not np.delete(expected.ravel(), np.arange(1600).reshape(40, 40)[place].ravel()).any()
+        pixels = np.reshape(found["pixels"], (*shape, 4))
+        np.testing.assert_array_equal(pixels[..., 3], expected[place])
+        seen = expected[place] > 0
+        colours = foreground(image[place][..., :3], expected[place])
+        np.testing.assert_allclose(pixels[..., :3][seen], colours[seen], atol=1)
 
 
 def test_labels_stay_on_the_stage_and_apart(browser):

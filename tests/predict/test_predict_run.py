@@ -69,8 +69,8 @@ def photos(tmp_path):
     return folder
 
 
-def job(photos, out, save=ALL, **options):
-    return Job(find_images([photos], outside=result_folders(out)), out, save, Options.parse(options))
+def job(photos, out, save=ALL, alpha="soft", **options):
+    return Job(find_images([photos], outside=result_folders(out)), out, save, Options.parse(options), alpha)
 
 
 def files(folder):
@@ -109,6 +109,19 @@ def test_every_format_is_written_and_the_bad_photo_passed_over(photos, tmp_path,
     assert Image.open(out / "overlay" / "astronaut.png").size == (256, 256)
     assert Image.open(out / "cutouts" / "astronaut" / "person-1.png").mode == "RGBA"
     assert not [name for name in files(out) if "partial" in name or "broken" in name]
+
+
+def test_cutouts_of_other_edges_are_made_anew(photos, tmp_path, source):
+    out = tmp_path / "out"
+    person = out / "cutouts" / "astronaut" / "person-1.png"
+    levels = {}
+    for alpha in ("soft", "hard", "hard"):
+        run(job(photos, out, ("cutouts",), alpha), source)
+        levels[alpha] = np.asarray(Image.open(person))[..., 3]
+    assert len(source.asked) == 8  # the photos and the broken one, twice; the third time there is only that one
+    assert set(np.unique(levels["hard"])) == {0, 255}
+    assert (levels["hard"] == 255).sum() == (levels["soft"] >= 128).sum()
+    assert ((levels["soft"] > 0) & (levels["soft"] < 255)).any()
 
 
 @pytest.mark.parametrize("change", ["replaced", "removed"])
@@ -289,6 +302,8 @@ def test_progress_is_shown_by_tile(photos, tmp_path, source, monkeypatch):
         ({"save": ("coco", "pdf")}, JobError, "no format 'pdf' to save. Known: coco, labelme"),
         ({"save": ()}, JobError, "names no format"),
         ({"save": ("cutouts",), "task": "semantic"}, JobError, "cutouts cannot hold the task semantic; png, overlay"),
+        ({"alpha": "hard"}, JobError, "--alpha hard is for --save cutouts"),
+        ({"save": ("cutouts",), "alpha": "matte"}, JobError, "--alpha must be soft or hard, not 'matte'"),
         ({"categories": "unicorn"}, InvalidOption, "knows no category 'unicorn'"),
     ],
 )

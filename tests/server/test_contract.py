@@ -90,6 +90,7 @@ def test_every_option_in_every_form(ask, form):
         "mask_head": "point",
         "zoom": "false",
         "points": "true",
+        "alpha": "soft",
         "format": "json",
     }
     assert {*options, "boxes", "tiles"} == set(OPENAPI["components"]["schemas"]["Options"]["properties"])
@@ -192,7 +193,10 @@ def test_cutouts(ask, found):
         for item in manifest["instances"]:
             with Image.open(io.BytesIO(archive.read(item["file"]))) as picture:
                 assert picture.mode == "RGBA"
-                assert (np.asarray(picture)[..., 3] > 0).sum() == item["area"]
+                assert (np.asarray(picture)[..., 3] >= 128).sum() == item["area"]
+    sharp = ask("form", format="cutouts", alpha="hard", **ALL)
+    with zipfile.ZipFile(io.BytesIO(sharp.content)) as archive, Image.open(archive.open("person-1.png")) as picture:
+        assert set(np.unique(np.asarray(picture)[..., 3])) == {0, 255}
 
 
 def test_a_coarse_mask_and_an_exact_one(ask, found):
@@ -236,6 +240,7 @@ def test_an_object_that_fills_several_tiles_is_one(ask, found, form):
         ({"boxes": "1,2,30,40", "categories": "person"}, "categories", "unsupported_combination"),
         ({"tiles": "10"}, "tiles", "invalid_option"),
         ({"zoom": "true", "mask_head": "conv"}, "zoom", "unsupported_combination"),
+        ({"alpha": "hard"}, "alpha", "unsupported_combination"),
         ({"refinment": "1"}, "refinment", "unknown_option"),
     ],
 )

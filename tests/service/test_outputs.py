@@ -48,8 +48,8 @@ SEMANTIC = Prediction(
 )
 
 
-def ask(prediction, kind, limit=100_000):
-    return reply(prediction, PHOTO, Options(task=prediction.task, format=kind), limit)
+def ask(prediction, kind, limit=100_000, alpha="soft"):
+    return reply(prediction, PHOTO, Options(task=prediction.task, format=kind, alpha=alpha), limit)
 
 
 def test_json():
@@ -79,8 +79,9 @@ def test_uncertainty_is_drawn_where_probabilities_are_undecided():
     assert (np.ptp(drawn[grey], axis=1) == 0).all()
 
 
-def test_cutouts_are_where_the_manifest_says():
-    answer = ask(INSTANCES, "cutouts")
+@pytest.mark.parametrize("alpha", ["soft", "hard"])
+def test_cutouts_are_where_the_manifest_says(alpha):
+    answer = ask(INSTANCES, "cutouts", alpha=alpha)
     assert answer.content_type == "application/zip"
     with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
         assert archive.testzip() is None
@@ -91,10 +92,15 @@ def test_cutouts_are_where_the_manifest_says():
                 pixels = np.asarray(picture)
             assert pixels.shape == (entry["height"], entry["width"], 4)
             x, y = entry["x"], entry["y"]
-            assert np.array_equal(pixels[..., :3], PHOTO[y : y + entry["height"], x : x + entry["width"]])
-            assert (pixels[..., 3] == 255).sum() == found.area
+            opaque = pixels[..., 3] == 255
+            part = PHOTO[y : y + entry["height"], x : x + entry["width"]]
+            assert np.array_equal(pixels[opaque][:, :3], part[opaque])
+            assert (pixels[..., 3] >= 128).sum() == found.area
+            if alpha == "hard":
+                assert np.array_equal(pixels[..., :3], part)
+                assert opaque.sum() == found.area
             assert (entry["category"], entry["score"]) == (found.category, found.score)
-    assert answer == ask(INSTANCES, "cutouts")
+    assert answer == ask(INSTANCES, "cutouts", alpha=alpha)
 
 
 def test_label_map_of_instances_numbers_them_by_score():

@@ -47,6 +47,7 @@ def test_text_and_json_types_mean_the_same():
         ("categories", [True]),
         ("refinement", 5),
         ("format", "gif"),
+        ("alpha", "matte"),
     ],
 )
 def test_a_bad_value_names_its_field(name, value):
@@ -95,6 +96,15 @@ def test_probabilities_are_those_of_instances(task):
     with pytest.raises(InvalidOption, match=f"masks=probability is for task=instances, not task={task}") as raised:
         Options.parse({"masks": "probability", "task": task})
     assert (raised.value.field, raised.value.code) == ("masks", "unsupported_combination")
+
+
+@pytest.mark.parametrize("kind", ["json", "png", "label_map", "uncertainty"])
+def test_hard_edges_are_those_of_cutouts(kind):
+    assert Options.parse({"alpha": "hard", "format": "cutouts"}).alpha == "hard"
+    assert Options.parse({"alpha": "soft", "format": kind}) == Options.parse({"format": kind})
+    with pytest.raises(InvalidOption, match=f"alpha=hard is for format=cutouts, not format={kind}") as raised:
+        Options.parse({"alpha": "hard", "format": kind})
+    assert (raised.value.field, raised.value.code) == ("alpha", "unsupported_combination")
 
 
 def test_the_schema_is_that_of_the_readers():

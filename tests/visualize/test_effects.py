@@ -3,8 +3,10 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from pointrend.masks.alpha import soft_alpha
 from pointrend.masks.polygons import polygons
 from pointrend.visualize.effects import EFFECTS, apply_effect
+from pointrend.visualize.foreground import foreground
 
 
 def rle(mask):
@@ -31,7 +33,7 @@ MASKS = [rle(FIRST), rle(SECOND)]
 def test_what_the_masks_cover_stays(effect):
     image = noise(SIZE)
     before = image.copy()
-    changed = apply_effect(image, MASKS, effect, background=noise((50, 70), 1))
+    changed = apply_effect(image, MASKS, effect, background=noise((50, 70), 1), alpha="hard")
     assert changed.shape == (*SIZE, 4 if effect == "transparent" else 3)
     assert changed.dtype == np.uint8
     np.testing.assert_array_equal(changed[UNION][:, :3], image[UNION])
@@ -49,9 +51,25 @@ def test_no_object_and_nothing_but_an_object(effect):
 
 
 def test_transparent_holds_nothing_of_the_background():
-    changed = apply_effect(noise(SIZE), MASKS, "transparent")
+    changed = apply_effect(noise(SIZE), MASKS, "transparent", alpha="hard")
     np.testing.assert_array_equal(changed[..., 3], UNION * np.uint8(255))
     assert not changed[~UNION].any()
+    soft = apply_effect(noise(SIZE), MASKS, "transparent")
+    np.testing.assert_array_equal(soft[..., 3] >= 128, UNION)
+    assert not soft[soft[..., 3] == 0].any()
+
+
+@pytest.mark.parametrize("effect", EFFECTS)
+def test_soft_edges_are_a_mixture_and_the_rest_is_as_with_hard_ones(effect):
+    image, wall = noise(SIZE), noise(SIZE, 1)
+    soft, hard = (apply_effect(image, MASKS, effect, background=wall, alpha=alpha) for alpha in ("soft", "hard"))
+    alpha = soft_alpha(UNION)
+    away = (alpha == 0) | (alpha == 255)
+    np.testing.assert_array_equal(soft[away], hard[away])
+    if effect == "picture":
+        edge, share = ~away, alpha[~away][:, None] / 255
+        own = foreground(image, alpha)[edge]
+        np.testing.assert_allclose(soft[edge], share * own + (1 - share) * wall[edge], atol=1)
 
 
 def test_grey_is_pillows():
@@ -63,9 +81,9 @@ def test_grey_is_pillows():
 
 
 def test_one_colour():
-    changed = apply_effect(noise(SIZE), MASKS, "colour", colour=(1, 2, 3))
+    changed = apply_effect(noise(SIZE), MASKS, "colour", colour=(1, 2, 3), alpha="hard")
     assert (changed[~UNION] == (1, 2, 3)).all()
-    assert (apply_effect(noise(SIZE), MASKS, "colour")[~UNION] == 255).all()
+    assert (apply_effect(noise(SIZE), MASKS, "colour")[soft_alpha(UNION) == 0] == 255).all()
 
 
 @pytest.mark.parametrize("scale", [1, 7])
@@ -75,7 +93,7 @@ def test_an_object_does_not_bleed_into_the_blur(scale):
     mask = disc(size, 150 * scale, 100 * scale, 60 * scale)
     image = np.full((*size, 3), (0, 0, 200), np.uint8)
     image[mask] = (250, 0, 0)
-    changed = apply_effect(image, [rle(mask)], "blur")
+    changed = apply_effect(image, [rle(mask)], "blur", alpha="hard")
     assert (changed[mask] == (250, 0, 0)).all()
     outside = changed[~mask].astype(int)
     assert np.abs(outside - (0, 0, 200)).max() <= 4
@@ -131,7 +149,7 @@ def test_a_picture_is_scaled_to_cover():
 def test_polygons_are_masks_too():
     outline = polygons(FIRST, 0, 0)
     changed = apply_effect(noise(SIZE), [outline], "transparent")
-    assert np.count_nonzero((changed[..., 3] == 255) ^ FIRST) < 0.03 * FIRST.sum()
+    assert np.count_nonzero((changed[..., 3] >= 128) ^ FIRST) < 0.03 * FIRST.sum()
 
 
 @pytest.mark.parametrize("effect", EFFECTS)
@@ -140,7 +158,8 @@ def test_tiny_and_narrow(effect, size):
     mask = np.zeros(size, bool)
     mask[0, 0] = True
     image = noise(size)
-    changed = apply_effect(image, [rle(mask)], effect, background=noise((3, 5), 1))
+    assert apply_effect(image, [rle(mask)], effect, background=noise((3, 5), 1)).shape[:2] == size
+    changed = apply_effect(image, [rle(mask)], effect, background=noise((3, 5), 1), alpha="hard")
     assert changed.shape[:2] == size
     np.testing.assert_array_equal(changed[0, 0, :3], image[0, 0])
 
