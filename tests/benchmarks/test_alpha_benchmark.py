@@ -1,5 +1,7 @@
 """The benchmark of soft edges: composites have the alpha that they say, a perfect answer has no error, and it runs."""
 
+import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,10 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import pointrend
 from benchmarks.alpha import HEADER, compose, errors, logit_alpha
-from tests.labelled import label
+from pointrend.exporters import coco_dataset
+from pointrend.exporters.coco import CocoImage
+from pointrend.images.decode import decode
 
 ROOT = Path(__file__).parents[2]
+PHOTOS = ROOT / "gradio_app" / "photos"
 WALL = np.array([10, 200, 30], np.float32)
 
 
@@ -48,7 +54,14 @@ def test_an_outline_from_the_logits_is_as_sharp_however_wide_they_are() -> None:
 
 
 def test_the_table_has_every_way_and_its_difference_to_hard_edges(tmp_path: Path) -> None:
-    label(tmp_path, ["astronaut", "chelsea"])
+    segment = pointrend.load("demo")
+    (tmp_path / "images").mkdir()
+    found = []
+    for number, name in enumerate(("coffee.jpg", "dogs.jpg", "wine.jpg")):
+        path = shutil.copy(PHOTOS / name, tmp_path / "images")
+        found.append(CocoImage(number, name, segment(decode(path.read_bytes()))))
+    categories = [{"id": each.id, "name": each.name} for each in segment.info.categories]
+    (tmp_path / "instances_val.json").write_text(json.dumps(coco_dataset(found, categories)))
     command = [sys.executable, "benchmarks/alpha.py", "--data", str(tmp_path), "--objects", "2", "--defocus", "0"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -118,7 +118,7 @@ def test_cutouts_of_other_edges_are_made_anew(photos, tmp_path, source):
     for alpha in ("soft", "hard", "hard"):
         run(job(photos, out, ("cutouts",), alpha), source)
         levels[alpha] = np.asarray(Image.open(person))[..., 3]
-    assert len(source.asked) == 8  # the photos and the broken one, twice; the third time there is only that one
+    assert len(source.asked) == 9  # three photos and the broken one, twice; the third time only the latter
     assert set(np.unique(levels["hard"])) == {0, 255}
     assert (levels["hard"] == 255).sum() == (levels["soft"] >= 128).sum()
     assert ((levels["soft"] > 0) & (levels["soft"] < 255)).any()
