@@ -302,7 +302,7 @@ def test_progress_is_shown_by_tile(photos, tmp_path, source, monkeypatch):
         ({"save": ("coco", "pdf")}, JobError, "no format 'pdf' to save. Known: coco, labelme"),
         ({"save": ()}, JobError, "names no format"),
         ({"save": ("cutouts",), "task": "semantic"}, JobError, "cutouts cannot hold the task semantic; png, overlay"),
-        ({"alpha": "hard"}, JobError, "--alpha hard is for --save cutouts"),
+        ({"save": ("coco",), "alpha": "hard"}, JobError, "--alpha hard is for --save cutouts"),
         ({"save": ("cutouts",), "alpha": "matte"}, JobError, "--alpha must be soft or hard, not 'matte'"),
         ({"categories": "unicorn"}, InvalidOption, "knows no category 'unicorn'"),
     ],
