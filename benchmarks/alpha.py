@@ -53,7 +53,7 @@ GRADIENT_SIGMA = 1.4
 MARGIN = 24  # pixels around an object that are judged
 RAMP = 1.5  # pixels of an outline from the logits
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 Pixels = NDArray[np.uint8]
 
 
@@ -121,10 +121,8 @@ def found(case: Case, category: int, prediction: Prediction) -> Case | None:
             best, overlap = levels, iou
     if best is None:
         return None
-    rows, columns = _around((best > 0) | (case.alpha > 0), MARGIN)
-    parts = (case.image, case.alpha, case.colours, best)
-    image, alpha, colours, levels = (part[rows, columns] for part in parts)
-    return Case(image, alpha, colours, levels)
+    place = _around((best > 0) | (case.alpha > 0), MARGIN)
+    return Case(case.image[place], case.alpha[place], case.colours[place], best[place])
 
 
 def errors(case: Case, alpha: Pixels, colours: Pixels, wall: Floats) -> tuple[float, float, float]:
@@ -149,7 +147,9 @@ def logit_alpha(levels: Pixels) -> Pixels:
     probability = (levels.astype(np.float32) + 0.5) / 256
     logits = np.log(probability / (1 - probability))
     slope = np.hypot(*np.gradient(logits))
-    return ((0.5 + logits / np.maximum(slope, 1e-6) / RAMP).clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    distance = logits / np.maximum(slope, 1e-6)
+    alpha: Pixels = ((0.5 + distance / RAMP).clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    return alpha
 
 
 def ways() -> dict[str, Way]:
