@@ -58,7 +58,7 @@ def test_the_table_has_every_way_and_its_difference_to_hard_edges(tmp_path: Path
     (tmp_path / "images").mkdir()
     found = []
     for number, name in enumerate(("coffee.jpg", "dogs.jpg", "wine.jpg")):
-        path = shutil.copy(PHOTOS / name, tmp_path / "images")
+        path = Path(shutil.copy(PHOTOS / name, tmp_path / "images"))
         found.append(CocoImage(number, name, segment(decode(path.read_bytes()))))
     categories = [{"id": each.id, "name": each.name} for each in segment.info.categories]
     (tmp_path / "instances_val.json").write_text(json.dumps(coco_dataset(found, categories)))
