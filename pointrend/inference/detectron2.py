@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,12 +24,15 @@ from pointrend.config.schema import AnyConfig, ModelConfig, NetworkConfig, Seman
 from pointrend.engines import DETECTRON2, require, require_fit
 from pointrend.errors import CheckpointError, ConfigError
 from pointrend.inference.base import Encoded, Segmenter, require_defaults_of_points
-from pointrend.inference.detections import RawDetections, encode_detections, keep, to_image
+from pointrend.inference.detections import NO_CLASS, RawDetections, encode_detections, keep, to_image, to_network
+from pointrend.inference.detectron2_interface import InstanceModel, Instances, SemanticModel, Structures
+from pointrend.inference.given_boxes import given_classes, mask_confidence
 from pointrend.inference.semantic import SemanticSegmenter
 from pointrend.masks.semantic import ClassMap
 from pointrend.modeling.preprocess import resize
 from pointrend.modeling.rcnn import Detections
 from pointrend.modeling.semantic import DenseLogits, resized_classes
+from pointrend.structures.boxes import BoxPrompt, check_inside
 from pointrend.structures.model_info import ModelInfo
 from pointrend.structures.options import Options
 from pointrend.weights.checkpoint import read_checkpoint
@@ -40,54 +43,6 @@ _DERIVED = re.compile(r"pixel_(mean|std)|.*\.cell_anchors\.\d+|.*\.num_batches_t
 _SECOND_HEAD = "roi_heads.conv_mask_head."  # this project's own, which detectron2 has no place for
 
 
-class Boxes(Protocol):
-    """detectron2's boxes."""
-
-    @property
-    def tensor(self) -> Tensor:
-        """(R, 4)."""
-
-
-class Instances(Protocol):
-    """What an R-CNN of detectron2's finds in one image, in the resized image's pixels."""
-
-    @property
-    def pred_boxes(self) -> Boxes:
-        """Of all R."""
-
-    @property
-    def scores(self) -> Tensor:
-        """(R,) in [0, 1], best first."""
-
-    @property
-    def pred_classes(self) -> Tensor:
-        """(R,) int64."""
-
-    @property
-    def pred_masks(self) -> Tensor:
-        """(R, 1, S, S) probabilities over each box; PointRend's head leaves the field out where R is 0."""
-
-    def has(self, name: str) -> bool:
-        """Whether a field is there."""
-
-    def to(self, device: str) -> Instances:
-        """The same on another device."""
-
-
-class InstanceModel(Protocol):
-    """detectron2's ``GeneralizedRCNN``."""
-
-    def inference(self, batched_inputs: Sequence[Mapping[str, Any]], *, do_postprocess: bool) -> Sequence[Instances]:
-        """What each image shows; without post-processing, as it leaves the network."""
-
-
-class SemanticModel(Protocol):
-    """detectron2's ``SemanticSegmentor``."""
-
-    def __call__(self, batched_inputs: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Tensor]]:
-        """``sem_seg`` of each image: logits (K, height, width)."""
-
-
 class Detectron2Segmenter(Segmenter[RawDetections]):
     """PointRend or Mask R-CNN, run by detectron2.
 
@@ -95,20 +50,24 @@ class Detectron2Segmenter(Segmenter[RawDetections]):
         model: built, with its weights, in evaluation mode.
         config: of the model.
         info: its name, version and categories.
+        structures: the module ``detectron2.structures``.
     """
 
     tasks = ("instances", "detection", "semantic")
     engine = DETECTRON2
     has_points = False  # they are not told, nor can their refinement be stopped
     has_conv_head = False
-    _no_boxes = f"is run by the engine {DETECTRON2} here, which finds its own boxes"
+    takes_boxes = True
 
-    def __init__(self, model: InstanceModel, config: ModelConfig, info: ModelInfo) -> None:
+    def __init__(self, model: InstanceModel, config: ModelConfig, info: ModelInfo, structures: Structures) -> None:
         self.model = model
         self.config = config
         self.info = info
+        self.structures = structures
 
     def _infer(self, image: NDArray[np.uint8], options: Options, wanted: list[int] | None) -> RawDetections:
+        if options.boxes is not None:
+            return self._segment_boxes(image, options.boxes)
         resized = resize(image, self.config)
         (instances,) = self.model.inference([network_input(resized, self.config)], do_postprocess=False)
         detections, masks = read_instances(instances.to("cpu"))
@@ -117,6 +76,40 @@ class Detectron2Segmenter(Segmenter[RawDetections]):
         found = RawDetections(boxes[kept], detections.classes[kept], detections.scores[kept])
         # An infinite logit is no harm: it is the probability 0 or 1 again.
         return found if options.task == "detection" else replace(found, logits=list(masks[kept].logit()))
+
+    def _segment_boxes(self, image: NDArray[np.uint8], boxes: Sequence[BoxPrompt]) -> RawDetections:
+        """A mask for each given box, in their order; the score is the mask's.
+
+        It is what the model's ``inference`` does with ``detected_instances``, step by step, since boxes that come
+        without a class need the features too.
+        """
+        height, width = image.shape[:2]
+        corners = torch.tensor(check_inside(boxes, width, height)).reshape(len(boxes), 4)
+        classes = given_classes(boxes, self.info.categories)
+        if not len(corners):
+            return RawDetections(corners, classes, torch.empty(0), logits=[])
+        resized = resize(image, self.config)
+        network_size = resized.shape[0], resized.shape[1]
+        images = self.model.preprocess_image([network_input(resized, self.config)]).tensor
+        features = self.model.backbone(images)
+        regions = to_network(corners, network_size, (height, width)).to(images.device)
+        open_ = (classes == NO_CLASS).nonzero().flatten()
+        if len(open_):
+            classes[open_] = self._region_classes(features, regions[open_]).cpu()
+        given = self.structures.Instances(
+            network_size, pred_boxes=self.structures.Boxes(regions), pred_classes=classes.to(images.device)
+        )
+        (masked,) = self.model.roi_heads.forward_with_given_boxes(features, [given])
+        logits = list(masked.pred_masks[:, 0].cpu().logit())
+        return RawDetections(corners, classes, torch.tensor([mask_confidence(each) for each in logits]), logits)
+
+    def _region_classes(self, features: Mapping[str, Tensor], regions: Tensor) -> Tensor:
+        """What the box head says of regions (R, 4): their most probable classes (R,) int64."""
+        heads = self.model.roi_heads
+        pooled = heads.box_pooler([features[name] for name in heads.box_in_features], [self.structures.Boxes(regions)])
+        logits, _ = heads.box_predictor(heads.box_head(pooled))
+        classes: Tensor = logits[:, :-1].argmax(dim=1)  # the last is the background
+        return classes
 
     def _encode(self, raw: RawDetections, size: tuple[int, int], options: Options) -> Encoded:
         return encode_detections(raw, self.info.categories, size, options, self.config.mask_calibration)
@@ -165,6 +158,7 @@ def load(folder: ModelFolder) -> Detectron2Segmenter | Detectron2SemanticSegment
     tree = configuration(folder.network)
     require(DETECTRON2)
     try:
+        from detectron2 import structures
         from detectron2.config import CfgNode, get_cfg
         from detectron2.modeling import build_model
         from detectron2.projects.point_rend import add_pointrend_config
@@ -182,7 +176,7 @@ def load(folder: ModelFolder) -> Detectron2Segmenter | Detectron2SemanticSegment
     if isinstance(folder.network, SemanticConfig):
         return Detectron2SemanticSegmenter(model, folder.network, folder.info)
     assert isinstance(folder.network, ModelConfig)  # configuration() has refused others
-    return Detectron2Segmenter(model, folder.network, folder.info)
+    return Detectron2Segmenter(model, folder.network, folder.info, structures)
 
 
 def configuration(config: AnyConfig) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,48 @@ class Instances:
         return self
 
 
+def sized(image_size: tuple[int, int], **fields: Any) -> Instances:
+    """As detectron2 makes its own."""
+    assert min(image_size) > 0
+    return Instances(**fields)
+
+
+STRUCTURES: Any = SimpleNamespace(Boxes=Boxes, Instances=sized)
+
+
+class OurRoIHeads:
+    """Our network's heads behind detectron2's interface: the boxes go through its parts to where ours take them."""
+
+    box_in_features = ("p2", "p3", "p4", "p5")
+
+    def __init__(self, network: RCNN) -> None:
+        self.network = network
+
+    def box_pooler(self, features: Sequence[Tensor], boxes: Sequence[Boxes]) -> Any:
+        (each,) = boxes
+        return dict(zip(self.box_in_features, features, strict=True)), each.tensor
+
+    def box_head(self, pooled: Any) -> Any:
+        return pooled
+
+    def box_predictor(self, pooled: Any) -> tuple[Tensor, Tensor]:
+        logits, deltas = self.network.roi_heads(*pooled)
+        return logits, deltas
+
+    def forward_with_given_boxes(
+        self, features: dict[str, Tensor], instances: Sequence[Instances]
+    ) -> Sequence[Instances]:
+        (given,) = instances
+        masks = self.network.mask_logits(features, given.pred_boxes.tensor, given.pred_classes).sigmoid()[:, None]
+        return [Instances(**given.fields, pred_masks=masks)]
+
+
 class Answering:
     """Stands for a model of detectron2's that has answered already."""
+
+    backbone: Any = None  # no test of it gives boxes
+    roi_heads: Any = None
+    preprocess_image: Any = None
 
     def __init__(self, instances: Instances) -> None:
         self.instances = instances
@@ -92,6 +133,13 @@ class OurRCNN:
 
     def __init__(self, network: RCNN) -> None:
         self.network = network
+        self.backbone: Any = network.feature_maps
+        self.roi_heads: Any = OurRoIHeads(network)  # whose fields are methods
+
+    def preprocess_image(self, batched_inputs: Sequence[Mapping[str, Any]]) -> Any:
+        (item,) = batched_inputs
+        config = self.network.config
+        return SimpleNamespace(tensor=own_input(item, config.pixel_mean, config.pixel_std)[0])
 
     def inference(self, batched_inputs: Sequence[Mapping[str, Any]], *, do_postprocess: bool) -> list[Instances]:
         assert not do_postprocess
@@ -137,7 +185,9 @@ def both() -> tuple[InstanceSegmenter, Detectron2Segmenter]:
     case = GOLDEN / "pointrend_3class_portrait"
     network = RCNN(rcnn_config(case)).eval()
     load_into(network, read_checkpoint(case / "model_final.pkl"))
-    return InstanceSegmenter(network, info(3)), Detectron2Segmenter(OurRCNN(network), network.config, info(3))
+    return InstanceSegmenter(network, info(3)), Detectron2Segmenter(
+        OurRCNN(network), network.config, info(3), STRUCTURES
+    )
 
 
 @pytest.mark.parametrize(
@@ -162,6 +212,22 @@ def test_the_same_network_gives_the_same_answer(
     assert bool(answered.instances or answered.segments) == (options.score_threshold < 1)
 
 
+@pytest.mark.parametrize("masks", ["rle", "probability"])
+def test_given_boxes_get_the_same_masks(both: tuple[InstanceSegmenter, Detectron2Segmenter], masks: str) -> None:
+    """Some named, some left to the box head, one beyond the image's edge; or none at all."""
+    ours, theirs = both
+    picture = photo("astronaut_crop_280x512.png")
+    boxes = (BoxPrompt(20, 30, 200, 400), BoxPrompt(50, 60, 100, 90, "thing 2"), BoxPrompt(-9, 400, 120, 300, "3"))
+    for given in (boxes, ()):
+        options = Options(boxes=given, masks=masks)
+        expected, answered = ours(picture, replace(options, exact=True)), theirs(picture, options)
+        assert len(answered.instances) == len(given)
+        for own, other in zip(expected.instances, answered.instances, strict=True):
+            assert other.to_dict() | {"score": None} == own.to_dict() | {"score": None}
+            assert other.score == pytest.approx(own.score, abs=1e-6)
+    assert theirs.takes_boxes
+
+
 def test_arrays_that_detectron2_produced_become_its_own_detections() -> None:
     """Mask R-CNN's boxes, scores, classes and mask logits as they left detectron2, against what it made of them."""
     case = GOLDEN / "maskrcnn_coco80_landscape"
@@ -178,7 +244,7 @@ def test_arrays_that_detectron2_produced_become_its_own_detections() -> None:
         )
     )
     picture = photo("coffee_600x400.png")
-    answered = Detectron2Segmenter(model, config, info(80))(picture, Options(score_threshold=0.0))
+    answered = Detectron2Segmenter(model, config, info(80), STRUCTURES)(picture, Options(score_threshold=0.0))
     (asked,) = model.asked
     assert asked["image"].shape == (3, asked["height"], asked["width"])
     assert min(asked["height"], asked["width"]) <= config.min_size
@@ -202,7 +268,7 @@ def test_a_photo_without_any_object() -> None:
         pred_boxes=Boxes(torch.zeros(0, 4)), scores=torch.zeros(0), pred_classes=torch.zeros(0, dtype=torch.int64)
     )
     config = rcnn_config(GOLDEN / "pointrend_3class_portrait")
-    segmenter = Detectron2Segmenter(Answering(nothing), config, info(3))
+    segmenter = Detectron2Segmenter(Answering(nothing), config, info(3), STRUCTURES)
     for task in segmenter.tasks:
         answered = segmenter(photo("coffee_600x400.png"), Options(task=task))
         assert (answered.instances, answered.segments) == ((), ())
@@ -235,11 +301,7 @@ def test_a_semantic_model() -> None:
         (Options(zoom=True), "zoom", "engine detectron2, which runs tested here, does not show its features"),
         (Options(refinement=2), "refinement", "refinement=2: the engine detectron2.*always refines.*Leave .* at 4"),
         (Options(mask_head="conv"), "mask_head", "tested has no convolutional mask head"),
-        (
-            Options(boxes=(BoxPrompt(1, 2, 30, 40),)),
-            "boxes",
-            "engine detectron2 here, which finds its own boxes: omit boxes",
-        ),
+        (Options(boxes=(BoxPrompt(900, 2, 30, 40),)), "boxes[0]", "outside the image of 600x400"),
         (Options(categories=("thing 9",)), "categories", "knows no category 'thing 9'"),
     ],
 )
