@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from pointrend.images.decode import ImageLimits
 from pointrend.images.metadata import TEXT_BYTES, without_texts
 from tests.images.hostile_files import chunk, png
+from tests.peak_memory import printed_by
 
-STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 SPARE = 4_000_000  # of strips while they are converted, and of the allocator
 MEASURE = """
-import gc, json, sys, warnings
-from pathlib import Path
+import json, warnings
 from pointrend.errors import RequestError
 from pointrend.images.decode import ImageLimits, decode, open_image
 from pointrend.images.memory import decoding_bytes
 from tests.images.hostile_files import files
+from tests.peak_memory import peak_of
 
 warnings.simplefilter("ignore")
-
-def memory(key):
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * int(next(line for line in lines if line.startswith(key)).split()[1])
 
 def attempt(action):
     try:
@@ -44,29 +34,14 @@ for name, data in files():
     decode_now = lambda: decode(data).shape
     allowed, _ = attempt(lambda: bound(data))
     attempt(decode_now)  # what is loaded once, such as LittleCMS
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")
-    before = memory("VmRSS")
-    shape, outcome = attempt(decode_now)
-    print(json.dumps([name, len(data), memory("VmHWM") - before, allowed, outcome, shape]), flush=True)
+    (shape, outcome), taken = peak_of(lambda: attempt(decode_now))
+    print(json.dumps([name, len(data), taken, allowed, outcome, shape]), flush=True)
 """
 
 
 @pytest.fixture(scope="module")
 def measured():
-    if not os.access(RESET, os.W_OK):
-        pytest.skip("The peak of a process cannot be measured anew here.")
-    # Freed memory goes back to the system at once, so that what one file took does not hide what the next one does.
-    environment = {
-        **os.environ,
-        "MALLOC_ARENA_MAX": "1",
-        "MALLOC_MMAP_THRESHOLD_": "65536",
-        "MALLOC_TRIM_THRESHOLD_": "0",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True, env=environment, cwd=Path.cwd()
-    )
-    return {name: figures for name, *figures in map(json.loads, done.stdout.splitlines())}
+    return {name: figures for name, *figures in printed_by(MEASURE)}
 
 
 def test_no_file_takes_more_than_its_bound(measured):
