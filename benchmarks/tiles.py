@@ -1,12 +1,13 @@
 """What tiles find in large images that a look at the whole does not: recall by object size, and what is wrong.
 
-    python benchmarks/tiles.py --data DATA [--split val] [--fold 1/10] [--tiles 1024 ...] [--images 8] [--model demo]
+    python benchmarks/tiles.py --data DATA [--split val] [--fold 1/10] [--tiles 1024 ...] [--images 8] [--rounds 1]
 
 Labelled photos are pasted into grey images of 6,000 x 4,000 pixels: most at their own size, at random places in a grid
 of cells, so that tiles cut them anywhere, and two enlarged to half the image's height, so that objects are longer than
 a tile. An object is found where a detection of its category has a mask with an IoU of at least 0.5; a detection that is
 of no labelled object is false, unless its photo does not label its category. Intervals (95 %) are from resamples of
-the photos.
+the photos. Seconds are medians, with quartiles in brackets, over all images and ``--rounds``, in each of which an image
+is segmented in every way, one after the other.
 """
 
 from __future__ import annotations
@@ -154,8 +155,8 @@ def _size(each: Instance) -> int:
     return SIZES.index("small" if each.area < SMALL else "medium" if each.area < MEDIUM else "large")
 
 
-def row(name: str, counts: Sequence[Counts], false: int, seconds: float, images: int) -> tuple[str, ...]:
-    """A line of the table."""
+def row(name: str, counts: Sequence[Counts], false: int, seconds: Sequence[float], images: int) -> tuple[str, ...]:
+    """A line of the table; ``seconds`` are those of each image, in each round."""
     weights = resamples(len(counts), 1000)
     objects, found, overlap = (
         weights @ np.array([getattr(each, kind) for each in counts]) for kind in ("objects", "found", "overlap")
@@ -166,7 +167,8 @@ def row(name: str, counts: Sequence[Counts], false: int, seconds: float, images:
     for size in range(len(SIZES)):
         low, high = np.nanpercentile(recall[1:, size], [2.5, 97.5]) if objects[0, size] else (np.nan, np.nan)
         cells.append(f"{recall[0, size]:.0f} ({low:.0f} to {high:.0f})" if objects[0, size] else "-")
-    return name, *cells, f"{mean_overlap:.2f}", f"{false / images:.1f}", f"{seconds / images:.1f}"
+    low, median, high = np.percentile(seconds, [25, 50, 75])
+    return name, *cells, f"{mean_overlap:.2f}", f"{false / images:.1f}", f"{median:.2f} [{low:.2f} to {high:.2f}]"
 
 
 def main(
@@ -177,6 +179,7 @@ def main(
     engine: Annotated[str, typer.Option(help="What computes it.")] = "eager",
     tiles: Annotated[list[int] | None, typer.Option(help="Sides of tiles. [default: 1024]")] = None,
     images: Annotated[int, typer.Option(min=1, help="Large images.")] = 8,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each is segmented in each way, for the seconds.")] = 1,
     photos: Annotated[int, typer.Option(min=3, help="Pasted into each of them.")] = 18,
     threshold: Annotated[float, typer.Option(help="Minimum score of a detection.")] = Options().score_threshold,
     width: Annotated[int, typer.Option(help="Of a large image.")] = 6000,
@@ -192,15 +195,19 @@ def main(
     options = Options(score_threshold=threshold, categories=("all",))
     ways = {"-": options} | {str(side): replace(options, tiles=side) for side in tiles or [1024]}
     counts: dict[str, list[Counts]] = {name: [] for name in ways}
-    false, seconds = dict.fromkeys(ways, 0), dict.fromkeys(ways, 0.0)
+    false = dict.fromkeys(ways, 0)
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
     for number in track(range(images), "Images", console=console, transient=True):
         own = [chosen[order[(number * photos + index) % len(chosen)]] for index in range(photos)]
         image, pasted = compose(own, truth.objects, (height, width), number)
-        for name, asked in ways.items():
-            started = time.perf_counter()
-            found = segment(image, asked).instances
-            seconds[name] += time.perf_counter() - started
-            judged, wrong = judge(found, pasted)
+        found: dict[str, tuple[Instance, ...]] = {}
+        for _ in range(rounds):
+            for name, asked in ways.items():
+                started = time.perf_counter()
+                found[name] = segment(image, asked).instances
+                seconds[name].append(time.perf_counter() - started)
+        for name in ways:
+            judged, wrong = judge(found[name], pasted)
             counts[name] += judged
             false[name] += wrong
     rows = tuple(row(name, counts[name], false[name], seconds[name], images) for name in ways)
