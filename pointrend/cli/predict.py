@@ -29,7 +29,9 @@ app = typer.Typer(add_completion=False)
 def predict(
     images: Annotated[list[str], typer.Argument(help="Images, folders and globs.")],
     out: Annotated[Path, typer.Option(help="Output folder; an interrupted run resumes in it.")],
-    save: Annotated[str, typer.Option(help="Comma-separated: coco, labelme, yolo, png, overlay, cutouts.")] = "coco",
+    save: Annotated[
+        str, typer.Option(help="Comma-separated: coco, labelme, yolo, png, overlay, uncertainty, cutouts.")
+    ] = "coco",
     model: Model = "demo",
     server: Annotated[
         str | None,

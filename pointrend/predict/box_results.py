@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,10 +22,11 @@ from pointrend.exporters.instances import run_lengths
 from pointrend.plain_text import escaped
 from pointrend.predict.images import FoundImages, ImageBoxes, ImageFile
 from pointrend.predict.names import split_suffix
-from pointrend.structures.boxes import OPTION, BoxPrompt
+from pointrend.structures.boxes import BoxList, BoxPrompt
 from pointrend.structures.prediction import Prediction
 
 ImageId = int | str
+_ANY_NUMBER = BoxList(most=sys.maxsize)  # more than one request takes are asked for in several
 _NUMBERED = re.compile(r"(?:COCO_\w+_)?0*(\d{1,15})", re.ASCII)
 
 
@@ -90,7 +92,7 @@ class BoxResults:
             the images, and the ids of those that the file has boxes of and that are not among them.
 
         Raises:
-            BoxResultsError: an id means two images, an image has too many boxes, or a box is none.
+            BoxResultsError: an id means two images, or a box is none.
         """
         by_image: defaultdict[ImageId, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
         for index, result in enumerate(self.results):
@@ -145,7 +147,7 @@ class BoxResults:
 
         boxes = [{"bbox": result["bbox"], "category": category(result)} for _, result in results]
         try:
-            return OPTION.read("boxes", boxes)
+            return _ANY_NUMBER.read("boxes", boxes)
         except InvalidOption as error:
             raise BoxResultsError(f"--boxes: {escaped(image.file_name)}: {error.message}") from error
 

@@ -16,7 +16,7 @@ from pointrend.errors import PointRendError
 from pointrend.images.suffixes import has_image_suffix
 from pointrend.plain_text import escaped
 from pointrend.predict.walk import Contents, NotRead, identity_of, not_regular, walk, why_not
-from pointrend.structures.boxes import BoxPrompt
+from pointrend.structures.boxes import MAX_BOXES, BoxPrompt
 from pointrend.structures.options import Options
 
 
@@ -57,9 +57,12 @@ class ImageFile:
     key: str = ""
     given: ImageBoxes | None = field(default=None, compare=False)
 
-    def options(self, shared: Options) -> Options:
-        """What is asked of this image: the options of all, and its boxes."""
-        return shared if self.given is None else replace(shared, boxes=self.given.prompts)
+    def requests(self, shared: Options) -> tuple[Options, ...]:
+        """What is asked of this image: the options of all, and its boxes, at most :data:`MAX_BOXES` at a time."""
+        if self.given is None:
+            return (shared,)
+        starts = range(0, max(len(self.given.prompts), 1), MAX_BOXES)
+        return tuple(replace(shared, boxes=self.given.prompts[start : start + MAX_BOXES]) for start in starts)
 
 
 @dataclass(frozen=True, slots=True)

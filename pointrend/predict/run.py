@@ -52,12 +52,12 @@ class Job:
         found: what to predict.
         out: the folder of the results; what earlier runs left there is used.
         save: names of :data:`~pointrend.predict.saving.SAVERS`.
-        options: of every prediction.
+        options: of every prediction, with ``masks=probability`` where a format needs that.
         alpha: the edges of cut-outs, ``soft`` or ``hard``.
 
     Raises:
-        JobError: a format is unknown, none is named, or the task has no such format; ``alpha`` is unknown, or hard
-            without cut-outs to save.
+        JobError: a format is unknown, none is named, the task has no such format, or tiles have not what it needs;
+            ``alpha`` is unknown, or hard without cut-outs to save.
     """
 
     found: FoundImages
@@ -79,6 +79,14 @@ class Job:
             raise JobError(f"--alpha must be {' or '.join(ALPHAS)}, not {self.alpha!r}.")
         if self.alpha != SOFT and "cutouts" not in self.save:
             raise JobError(f"--alpha {self.alpha} is for --save cutouts; masks are always hard.")
+        unsure = [name for name in self.save if SAVERS[name].probabilities]
+        if unsure and self.options.tiles is not None:
+            raise JobError(
+                f"{unsure[0]} needs the masks' probabilities, which objects that are joined from tiles do not have: "
+                f"leave out {unsure[0]} or tiles={self.options.tiles}."
+            )
+        if unsure:
+            object.__setattr__(self, "options", replace(self.options, masks="probability"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from pointrend.structures.prediction import Prediction
 from pointrend.visualize.cutouts import cutouts
 from pointrend.visualize.label_map import encode_label_map
 from pointrend.visualize.overlay import overlay
+from pointrend.visualize.uncertainty import uncertainty_picture
 
 Categories = Sequence[dict[str, Any]]
 
@@ -58,12 +59,14 @@ class Saver:
         save: writes an image's result, given the format's folder; None where all images share the files.
         finish: writes what all images share, from (image id, result) pairs; called at the end.
         draws: whether ``save`` needs the result's pixels.
+        probabilities: whether it needs the masks' probabilities (``masks=probability``).
     """
 
     tasks: tuple[str, ...]
     save: Callable[[ImageResult, Path], None] | None = None
     finish: Callable[[Sequence[tuple[int, ImageResult]], Categories, Path], None] | None = None
     draws: bool = False
+    probabilities: bool = False
 
 
 def _coco(results: Sequence[tuple[int, ImageResult]], categories: Categories, folder: Path) -> None:
@@ -125,6 +128,11 @@ def _overlay(result: ImageResult, folder: Path) -> None:
     write_file(folder / f"{result.image.key}.png", encode_png(drawn))
 
 
+def _uncertainty(result: ImageResult, folder: Path) -> None:
+    drawn = uncertainty_picture(_pixels(result), result.prediction)
+    write_file(folder / f"{result.image.key}.png", encode_png(drawn))
+
+
 def _cutouts(result: ImageResult, folder: Path) -> None:
     found = cutouts(_pixels(result), result.prediction, result.alpha)
     pictures = ((f"{each.name}.png", each.png()) for each in found)
@@ -143,6 +151,7 @@ SAVERS = {
     "yolo": Saver(("instances", "detection"), _yolo, _yolo_data),
     "png": Saver(("instances", "semantic"), _png),
     "overlay": Saver(("instances", "detection", "semantic"), _overlay, draws=True),
+    "uncertainty": Saver(("instances",), _uncertainty, draws=True, probabilities=True),
     "cutouts": Saver(("instances",), _cutouts, draws=True),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
@@ -15,6 +16,7 @@ from pointrend.errors import InvalidOption, InvalidRequest, RequestError
 from pointrend.images.inputs import pixels
 from pointrend.inference.tiles import OnTile
 from pointrend.predict.images import ImageFile
+from pointrend.predict.parts import predict_in_parts
 from pointrend.structures.options import OptionKeywords, Options
 from pointrend.structures.prediction import Prediction
 from pointrend.system.concurrency import in_order
@@ -68,7 +70,8 @@ class LocalSource:
         """Predict one image after the other."""
         for image in images:
             try:
-                yield self._segmenter(pixels(image.path), image.options(options), on_tile=self.on_tile)
+                segment = partial(self._segmenter, pixels(image.path), on_tile=self.on_tile)
+                yield predict_in_parts(segment, image.requests(options))
             except RequestError as error:
                 yield error
             except OSError as error:
@@ -108,8 +111,11 @@ class ServerSource:
         """Predict several images at a time."""
 
         def one(image: ImageFile) -> Prediction | RequestError:
+            def ask(own: Options) -> Prediction:
+                return self._client.segment(image.path, **asked_for(own))
+
             try:
-                return self._client.segment(image.path, **asked_for(image.options(options)))
+                return predict_in_parts(ask, image.requests(options))
             except RequestError as error:
                 return error
             except OSError as error:

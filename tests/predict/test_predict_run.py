@@ -107,6 +107,9 @@ def test_every_format_is_written_and_the_bad_photo_passed_over(photos, tmp_path,
     ).read_bytes()
     assert "0: " in (out / "yolo" / "data.yaml").read_text()
     assert Image.open(out / "overlay" / "astronaut.png").size == (256, 256)
+    unsure = np.asarray(Image.open(out / "uncertainty" / "astronaut.png")).astype(int)
+    assert unsure.shape == (256, 256, 3)
+    assert 0 < (np.ptp(unsure, axis=2) > 64).mean() < 0.5  # the rest is grey, or nearly
     assert Image.open(out / "cutouts" / "astronaut" / "person-1.png").mode == "RGBA"
     assert not [name for name in files(out) if "partial" in name or "broken" in name]
 
@@ -304,6 +307,11 @@ def test_progress_is_shown_by_tile(photos, tmp_path, source, monkeypatch):
         ({"save": ("cutouts",), "task": "semantic"}, JobError, "cutouts cannot hold the task semantic; png, overlay"),
         ({"save": ("coco",), "alpha": "hard"}, JobError, "--alpha hard is for --save cutouts"),
         ({"save": ("cutouts",), "alpha": "matte"}, JobError, "--alpha must be soft or hard, not 'matte'"),
+        (
+            {"save": ("coco", "uncertainty"), "tiles": 512},
+            JobError,
+            "uncertainty needs the masks' probabilities.*leave out uncertainty or tiles=512",
+        ),
         ({"categories": "unicorn"}, InvalidOption, "knows no category 'unicorn'"),
     ],
 )
