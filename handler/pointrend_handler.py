@@ -142,7 +142,7 @@ class PointRendHandler:
         # A picture shows masks whether or not they are asked for as run lengths.
         masks = "probability" if options.format == "uncertainty" else "rle"
         wanted = options if options.format == "json" else dataclasses.replace(options, masks=masks)
-        prediction = self._segmenter(image, wanted)
+        prediction = self._segmenter(image, wanted, started=started)
         timing = {"decode": (decoded - started) * 1000, **prediction.timing_ms}
         prediction = dataclasses.replace(prediction, timing_ms=timing)
         replying = time.perf_counter()

@@ -62,6 +62,9 @@ def predict(
     alpha: Annotated[
         str, typer.Option(help="Edges of cut-outs: soft (anti-aliased, no fringe of the background) or hard.")
     ] = DEFAULTS.alpha,
+    budget_ms: Annotated[
+        int | None, typer.Option(help="Refine an image's masks for at most this many milliseconds.")
+    ] = None,
 ) -> None:
     """Segment images and save the results, one folder per format.
 
@@ -77,6 +80,7 @@ def predict(
         exact=exact,
         tiles=tiles,
         zoom=zoom,
+        budget_ms=budget_ms,
     )
     options = Options.parse(asked)
     results = None

@@ -19,7 +19,7 @@ from pointrend.images.inputs import check_pixels
 from pointrend.inference.tiles import OnTile, segment_in_tiles
 from pointrend.structures.categories import wanted_indices
 from pointrend.structures.model_info import ModelInfo
-from pointrend.structures.option_combinations import check_zoom
+from pointrend.structures.option_combinations import check_budget, check_zoom
 from pointrend.structures.options import FULL_REFINEMENT, Options
 from pointrend.structures.prediction import Instance, Prediction, Segment
 
@@ -56,7 +56,12 @@ class Segmenter(ABC, Generic[Raw]):
         """Whether the model can answer ``mask_head=conv``."""
 
     def __call__(
-        self, image: NDArray[np.uint8], options: Options | None = None, *, on_tile: OnTile | None = None
+        self,
+        image: NDArray[np.uint8],
+        options: Options | None = None,
+        *,
+        on_tile: OnTile | None = None,
+        started: float | None = None,
     ) -> Prediction:
         """Segment an image.
 
@@ -65,6 +70,7 @@ class Segmenter(ABC, Generic[Raw]):
             options: the defaults of :class:`Options` where left out, with the model's first task. ``format`` is for
                 whoever sends the prediction on; here it only chooses the default of ``zoom``.
             on_tile: told, with ``options.tiles``, how many tiles are done and of how many.
+            started: when the time of ``options.budget_ms`` began, by :func:`time.perf_counter`; now, where left out.
 
         Returns:
             instances, best first, or in the order of ``boxes``; or, for ``task=semantic``, segments. ``timing_ms``
@@ -84,8 +90,8 @@ class Segmenter(ABC, Generic[Raw]):
             return segment_in_tiles(self, image, options, on_tile)
         size = image.shape[0], image.shape[1]
         with torch.inference_mode():
-            started = time.perf_counter()
-            raw = self._infer(image, options, wanted)
+            begun = time.perf_counter()
+            raw = self._infer(image, options, wanted, started)
             inferred = time.perf_counter()
             instances, segments = self._encode(raw, size, options)
             encoded = time.perf_counter()
@@ -94,14 +100,16 @@ class Segmenter(ABC, Generic[Raw]):
             height=size[0],
             instances=instances,
             model={"name": self.info.name, "version": self.info.version},
-            timing_ms={"inference": (inferred - started) * 1000, "encode": (encoded - inferred) * 1000},
+            timing_ms={"inference": (inferred - begun) * 1000, "encode": (encoded - inferred) * 1000},
             task=options.task,
             segments=segments,
         )
 
     @abstractmethod
-    def _infer(self, image: NDArray[np.uint8], options: Options, wanted: list[int] | None) -> Raw:
-        """Run the network and keep what is wanted: categories by index, None for all."""
+    def _infer(
+        self, image: NDArray[np.uint8], options: Options, wanted: list[int] | None, started: float | None
+    ) -> Raw:
+        """Run the network and keep what is wanted: categories by index, None for all; ``started`` as when called."""
 
     @abstractmethod
     def _encode(self, raw: Raw, size: tuple[int, int], options: Options) -> Encoded:
@@ -134,9 +142,10 @@ class Segmenter(ABC, Generic[Raw]):
             )
         check_zoom(options)
         self._check_refinement(options)
+        check_budget(options)
 
     def _check_refinement(self, options: Options) -> None:
-        """Refuse ``points`` and ``refinement`` with an InvalidOption where masks are not refined at points."""
+        """Refuse what is for masks that are refined at points with an InvalidOption where they are not."""
         if self.has_points and options.mask_head == "point":
             return
         require_defaults_of_points(
@@ -145,17 +154,20 @@ class Segmenter(ABC, Generic[Raw]):
             refinement=f"refinement={options.refinement} is for masks that are refined at points; a convolutional head "
             "has one resolution.",
             zoom="zoom=true is for masks that are refined at points; a convolutional head has one resolution.",
+            budget_ms=f"budget_ms={options.budget_ms} is for masks that are refined at points; a convolutional head "
+            "has no steps to leave out.",
         )
 
 
-def require_defaults_of_points(options: Options, *, points: str, refinement: str, zoom: str) -> None:
-    """Refuse ``points``, ``zoom``, and a ``refinement`` that is not full.
+def require_defaults_of_points(options: Options, *, points: str, refinement: str, zoom: str, budget_ms: str) -> None:
+    """Refuse ``points``, ``zoom``, ``budget_ms``, and a ``refinement`` that is not full.
 
     Args:
         options: of the request.
         points: the sentence that refuses ``points``.
         refinement: the sentence that refuses ``refinement``.
         zoom: the sentence that refuses ``zoom``.
+        budget_ms: the sentence that refuses ``budget_ms``.
 
     Raises:
         InvalidOption: one of them is asked for.
@@ -170,4 +182,8 @@ def require_defaults_of_points(options: Options, *, points: str, refinement: str
             limit=FULL_REFINEMENT,
             value=options.refinement,
             code="missing_mask_head",
+        )
+    if options.budget_ms is not None:
+        raise InvalidOption(
+            f"{budget_ms} Leave it out.", field="budget_ms", value=options.budget_ms, code="missing_mask_head"
         )

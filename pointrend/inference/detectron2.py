@@ -65,7 +65,9 @@ class Detectron2Segmenter(Segmenter[RawDetections]):
         self.info = info
         self.structures = structures
 
-    def _infer(self, image: NDArray[np.uint8], options: Options, wanted: list[int] | None) -> RawDetections:
+    def _infer(
+        self, image: NDArray[np.uint8], options: Options, wanted: list[int] | None, started: float | None
+    ) -> RawDetections:
         if options.boxes is not None:
             return self._segment_boxes(image, options.boxes)
         resized = resize(image, self.config)
@@ -232,7 +234,7 @@ def check_refinement(options: Options, model: str) -> None:
     """Refuse what detectron2 cannot be asked for.
 
     Raises:
-        InvalidOption: ``points``, ``zoom``, or a ``refinement`` that is not full.
+        InvalidOption: ``points``, ``zoom``, ``budget_ms`` or a ``refinement`` that is not full.
     """
     require_defaults_of_points(
         options,
@@ -240,4 +242,6 @@ def check_refinement(options: Options, model: str) -> None:
         refinement=f"refinement={options.refinement}: the engine {DETECTRON2}, which runs {model} here, always refines "
         "masks all the way.",
         zoom=f"zoom=true: the engine {DETECTRON2}, which runs {model} here, does not show its features.",
+        budget_ms=f"budget_ms={options.budget_ms}: the engine {DETECTRON2}, which runs {model} here, always refines "
+        "masks all the way.",
     )

@@ -5,6 +5,7 @@ Shapes: R detections, S side of a mask in cells. Boxes are (x0, y0, x1, y1) in p
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from torch import Tensor
 from pointrend.config.schema import InstanceConfig
 from pointrend.engines import EAGER
 from pointrend.inference.base import Encoded, Segmenter
+from pointrend.inference.budget import Budget, Clock, refine_within
 from pointrend.inference.detections import (
     FINE_CELL,
     NO_CLASS,
@@ -31,6 +33,7 @@ from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.point_rend import subdivision_plan
 from pointrend.modeling.preprocess import resize, to_input
 from pointrend.modeling.roi_heads.box_head import Detections
+from pointrend.modeling.roi_heads.mask_chunk import MaskChunk
 from pointrend.structures.boxes import BoxPrompt, check_inside
 from pointrend.structures.model_info import ModelInfo
 from pointrend.structures.option_combinations import looks_again
@@ -45,16 +48,26 @@ class InstanceSegmenter(Segmenter[RawDetections]):
         info: its name, version and categories.
         engine: what computes its dense parts.
         device: where the model's weights are.
+        clock: tells when ``budget_ms`` is spent.
     """
 
     tasks = ("instances", "detection", "semantic")
     takes_boxes = True
 
-    def __init__(self, model: InstanceNetwork, info: ModelInfo, *, engine: str = EAGER, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        model: InstanceNetwork,
+        info: ModelInfo,
+        *,
+        engine: str = EAGER,
+        device: str = "cpu",
+        clock: Clock = time.perf_counter,
+    ) -> None:
         self.model = model
         self.info = info
         self.engine = engine
         self.device = device
+        self.clock = clock
 
     @property
     def has_points(self) -> bool:
@@ -66,9 +79,12 @@ class InstanceSegmenter(Segmenter[RawDetections]):
         """Whether the model can answer ``mask_head=conv``."""
         return self.model.config.conv_mask is not None
 
-    def _infer(self, image: NDArray[np.uint8], options: Options, wanted: list[int] | None) -> RawDetections:
+    def _infer(
+        self, image: NDArray[np.uint8], options: Options, wanted: list[int] | None, started: float | None
+    ) -> RawDetections:
+        budget = None if options.budget_ms is None else Budget.of(options.budget_ms, started, self.clock)
         if options.boxes is not None:
-            return self._segment_boxes(image, options.boxes, options)
+            return self._segment_boxes(image, options.boxes, options, budget)
         images, network_size = to_input(resize(image, self.model.config), self.model.config)
         features, on_device = self._detect(images.to(self.device), network_size)
         detections = on_device.cpu()
@@ -78,9 +94,11 @@ class InstanceSegmenter(Segmenter[RawDetections]):
         found = RawDetections(boxes[kept], detections.classes[kept], detections.scores[kept])
         if options.task == "detection":
             return found
-        return self._with_masks(image, features, detections.boxes[kept], found, options)
+        return self._with_masks(image, features, detections.boxes[kept], found, options, budget)
 
-    def _segment_boxes(self, image: NDArray[np.uint8], boxes: Sequence[BoxPrompt], options: Options) -> RawDetections:
+    def _segment_boxes(
+        self, image: NDArray[np.uint8], boxes: Sequence[BoxPrompt], options: Options, budget: Budget | None
+    ) -> RawDetections:
         """A mask for each given box, in their order, without detection; the score is the mask's."""
         height, width = image.shape[:2]
         corners = torch.tensor(check_inside(boxes, width, height)).reshape(len(boxes), 4)
@@ -94,7 +112,7 @@ class InstanceSegmenter(Segmenter[RawDetections]):
         if len(open_) and (said := self.model.region_classes(features, regions[open_].to(self.device))) is not None:
             classes[open_] = said.cpu()
         given = RawDetections(corners, classes, torch.zeros(len(corners)))
-        masked = self._with_masks(image, features, regions, given, options)
+        masked = self._with_masks(image, features, regions, given, options, budget)
         assert masked.logits is not None  # it has just added them
         return replace(masked, scores=torch.tensor([mask_confidence(each) for each in masked.logits]))
 
@@ -109,16 +127,22 @@ class InstanceSegmenter(Segmenter[RawDetections]):
         boxes: Tensor,
         found: RawDetections,
         options: Options,
+        budget: Budget | None,
     ) -> RawDetections:
         """Add each mask's logits (S, S), and its points; ``boxes`` are in the network's pixels."""
         boxes = boxes.to(self.device)
-        masked = self._masked(features, boxes, found, options)
+        masked = self._masked(features, boxes, found, options, budget)
         if self.has_points and looks_again(options):
             return look_again(self.model, image, features, boxes, masked)
         return masked
 
     def _masked(
-        self, features: dict[str, Tensor], boxes: Tensor, found: RawDetections, options: Options
+        self,
+        features: dict[str, Tensor],
+        boxes: Tensor,
+        found: RawDetections,
+        options: Options,
+        budget: Budget | None,
     ) -> RawDetections:
         """What the first look shows."""
         classes = found.classes.to(self.device)
@@ -129,6 +153,10 @@ class InstanceSegmenter(Segmenter[RawDetections]):
         refinements = torch.full_like(found.classes, options.refinement)
         if not options.exact:
             refinements = refinements.minimum(_useful_refinements(found.boxes, self.model.config))
+        if budget is not None:
+            # Nothing is known yet of how good the mask of a given box is: large objects have most to gain.
+            importance = found.scores if options.boxes is None else _longest(found.boxes)
+            return replace(found, logits=self._logits_within(features, boxes, classes, refinements, importance, budget))
         logits: list[Tensor] = [torch.empty(0)] * len(boxes)
         points: list[Tensor] | None = [torch.empty(0)] * len(boxes) if options.points else None
         for refinement in sorted(set(refinements.tolist())):
@@ -141,6 +169,28 @@ class InstanceSegmenter(Segmenter[RawDetections]):
                 for index, place in zip(group.tolist(), places, strict=True):
                     points[index] = place
         return replace(found, logits=logits, points=points)
+
+    def _logits_within(
+        self,
+        features: dict[str, Tensor],
+        boxes: Tensor,
+        classes: Tensor,
+        refinements: Tensor,
+        importance: Tensor,
+        budget: Budget,
+    ) -> list[Tensor]:
+        """Each mask's logits (S, S), refined no further than ``refinements`` (R,), nor for longer than the budget."""
+        parts: list[tuple[Tensor, MaskChunk]] = []  # with the masks' indices
+        for refinement in sorted(set(refinements.tolist())):
+            group = (refinements == refinement).nonzero().flatten()
+            chunks = self.model.mask_chunks(features, boxes[group], classes[group], refinement)
+            parts += [(group[chunk.place], chunk) for chunk in chunks]
+        refine_within([chunk for _, chunk in parts], [importance[indices] for indices, _ in parts], budget)
+        logits: list[Tensor] = [torch.empty(0)] * len(boxes)
+        for indices, chunk in parts:
+            for index, mask in zip(indices.tolist(), chunk.logits.cpu(), strict=True):
+                logits[index] = mask
+        return logits
 
     def _encode(self, raw: RawDetections, size: tuple[int, int], options: Options) -> Encoded:
         return encode_detections(raw, self.info.categories, size, options, self.model.config.mask_calibration)
@@ -155,9 +205,13 @@ def _useful_refinements(boxes: Tensor, config: InstanceConfig) -> Tensor:
     if config.coarse_mask is None or config.point_head is None:
         raise ValueError("Only masks that are refined at points have refinements.")
     first_side, _ = subdivision_plan(config.coarse_mask.side, config.point_head)
-    longest = (boxes[:, 2:] - boxes[:, :2]).amax(dim=1)
-    doublings = (longest / (FINE_CELL * first_side)).log2().ceil().clamp(min=0)
+    doublings = (_longest(boxes) / (FINE_CELL * first_side)).log2().ceil().clamp(min=0)
     return doublings.long() + 1
+
+
+def _longest(boxes: Tensor) -> Tensor:
+    """The longer side (R,) of boxes (R, 4)."""
+    return (boxes[:, 2:] - boxes[:, :2]).amax(dim=1)
 
 
 def _in_image(points: Tensor, boxes: Tensor) -> Tensor:

@@ -49,7 +49,9 @@ class SemanticSegmenter(Segmenter[ClassMap]):
         self.model = model
         self.info = info
 
-    def _infer(self, image: NDArray[np.uint8], options: Options, wanted: list[int] | None) -> ClassMap:
+    def _infer(
+        self, image: NDArray[np.uint8], options: Options, wanted: list[int] | None, started: float | None
+    ) -> ClassMap:
         classes = self._classify(image, options.refinement)
         if wanted is not None:
             classes[~np.isin(classes, np.array(wanted) + 1)] = 0

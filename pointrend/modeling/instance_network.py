@@ -6,13 +6,14 @@ Shapes: R regions, C channels, S side of a mask in cells. Boxes are (x0, y0, x1,
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from torch import Tensor, nn
 
 from pointrend.config.schema import InstanceConfig
 from pointrend.modeling.roi_heads.box_head import Detections
+from pointrend.modeling.roi_heads.mask_chunk import MaskChunk
 from pointrend.modeling.roi_heads.mask_head import ConvMaskHead
 from pointrend.modeling.roi_heads.point_mask_head import PointRendMaskHead
 
@@ -76,6 +77,18 @@ class InstanceNetwork(nn.Module, ABC):
 
         Raises:
             ValueError: a negative refinement.
+        """
+
+    @abstractmethod
+    def mask_chunks(
+        self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int
+    ) -> Iterator[MaskChunk]:
+        """The masks of :meth:`mask_logits` in those parts that are refined together, one step at a time.
+
+        Arguments as there. Once every step is done, the logits are equal to those of :meth:`mask_logits`, bit by bit.
+
+        Raises:
+            ValueError: the model does not refine its masks at points.
         """
 
     @abstractmethod

@@ -219,7 +219,7 @@ def double(
     classes: Tensor,
     coarse: Tensor,
     logits: Tensor,
-    most: int | None = None,
+    most: int,
 ) -> Tensor:
     """One step of adaptive subdivision (section 3.1): double the mask, predict anew where it is least certain.
 
@@ -230,12 +230,12 @@ def double(
         classes: (R,) rows of the head's predictor.
         coarse: (R, K + X, 7, 7) coarse logits of all classes, and context, which the head takes as features.
         logits: (R, S, S).
-        most: P, how many points are predicted anew, at most; None for as many as the head is configured for.
+        most: P, how many points are predicted anew, at most.
 
     Returns:
         (R, 2S, 2S).
     """
-    doubled, indices, points = next_points(logits, most or head.config.subdivision_points)
+    doubled, indices, points = next_points(logits, most)
     predicted = _predict(head, fine, boxes, classes, coarse, points)
     return doubled.flatten(1).scatter(1, indices, predicted).view_as(doubled)
 

@@ -9,7 +9,7 @@ pixels of the network's input.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from pointrend.errors import ConfigError
 from pointrend.modeling.backbone.fpn import FPN, LEVELS, STRIDES
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.roi_heads.box_head import BoxHead, BoxPredictor, Detections, select_detections
+from pointrend.modeling.roi_heads.mask_chunk import MaskChunk
 from pointrend.modeling.roi_heads.mask_head import ConvMaskHead
 from pointrend.modeling.roi_heads.point_mask_head import REGIONS_AT_ONCE, PointRendMaskHead
 from pointrend.modeling.roi_heads.roi_align import pool_regions
@@ -89,6 +90,14 @@ class RoIHeads(nn.Module):
             return masks
         rows = torch.zeros_like(classes) if self.config.class_agnostic_mask else classes
         return self._conv_logits(self.mask_head, features, boxes, rows)
+
+    def mask_chunks(
+        self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int
+    ) -> Iterator[MaskChunk]:
+        """See :meth:`InstanceNetwork.mask_chunks`."""
+        if not isinstance(self.mask_head, PointRendMaskHead):
+            raise ValueError("This model does not refine its masks at points.")
+        return self.mask_head.chunks(features, boxes, classes, refinement)
 
     def last_points(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int) -> Tensor:
         """See :meth:`InstanceNetwork.last_points`."""
@@ -166,6 +175,12 @@ class RCNN(InstanceNetwork):
         if refinement < 0:
             raise ValueError(f"refinement must be at least 0, not {refinement}.")
         return self.roi_heads.mask_logits(features, boxes, classes, refinement)
+
+    def mask_chunks(
+        self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int
+    ) -> Iterator[MaskChunk]:
+        """See :meth:`InstanceNetwork.mask_chunks`."""
+        return self.roi_heads.mask_chunks(features, boxes, classes, refinement)
 
     def last_points(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int) -> Tensor:
         """See :meth:`InstanceNetwork.last_points`."""

@@ -36,7 +36,7 @@ def check_together(options: Options) -> None:
 
     Raises:
         InvalidOption: a format that the task does not have, probabilities or points where there are none, hard edges
-            of what is no cut-out, or what :func:`check_tiles` or :func:`check_zoom` refuses.
+            of what is no cut-out, or what :func:`check_tiles`, :func:`check_zoom` or :func:`check_budget` refuses.
     """
     if options.format not in FORMATS[options.task]:
         raise _no_such_answer(options)
@@ -48,6 +48,7 @@ def check_together(options: Options) -> None:
         raise _no_cutouts(options)
     check_tiles(options)
     check_zoom(options)
+    check_budget(options)
 
 
 def looks_again(options: Options) -> bool:
@@ -62,7 +63,8 @@ def check_zoom(options: Options) -> None:
 
     Raises:
         InvalidOption: another task than ``instances``, ``mask_head=conv``, less than the full ``refinement``,
-            ``points``, of which a mask of two looks has no one set, or ``tiles``, which are closer looks themselves.
+            ``points``, of which a mask of two looks has no one set, ``tiles``, which are closer looks themselves, or
+            ``budget_ms``, which bounds the first look only.
     """
     beside = _beside_zoom(options)
     if options.zoom and any(beside.values()):
@@ -85,6 +87,7 @@ def _beside_zoom(options: Options) -> dict[str, bool]:
         f"refinement={options.refinement}": options.refinement != full,
         "points=true": options.points,
         f"tiles={options.tiles}": options.tiles is not None,
+        f"budget_ms={options.budget_ms}": options.budget_ms is not None,
     }
 
 
@@ -116,6 +119,30 @@ def check_tiles(options: Options) -> None:
             f"{', '.join(name for name, is_asked in beside.items() if is_asked)}; leave one of the two out.",
             field="tiles",
             value=options.tiles,
+            code="unsupported_combination",
+        )
+
+
+def check_budget(options: Options) -> None:
+    """Refuse ``budget_ms`` beside what has no steps to leave out, or needs them all.
+
+    Raises:
+        InvalidOption: another task than ``instances``, another mask head than ``point``, ``points`` or ``tiles``.
+    """
+    if options.budget_ms is None:
+        return
+    beside = {
+        f"task={options.task}": options.task != "instances",
+        f"mask_head={options.mask_head}": options.mask_head != "point",
+        "points=true": options.points,
+        f"tiles={options.tiles}": options.tiles is not None,
+    }
+    if any(beside.values()):
+        raise InvalidOption(
+            f"budget_ms={options.budget_ms} leaves out steps of refinement and does not go with "
+            f"{', '.join(name for name, is_asked in beside.items() if is_asked)}; leave one of the two out.",
+            field="budget_ms",
+            value=options.budget_ms,
             code="unsupported_combination",
         )
 

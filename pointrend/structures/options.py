@@ -15,6 +15,7 @@ from pointrend.suggestions import suggest
 
 FULL_REFINEMENT = 4
 SMALLEST_TILE, LARGEST_TILE = 256, 4096  # pixels a side
+LONGEST_BUDGET = 600_000  # milliseconds
 OPTIONS_HEADER = "X-PointRend-Options"
 """Carries options beside a body that is the image itself, URL-encoded: ``score_threshold=0.7&masks=polygon``."""
 
@@ -91,6 +92,12 @@ class Options:
         None,
         "cut an image that is wider or higher than this many pixels into overlapping tiles of this side, and join the "
         "objects; for small objects in large images; only with `task=instances`",
+    )
+    budget_ms: int | None = _option(
+        Integer(1, LONGEST_BUDGET),
+        None,
+        "refine masks only until this many milliseconds have passed, the likeliest objects first; `grid` says how far "
+        "each came; only with `task=instances`, for heads that refine points",
     )
     alpha: str = _option(
         Choice(("soft", "hard")),
@@ -169,6 +176,7 @@ class OptionKeywords(TypedDict, total=False):
     points: bool
     boxes: BoxesInput
     tiles: int
+    budget_ms: int
     alpha: Literal["soft", "hard"]
 
 

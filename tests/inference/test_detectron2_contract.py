@@ -300,6 +300,7 @@ def test_a_semantic_model() -> None:
         (Options(points=True), "points", "engine detectron2, which runs tested here, does not report its points"),
         (Options(zoom=True), "zoom", "engine detectron2, which runs tested here, does not show its features"),
         (Options(refinement=2), "refinement", "refinement=2: the engine detectron2.*always refines.*Leave .* at 4"),
+        (Options(budget_ms=50), "budget_ms", "budget_ms=50: the engine detectron2.*always refines.*Leave it out"),
         (Options(mask_head="conv"), "mask_head", "tested has no convolutional mask head"),
         (Options(boxes=(BoxPrompt(900, 2, 30, 40),)), "boxes[0]", "outside the image of 600x400"),
         (Options(categories=("thing 9",)), "categories", "knows no category 'thing 9'"),

@@ -172,7 +172,8 @@ def test_doubling(golden_points: GoldenCase, side: int) -> None:
     boxes, classes = golden_points.tensor("det_boxes_net")[regions], golden_points.tensor("det_classes")[regions]
     before = golden_points.tensor(f"mask_logits_{side // 2}")[regions]
     coarse = head.coarse_logits(fine, boxes)
-    ours = double(head.point_head, fine, boxes, classes, coarse, before)
+    points = head.point_head.config.subdivision_points
+    ours = double(head.point_head, fine, boxes, classes, coarse, before, points)
     # One point that is chosen or not changes its cell by up to several logits: no bound on the largest difference.
     assert float(np.quantile(np.abs(ours.numpy() - golden), 0.999)) < 2e-2
 

@@ -98,7 +98,7 @@ def test_doubling_changes_the_chosen_points_only() -> None:
     regions = (torch.tensor([[2.0, 3.0, 30.0, 28.0]]), torch.tensor([3]), torch.rand(1, 5, 7, 7))
     logits = torch.randn(1, 6, 6)
     plain = torch.nn.functional.interpolate(logits[:, None], scale_factor=2, mode="bilinear")[:, 0]
-    doubled = double(head, fine, *regions, logits)
+    doubled = double(head, fine, *regions, logits, 10)
     everywhere = predict_everywhere(head, fine, *regions, 12)
     changed = (doubled != plain).flatten().nonzero().flatten().tolist()
     chosen = most_uncertain_points(plain, 10)[0][0].tolist()

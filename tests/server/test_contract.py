@@ -93,7 +93,7 @@ def test_every_option_in_every_form(ask, form):
         "alpha": "soft",
         "format": "json",
     }
-    assert {*options, "boxes", "tiles"} == set(OPENAPI["components"]["schemas"]["Options"]["properties"])
+    assert {*options, "boxes", "tiles", "budget_ms"} == set(OPENAPI["components"]["schemas"]["Options"]["properties"])
     response = ask(form, **options)
     assert response.status_code == 200, response.text
     answer = response.json()
@@ -241,6 +241,9 @@ def test_an_object_that_fills_several_tiles_is_one(ask, found, form):
         ({"tiles": "10"}, "tiles", "invalid_option"),
         ({"zoom": "true", "mask_head": "conv"}, "zoom", "unsupported_combination"),
         ({"alpha": "hard"}, "alpha", "unsupported_combination"),
+        ({"budget_ms": "0"}, "budget_ms", "invalid_option"),
+        ({"budget_ms": "50", "task": "semantic"}, "budget_ms", "unsupported_combination"),
+        ({"budget_ms": "50", "zoom": "true"}, "zoom", "unsupported_combination"),
         ({"refinment": "1"}, "refinment", "unknown_option"),
     ],
 )

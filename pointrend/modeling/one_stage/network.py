@@ -8,7 +8,7 @@ Shapes: R regions, C channels, S side of a mask in cells. Boxes are (x0, y0, x1,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from pointrend.modeling.one_stage.detector import Detector, DetectorMaps
 from pointrend.modeling.one_stage.gfl_head import by_cell, cell_corners, select_cells
 from pointrend.modeling.one_stage.mask_features import STRIDES, MaskFeatures
 from pointrend.modeling.roi_heads.box_head import Detections
+from pointrend.modeling.roi_heads.mask_chunk import MaskChunk
 from pointrend.modeling.roi_heads.mask_head import ConvMaskHead
 from pointrend.modeling.roi_heads.point_mask_head import REGIONS_AT_ONCE, PointRendMaskHead
 from pointrend.modeling.roi_heads.roi_align import pool_regions
@@ -84,6 +85,12 @@ class OneStage(InstanceNetwork):
             raise ValueError(f"refinement must be at least 0, not {refinement}.")
         masks: Tensor = self.mask_head(features, boxes, torch.zeros_like(classes), refinement)
         return masks
+
+    def mask_chunks(
+        self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int
+    ) -> Iterator[MaskChunk]:
+        """See :meth:`InstanceNetwork.mask_chunks`."""
+        return self.mask_head.chunks(features, boxes, torch.zeros_like(classes), refinement)
 
     def last_points(self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int) -> Tensor:
         """See :meth:`InstanceNetwork.last_points`."""

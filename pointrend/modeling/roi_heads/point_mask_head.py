@@ -6,7 +6,7 @@ pixels of the network's input.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import torch
@@ -17,13 +17,12 @@ from pointrend.modeling.backbone.fpn import STRIDES
 from pointrend.modeling.point_rend import (
     FeatureMap,
     PointHead,
-    double,
     next_points,
-    predict_everywhere,
     regular_points,
     sample_in_boxes,
     subdivision_plan,
 )
+from pointrend.modeling.roi_heads.mask_chunk import MaskChunk, PointFeatures
 from pointrend.modeling.roi_heads.mask_head import CoarseMaskHead
 
 FINE_LEVEL = "p2"  # where both heads read their features
@@ -80,11 +79,11 @@ class PointRendMaskHead(nn.Module):
             refinement: 0 for the coarse mask; 1 for the first grid of points, and each more doubles it, as far as
                 the model's subdivision steps go. For the usual 7 and 784 points S is 7, 28, 56, 112, 224.
         """
-        fine = FeatureMap.of(features[FINE_LEVEL], STRIDES[FINE_LEVEL])
-        coarse = self.coarse_logits(self.coarse_map(features, fine), boxes)
-        if refinement == 0:
-            return coarse[torch.arange(len(boxes), device=boxes.device), classes]
-        return self.refine(fine, boxes, classes, coarse, min(refinement - 1, self.doublings))
+        fine, coarse = self._read(features, boxes)
+        chunks = self._chunks(
+            fine, coarse, self._coarse_masks(coarse, classes), boxes, classes, self._steps(refinement)
+        )
+        return _finished(chunks, coarse, self._side(self._steps(refinement)))
 
     def refine(self, fine: FeatureMap, boxes: Tensor, classes: Tensor, coarse: Tensor, doublings: int) -> Tensor:
         """Refine coarse masks at points.
@@ -100,22 +99,53 @@ class PointRendMaskHead(nn.Module):
         Returns:
             (R, S, S) logits.
         """
-        side = self.first_side * 2**doublings
-        point_classes = torch.zeros_like(classes) if self.class_agnostic else classes
-        counts = [self._points(step) for step in range(1, doublings + 1)]
+        steps = 1 + doublings
+        # The first step predicts its grid as a whole, from whatever mask.
+        return _finished(self._chunks(fine, coarse, coarse[:, 0], boxes, classes, steps), coarse, self._side(steps))
+
+    def chunks(
+        self, features: dict[str, Tensor], boxes: Tensor, classes: Tensor, refinement: int
+    ) -> Iterator[MaskChunk]:
+        """What :meth:`forward` refines together, with coarse masks so far; arguments as there."""
+        fine, coarse = self._read(features, boxes)
+        masks = self._coarse_masks(coarse, classes)
+        return self._chunks(fine, coarse, masks, boxes, classes, self._steps(refinement))
+
+    def _read(self, features: dict[str, Tensor], boxes: Tensor) -> tuple[FeatureMap, Tensor]:
+        """The map that points read, and the coarse logits and context."""
+        fine = FeatureMap.of(features[FINE_LEVEL], STRIDES[FINE_LEVEL])
+        return fine, self.coarse_logits(self.coarse_map(features, fine), boxes)
+
+    def _coarse_masks(self, coarse: Tensor, classes: Tensor) -> Tensor:
+        return coarse[torch.arange(len(coarse), device=coarse.device), classes]
+
+    def _chunks(
+        self, fine: FeatureMap, coarse: Tensor, masks: Tensor, boxes: Tensor, classes: Tensor, steps: int
+    ) -> Iterator[MaskChunk]:
+        """Masks (R, 7, 7) that are yet to be refined, in chunks."""
+        counts = tuple(self._points(step) for step in range(1, steps))
         points = len(boxes) * (self.first_side**2 + sum(counts))
-        if self.point_head.project is not None and points > len(fine.rows):
-            fine = replace(fine, rows=self.point_head.project(fine.rows), projected=True)
-        masks = coarse.new_empty(len(boxes), side, side)
+        read = PointFeatures(lambda: self._point_features(fine, points))
+        point_classes = torch.zeros_like(classes) if self.class_agnostic else classes
         count = REGIONS_IN_CACHE if boxes.device.type == "cpu" else REGIONS_AT_ONCE
         for start in range(0, len(boxes), count):
-            chunk = slice(start, start + count)
-            regions = (boxes[chunk], point_classes[chunk], coarse[chunk])
-            logits = predict_everywhere(self.point_head, fine, *regions, self.first_side)
-            for most in counts:
-                logits = double(self.point_head, fine, *regions, logits, most)
-            masks[chunk] = logits
-        return masks
+            place = slice(start, start + count)
+            regions = (boxes[place], point_classes[place], coarse[place])
+            yield MaskChunk(place, masks[place], steps, self.point_head, read, self.first_side, counts, *regions)
+
+    def _steps(self, refinement: int) -> int:
+        """How many steps a refinement takes, as far as the model's own go."""
+        return min(refinement, 1 + self.doublings)
+
+    def _side(self, steps: int) -> int:
+        """Cells a side after so many steps."""
+        return self.first_side * 2 ** (steps - 1) if steps else self.coarse_head.config.side
+
+    def _point_features(self, fine: FeatureMap, points: int) -> FeatureMap:
+        """The map as points read it: projected where that many points cost more than its cells."""
+        if self.point_head.project is None or points <= len(fine.rows):
+            return fine
+        return replace(fine, rows=self.point_head.project(fine.rows), projected=True)
 
     def _points(self, doubling: int) -> int:
         """How many points a doubling, counted from 1, predicts anew at most."""
@@ -148,3 +178,13 @@ class PointRendMaskHead(nn.Module):
     def _coarse(self, sampled: Tensor) -> Tensor:
         logits: Tensor = self.coarse_head(sampled)
         return logits
+
+
+def _finished(chunks: Iterable[MaskChunk], coarse: Tensor, side: int) -> Tensor:
+    """The masks (R, side, side) of all chunks, each refined to its end before the next one is begun."""
+    masks = coarse.new_empty(len(coarse), side, side)
+    for chunk in chunks:
+        while not chunk.is_finished:
+            chunk.step()
+        masks[chunk.place] = chunk.logits
+    return masks
