@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pointrend.inference.base import Encoded
-from pointrend.inference.mask_quality import UNCALIBRATED, mask_quality
+from pointrend.inference.mask_quality import UNCALIBRATED, MaskQuality, mask_qualities
 from pointrend.inference.paste import MASK_THRESHOLD, paste_mask, paste_probabilities
 from pointrend.masks.encode import encode_mask
 from pointrend.masks.probabilities import encode_probabilities, quantised
@@ -91,8 +91,16 @@ def encode_detections(
     if options.task == "semantic":
         masks = [_paste(raw, index, size) for index in range(len(classes))]
         return (), segments(merge(masks, classes, size), categories, options.masks)
+    qualities = None if raw.logits is None else mask_qualities(raw.logits, raw.boxes, size, calibration)
     return tuple(
-        _instance(raw, index, None if number == NO_CLASS else categories[number], size, options.masks, calibration)
+        _instance(
+            raw,
+            index,
+            None if number == NO_CLASS else categories[number],
+            size,
+            options.masks,
+            None if qualities is None else qualities[index],
+        )
         for index, number in enumerate(classes)
     ), ()
 
@@ -103,7 +111,7 @@ def _instance(
     category: Category | None,
     size: tuple[int, int],
     form: str,
-    calibration: tuple[float, float],
+    quality: MaskQuality | None,
 ) -> Instance:
     """Draw one mask, where masks were asked for, and encode it at once."""
     x0, y0, x1, y1 = raw.boxes[index].tolist()
@@ -116,11 +124,14 @@ def _instance(
         segmentation=None,
         points=None if raw.points is None else tuple((x, y) for x, y in raw.points[index].tolist()),
     )
-    if raw.logits is None:
+    if raw.logits is None or quality is None:
         return found
-    x, y, probabilities = paste_probabilities(raw.logits[index], raw.boxes[index], *size)
-    crop = probabilities >= MASK_THRESHOLD
-    quality = mask_quality(raw.logits[index], raw.boxes[index], size, calibration)
+    probabilities = None
+    if form == "probability":
+        x, y, probabilities = paste_probabilities(raw.logits[index], raw.boxes[index], *size)
+        crop = probabilities >= MASK_THRESHOLD
+    else:
+        x, y, crop = paste_mask(raw.logits[index], raw.boxes[index], *size)
     return replace(
         found,
         area=int(np.count_nonzero(crop)),
@@ -128,7 +139,7 @@ def _instance(
         mask_score=quality.mask_score,
         edge_uncertainty=quality.edge_uncertainty,
         grid=raw.logits[index].shape[-1],
-        probabilities=encode_probabilities(x, y, quantised(probabilities)) if form == "probability" else None,
+        probabilities=None if probabilities is None else encode_probabilities(x, y, quantised(probabilities)),
     )
 
 

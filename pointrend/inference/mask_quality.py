@@ -6,8 +6,10 @@ Shapes: S side of a mask in cells.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,6 +17,8 @@ from torch.nn import functional as F
 UNCALIBRATED = (1.0, 0.0)
 EDGE_SHARE = 0.02  # of the image's diagonal: the band around an outline that Boundary IoU looks at
 _LEAST = 1e-6  # keeps logits of probabilities finite
+_BELOW_HALF = 0.49999997  # the largest 32-bit number below
+_AT_ONCE = 8  # masks: few enough for a CPU's cache
 _FINEST = 28  # cells a side of which a band is read; a finer grid tells no more, and takes longer
 
 
@@ -47,45 +51,80 @@ def mask_quality(
         calibration: slope and offset of the logit of the expected IoU, as a model's configuration has them in
             MODEL.ROI_MASK_HEAD.SCORE_CALIBRATION.
     """
+    return mask_qualities([logits], box[None], image_size, calibration)[0]
+
+
+def mask_qualities(
+    logits: Sequence[Tensor],
+    boxes: Tensor,
+    image_size: tuple[int, int],
+    calibration: tuple[float, float] = UNCALIBRATED,
+) -> list[MaskQuality]:
+    """Estimate many masks' qualities, those of one size together.
+
+    Args:
+        logits: R of (S, S), each with its own S.
+        boxes: (R, 4); the others as in :func:`mask_quality`.
+    """
+    qualities = [MaskQuality(0.0, 1.0)] * len(logits)
+    sides = [len(each) for each in logits]
+    for side in sorted(set(sides)):
+        alike = [index for index, own in enumerate(sides) if own == side]
+        for start in range(0, len(alike), _AT_ONCE):
+            chunk = alike[start : start + _AT_ONCE]
+            found = _alike(torch.stack([logits[index] for index in chunk]), boxes[chunk], image_size)
+            for index, (area, expected, uncertainty) in zip(chunk, found, strict=True):
+                if area:
+                    qualities[index] = MaskQuality(calibrated(expected, calibration), uncertainty)
+    return qualities
+
+
+def _alike(logits: Tensor, boxes: Tensor, image_size: tuple[int, int]) -> list[tuple[float, float, float]]:
+    """Area, expected IoU, and uncertainty of the edge, of masks (R, S, S) of one size.
+
+    The expected IoU is the expected intersection with the true mask over the expected union: the intersection is the
+    sum of the probabilities inside of the mask, and the union its area and what lies outside.
+    """
     probabilities = logits.detach().float().sigmoid()
     inside = logits >= 0
-    area = int(torch.count_nonzero(inside))
-    if area == 0:
-        return MaskQuality(0.0, 1.0)
-    expected = _expected_iou(probabilities, inside, area)
-    return MaskQuality(calibrated(expected, calibration), _edge_uncertainty(probabilities, inside, box, image_size))
+    areas = torch.tensor([np.count_nonzero(each) for each in inside.cpu().numpy()])
+    uncertainties = _edge_uncertainties(probabilities, inside, boxes, image_size)
+    sums = probabilities.flatten(1).sum(dim=1)
+    intersections = F.threshold(probabilities, _BELOW_HALF, 0, inplace=True).flatten(1).sum(dim=1)
+    expected = intersections / (areas + sums - intersections)
+    return list(zip(areas.tolist(), expected.tolist(), uncertainties, strict=True))
 
 
-def _expected_iou(probabilities: Tensor, inside: Tensor, area: int) -> float:
-    """Expected intersection with the true mask over expected union.
-
-    The intersection is the sum of the probabilities inside of the mask; the union is its area and what lies outside.
-    """
-    intersection = float((probabilities * inside).sum())
-    return intersection / (area + float(probabilities.sum()) - intersection)
-
-
-def _edge_uncertainty(probabilities: Tensor, inside: Tensor, box: Tensor, image_size: tuple[int, int]) -> float:
+def _edge_uncertainties(
+    probabilities: Tensor, inside: Tensor, boxes: Tensor, image_size: tuple[int, int]
+) -> list[float]:
     """The mean of 1 - |2p - 1| over the cells within :data:`EDGE_SHARE` of the outline; the box's border is one too."""
-    step = -(-inside.shape[0] // _FINEST)
-    probabilities, inside = probabilities[::step, ::step], inside[::step, ::step]
-    side = inside.shape[0]
+    step = -(-inside.shape[1] // _FINEST)
+    probabilities, inside = probabilities[:, ::step, ::step], inside[:, ::step, ::step]
+    side = inside.shape[1]
     distance = max(1, round(EDGE_SHARE * math.hypot(*image_size)))
-    width, height = (box[2:] - box[:2]).tolist()
     # Half the sides of the window around a cell that the outline must not cross.
-    across, down = (min(side, max(1, round(distance * side / max(length, 1)))) for length in (width, height))
-    counts = _window_sums(_window_sums(inside.float(), across).T, down).T
-    whole = (2 * across + 1) * (2 * down + 1)
+    reaches = (distance * side / (boxes[:, 2:] - boxes[:, :2]).double().clamp(min=1)).round().long().clamp(1, side)
+    across, down = reaches.unbind(dim=1)
+    counts = _window_sums(_window_sums(inside.float(), across).transpose(1, 2), down).transpose(1, 2)
+    whole = ((2 * across + 1) * (2 * down + 1))[:, None, None]
     band = torch.where(inside, counts < whole, counts > 0)
-    doubt = 1 - (2 * probabilities - 1).abs()
-    cells = int(torch.count_nonzero(band))
-    return float((doubt * band).sum()) / cells if cells else 1.0  # a few cells may fall between the steps
+    cells = band.flatten(1).sum(dim=1)
+    doubt = ((1 - (2 * probabilities - 1).abs()) * band).flatten(1).sum(dim=1)
+    return torch.where(cells > 0, doubt / cells, 1.0).tolist()  # a few cells may fall between the steps
 
 
-def _window_sums(values: Tensor, reach: int) -> Tensor:
-    """Sums (S, S) over each cell and ``reach`` cells before and after it in its row; counts below 2^24 are exact."""
-    sums = F.pad(values, (reach + 1, reach)).cumsum(dim=1)
-    return sums[:, 2 * reach + 1 :] - sums[:, : -2 * reach - 1]
+def _window_sums(values: Tensor, reaches: Tensor) -> Tensor:
+    """Sums (R, S, S) over each cell and ``reaches`` (R,) cells before and after it in its row.
+
+    Beyond the edge there is nothing to count. Counts below 2^24 are exact.
+    """
+    side = values.shape[2]
+    sums = F.pad(values, (1, 0)).cumsum(dim=2)
+    places = torch.arange(side)
+    first, last = ((places - reaches[:, None]).clamp(min=0), (places + reaches[:, None] + 1).clamp(max=side))
+    first, last = (each[:, None].expand(-1, values.shape[1], -1) for each in (first, last))
+    return sums.gather(2, last) - sums.gather(2, first)
 
 
 def calibrated(expected: float, calibration: tuple[float, float]) -> float:

@@ -42,21 +42,22 @@ def encode_crop(crop: NDArray[np.bool_], x: int, y: int, height: int, width: int
     if not (0 <= x <= width - columns and 0 <= y <= height - rows):
         raise ValueError(f"A window of {columns}x{rows} at ({x}, {y}) is not inside an image of {width}x{height}.")
     # Down a column, runs start and end in turn, the last at the window's lower edge at the latest.
-    changes = np.empty((rows + 1, columns), dtype=np.bool_)
-    np.not_equal(crop[1:], crop[:-1], out=changes[1:-1])
-    changes[[0, -1]] = crop[[0, -1]] if rows else False
-    row, column = np.divmod(np.flatnonzero(changes), max(columns, 1))
-    places = np.sort((column + x) * height + row + y)
-    starts, ends = places[0::2], places[1::2]
-    # A run that reaches the image's bottom continues at the top of the next column: COCO counts the two as one.
-    joined = starts[1:] == ends[:-1]
-    starts = starts[np.concatenate(([True], ~joined))] if starts.size else starts
-    ends = ends[np.concatenate((~joined, [True]))] if ends.size else ends
-    bounds = np.concatenate(([0], np.column_stack((starts, ends)).ravel(), [height * width]))
+    down = crop.T
+    changes = np.empty((columns, rows + 1), dtype=np.bool_)
+    if rows:
+        changes[:, 0], changes[:, -1] = down[:, 0], down[:, -1]
+        np.not_equal(down[:, 1:], down[:, :-1], out=changes[:, 1:-1])
+    column, row = np.divmod(np.flatnonzero(changes) if rows else np.empty(0, dtype=np.int64), rows + 1)
+    places = (column + x) * height + row + y
+    if rows == height:
+        # A run that reaches the image's bottom continues at the top of the next column: COCO counts the two as one.
+        joined = places[1:-1:2] == places[2::2]
+        places = places[np.concatenate(([True], np.repeat(~joined, 2), [True]))[: places.size]]
+    bounds = np.concatenate(([0], places, [height * width]))
     counts = np.diff(bounds)
     if counts[-1] == 0:
         counts = counts[:-1]
-    encoded = coco_mask.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
+    encoded = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
     return {"size": [height, width], "counts": encoded["counts"].decode("ascii")}
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from pointrend.inference.mask_quality import MaskQuality, calibrated, mask_quality
+from pointrend.inference.mask_quality import MaskQuality, calibrated, mask_qualities, mask_quality
 
 BOX = torch.tensor([10.0, 20.0, 66.0, 76.0])
 IMAGE = (480, 640)  # the band is 16 pixels wide
@@ -71,3 +71,36 @@ def test_calibration_keeps_the_order_and_the_range(slope: float, offset: float, 
 def test_calibration_is_a_line_through_logits() -> None:
     assert calibrated(0.8, (1.0, 0.0)) == 0.8
     assert calibrated(0.8, (0.5, -1.0)) == pytest.approx(1 / (1 + math.exp(-(0.5 * math.log(4) - 1))))
+
+
+def test_many_masks_are_judged_as_each_alone() -> None:
+    random = torch.Generator().manual_seed(0)
+    sides = [7, 28, 56, 28] * 5
+    logits = [3 * torch.randn(side, side, generator=random) - 1 for side in sides]
+    logits[3] = torch.full((28, 28), -5.0)
+    corners = 200 * torch.rand(len(sides), 2, generator=random)
+    boxes = torch.cat([corners, corners + 300 * torch.rand(len(sides), 2, generator=random)], dim=1)
+    together = mask_qualities(logits, boxes, IMAGE, (1.2, 0.1))
+    for found, mask, box in zip(together, logits, boxes, strict=True):
+        alone = mask_quality(mask, box, IMAGE, (1.2, 0.1))
+        assert found.mask_score == pytest.approx(alone.mask_score, abs=1e-6)
+        assert found.edge_uncertainty == pytest.approx(alone.edge_uncertainty, abs=1e-6)
+    assert together[3] == MaskQuality(0.0, 1.0)
+    assert mask_qualities([], boxes[:0], IMAGE) == []
+
+
+def test_the_band_is_within_its_reach_of_the_outline() -> None:
+    """The definition: a cell is near the outline where its window, cut at the box, holds another kind of cell."""
+    random = torch.Generator().manual_seed(1)
+    logits = 5 * torch.randn(28, 28, generator=random)
+    logits[4:24, 6:20] += 9
+    found = quality(logits).edge_uncertainty  # a box of 56 pixels: 8 cells each way
+    padded = torch.zeros(44, 44)
+    padded[8:36, 8:36] = (logits >= 0).float()
+    doubts = []
+    for row in range(28):
+        for column in range(28):
+            window = padded[row : row + 17, column : column + 17]
+            if window.min() != window.max() and padded[row + 8, column + 8] in (window.min(), window.max()):
+                doubts.append(1 - abs(2 * float(logits[row, column].sigmoid()) - 1))
+    assert found == pytest.approx(sum(doubts) / len(doubts), abs=1e-5)
