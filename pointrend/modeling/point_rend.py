@@ -136,6 +136,9 @@ class PointHead(nn.Module):
         hidden = self._after_projection(fine, coarse) if projected else self.layers(fine, coarse)
         assert self.predictor.bias is not None  # nn.Conv1d has one unless told otherwise
         own, seen = self._predictor_weights()
+        if len(own) == 1:  # one class for all: a product of its own for each region takes three times as long
+            logit = hidden @ own[0] + self.predictor.bias
+            return logit if seen is None else logit + coarse @ seen[0]
         logits = torch.baddbmm(self.predictor.bias[classes][:, None, None], hidden, own[classes][:, :, None])
         if seen is not None:
             logits = logits.baddbmm_(coarse, seen[classes][:, :, None])
@@ -157,15 +160,15 @@ class PointHead(nn.Module):
 
     def _after_projection(self, projected: Tensor, coarse: Tensor) -> Tensor:
         """All but the first layer's product with the features; products are added up instead of inputs put together."""
-        seen = coarse.flatten(0, 1)
+        # With a column of ones behind what is read of the coarse mask, its product adds the bias as well.
+        seen = F.pad(coarse, (0, 1), value=1.0).flatten(0, 1)
         hidden = projected.flatten(0, 1)
         for index in range(1, self.config.num_fc + 1):
             weight, bias = self.layer(index)
-            if index == 1:
-                hidden = torch.addmm(hidden + bias, seen, weight[:, -seen.shape[1] :].t())
-            elif self.config.coarse_pred_each_layer:
-                hidden = F.linear(hidden, weight[:, : self.config.fc_dim], bias)
-                hidden = torch.addmm(hidden, seen, weight[:, self.config.fc_dim :].t())
+            if index == 1 or self.config.coarse_pred_each_layer:
+                hidden = hidden if index == 1 else torch.mm(hidden, weight[:, : self.config.fc_dim].t())
+                of_seen = torch.cat([weight[:, 1 - seen.shape[1] :], bias[:, None]], dim=1)
+                hidden = _plus_product(hidden, seen, of_seen.t())
             else:
                 hidden = F.linear(hidden, weight, bias)
             hidden = F.relu(hidden, inplace=True)
@@ -176,6 +179,13 @@ class PointHead(nn.Module):
         layer = cast(nn.Conv1d, self.get_submodule(f"fc{index}"))
         assert layer.bias is not None  # nn.Conv1d has one unless told otherwise
         return layer.weight[:, :, 0], layer.bias
+
+
+def _plus_product(terms: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """``terms + left @ right``; in place where nobody else needs the terms, which saves a copy of them."""
+    if torch.is_grad_enabled() or terms.dtype != left.dtype:  # the latter under autocast
+        return torch.addmm(terms, left, right)
+    return terms.addmm_(left, right)
 
 
 def subdivision_plan(coarse_side: int, config: PointHeadConfig) -> tuple[int, int]:

@@ -44,13 +44,14 @@ def bilinear_terms(x: Tensor, y: Tensor, height: int, width: int) -> tuple[Tenso
     left, top = x.floor(), y.floor()
     columns, column_weights = _neighbours(left, x - left, width)
     rows, row_weights = _neighbours(top, y - top, height)
-    indices = rows[:, :, None] * width + columns[:, None, :]
-    weights = row_weights[:, :, None] * column_weights[:, None, :]
-    return indices.flatten(1), weights.flatten(1)
+    indices = torch.stack([row * width + column for row in rows for column in columns], dim=1)
+    weights = torch.stack([down * across for down in row_weights for across in column_weights], dim=1)
+    return indices, weights
 
 
-def _neighbours(low: Tensor, fraction: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    cells = torch.stack([low, low + 1], dim=1)
-    weights = torch.stack([1 - fraction, fraction], dim=1)
-    inside = (cells >= 0) & (cells < size)
-    return cells.clamp(0, size - 1).long(), weights * inside
+def _neighbours(low: Tensor, fraction: Tensor, size: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """The cells (M,) before and behind places, and their weights (M,); those beyond the edge weigh nothing."""
+    high = low + 1
+    cells = low.clamp(0, size - 1).long(), high.clamp(0, size - 1).long()
+    weights = (1 - fraction) * ((low >= 0) & (low < size)), fraction * ((high >= 0) & (high < size))
+    return cells, weights

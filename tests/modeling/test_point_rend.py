@@ -104,3 +104,30 @@ def test_doubling_changes_the_chosen_points_only() -> None:
     chosen = most_uncertain_points(plain, 10)[0][0].tolist()
     assert sorted(chosen) == changed
     assert torch.allclose(doubled.flatten()[chosen], everywhere.flatten()[chosen], atol=1e-5)
+
+
+@pytest.mark.parametrize("classes", [1, 5])
+@pytest.mark.parametrize("each_layer", [True, False])
+def test_a_prediction_is_the_published_network_with_and_without_gradients(classes: int, each_layer: bool) -> None:
+    torch.manual_seed(0)
+    head = PointHead(8, 3, classes, PointHeadConfig(fc_dim=16, coarse_pred_each_layer=each_layer))
+    fine, coarse = torch.randn(4, 20, 8), torch.randn(4, 3, 20).transpose(1, 2)
+    hidden = torch.cat([fine, coarse], dim=2).transpose(1, 2)  # as detectron2 applies the layers
+    for index in range(1, 4):
+        hidden = head.get_submodule(f"fc{index}")(hidden).relu()
+        hidden = torch.cat([hidden, coarse.transpose(1, 2)], dim=1) if each_layer else hidden
+    published = head.predictor(hidden)
+    chosen = torch.arange(4) % classes
+    expected = published[torch.arange(4), chosen]
+    assert head.project is not None
+    with torch.no_grad():
+        projected = head.project(fine)
+        for given, done in ((fine, False), (projected, True)):
+            torch.testing.assert_close(head.predict(given, coarse, chosen, projected=done), expected)
+    predicted = head.predict(fine, coarse, chosen)
+    torch.testing.assert_close(predicted, expected)
+    for parameter in (head.fc1.weight, head.fc3.bias, head.predictor.weight):
+        gradients = (
+            torch.autograd.grad(each.square().sum(), parameter, retain_graph=True)[0] for each in (predicted, expected)
+        )
+        torch.testing.assert_close(*gradients)
