@@ -247,7 +247,7 @@ def double(
     """
     doubled, indices, points = next_points(logits, most)
     predicted = _predict(head, fine, boxes, classes, coarse, points)
-    return doubled.flatten(1).scatter(1, indices, predicted).view_as(doubled)
+    return doubled.flatten(1).scatter_(1, indices, predicted).view_as(doubled)
 
 
 def _predict(

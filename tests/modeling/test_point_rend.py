@@ -126,7 +126,8 @@ def test_a_prediction_is_the_published_network_with_and_without_gradients(classe
             torch.testing.assert_close(head.predict(given, coarse, chosen, projected=done), expected)
     predicted = head.predict(fine, coarse, chosen)
     torch.testing.assert_close(predicted, expected)
-    for parameter in (head.fc1.weight, head.fc3.bias, head.predictor.weight):
+    parameters = dict(head.named_parameters())
+    for parameter in (parameters[name] for name in ("fc1.weight", "fc3.bias", "predictor.weight")):
         gradients = (
             torch.autograd.grad(each.square().sum(), parameter, retain_graph=True)[0] for each in (predicted, expected)
         )
