@@ -23,6 +23,7 @@ from gradio_app.routes import CALLER, FileRoutes
 from gradio_app.uploads import Uploads
 from pointrend.errors import InvalidRequest, RequestError
 
+LOOK_FOR_EVENTS_SECONDS = 0.01  # a hundred times a second; Gradio's thousand keep a twentieth of a core busy
 Complaint = Callable[[RequestError], Any]
 
 
@@ -99,6 +100,12 @@ class Page(gr.Blocks):
                 label = component.label or type(component).__name__
                 raise InvalidRequest(f"The value of {label!r} is not what it takes.", field=label) from error
         return inputs
+
+    def queue(self, *args: Any, **options: Any) -> Any:
+        """Set the queue up, as ``gr.Blocks.queue`` does; it polls for events, less often than Gradio's own."""
+        queued = super().queue(*args, **options)
+        self._queue.sleep_when_free = max(self._queue.sleep_when_free, LOOK_FOR_EVENTS_SECONDS)
+        return queued
 
     def launch(self, *args: Any, **options: Any) -> Any:
         """Serve the page, as ``gr.Blocks.launch`` does."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pointrend.errors import PointRendError
 from pointrend.structures.options import Options
 from pointrend.structures.prediction import Instance, Prediction
+from pointrend.system.threads import limit_spinning
 from pointrend.version import __version__
 from pointrend.visualize.display import show
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from pointrend.inference.base import Segmenter
 
 __all__ = ["Instance", "Options", "PointRendError", "Prediction", "__version__", "load", "show"]
+
+limit_spinning()  # here, before anything of this package imports PyTorch
 
 
 def load(model: str | Path = "demo", *, threads: int | None = None, engine: str = "eager") -> Segmenter[Any]:

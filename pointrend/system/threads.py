@@ -1,0 +1,39 @@
+"""How long PyTorch's threads spin while they wait for each other.
+
+Threads of OpenMP share an operation and wait for the last one at its end. libgomp, PyTorch's OpenMP on Linux, lets them
+spin for milliseconds first, which is quick as long as each has a core. Where others need the cores too, the thread that
+is waited for has none, and those that spin keep it from getting one: a prediction takes many times as long.
+``benchmarks/contention.py`` measures both.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import MutableMapping
+
+SPIN_COUNT = "GOMP_SPINCOUNT"
+TURNS = 10_000
+"""Turns of libgomp's loop before a thread sleeps: some tenths of a millisecond, in place of its 300,000.
+
+Longer than the code between two operations takes, so that threads seldom sleep while a model has the cores to itself.
+"""
+_OWN = (SPIN_COUNT, "OMP_WAIT_POLICY")  # either tells libgomp how to wait
+
+
+def limit_spinning(environment: MutableMapping[str, str] = os.environ) -> None:
+    """Have threads sleep soon, unless the environment says how they wait, or PyTorch, too late then, is loaded.
+
+    Child processes inherit it. Other OpenMP libraries, on macOS for instance, do not know the variable.
+
+    Args:
+        environment: which libgomp reads, once, when it is loaded.
+
+    Example:
+        >>> environment = {"OMP_WAIT_POLICY": "active"}
+        >>> limit_spinning(environment)
+        >>> environment
+        {'OMP_WAIT_POLICY': 'active'}
+    """
+    if "torch" not in sys.modules and not any(name in environment for name in _OWN):
+        environment[SPIN_COUNT] = str(TURNS)
