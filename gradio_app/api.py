@@ -43,11 +43,12 @@ def add(servers: Servers, uploads: Uploads) -> None:
         colour = gr.Textbox("#ffffff", label="colour")
         background = gr.File(label="background", type="filepath")
         model = gr.Dropdown(servers.labels, value=servers.labels[0], label="model")
+        zoom = gr.Checkbox(False, label="zoom")
         tree, file = gr.JSON(label="answer"), gr.File(label="file")
         common = [photo, threshold, categories]
-        _endpoint(functions.segment, [*common, model], tree)
+        _endpoint(functions.segment, [*common, model, zoom], tree)
         _endpoint(functions.overlay, [*common, shown, opacity, model], file)
-        _endpoint(functions.export, [*common, kind, model, effect, colour, background], file)
+        _endpoint(functions.export, [*common, kind, model, effect, colour, background, zoom], file)
         _endpoint(functions.refine, [photo, threshold, step, model], tree)
         _endpoint(functions.models, [], tree)
 
