@@ -38,6 +38,7 @@ Segment = Callable[[NDArray[np.uint8]], Prediction]
 """(H, W, 3) uint8 RGB in, the objects out."""
 
 _VIDEO = "video.partial"
+_OF_ANSWERS = ("format", "alpha")  # options that change nothing here
 
 
 def run(
@@ -241,7 +242,8 @@ def _header(job: VideoJob, model: Mapping[str, str], categories: Sequence[Mappin
         status = job.source.stat()
     except OSError as error:
         raise VideoError(f"{escaped(str(job.source))} cannot be read: {error.strerror}.") from error
-    options = {name: value for name, value in asdict(job.options).items() if value is not None and name != "format"}
+    asked = asdict(job.options).items()
+    options = {name: value for name, value in asked if value is not None and name not in _OF_ANSWERS}
     return {
         "video": {"file": job.source.name, "bytes": status.st_size, "modified_ns": status.st_mtime_ns},
         "model": dict(model),
