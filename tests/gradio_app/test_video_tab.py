@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,14 +44,16 @@ def test_what_fails_is_told_and_leaves_nothing(servers: Servers, tmp_path: Path)
     page = app.build(servers)
     with page:
         tab = VideoTab(page, servers, gr.Dropdown(["Here"], value="Here"))
-    request: Any = SimpleNamespace(
-        request=SimpleNamespace(scope={CALLER: Caller(None, "192.0.2.1")}), session_hash="session"
-    )
+
+    def request(address: str) -> Any:
+        scope = {CALLER: Caller(None, address)}
+        return SimpleNamespace(request=SimpleNamespace(scope=scope), session_hash="session")
+
     before = set(Path(get_upload_folder()).rglob("*"))
 
-    def told(data: bytes) -> str:
+    def told(data: bytes, address: str = "192.0.2.1") -> str:
         upload = {"path": None, "url": f"data:video/mp4;base64,{base64.b64encode(data).decode()}"}
-        *_, last = tab.follow(upload, 0.5, "Here", request)
+        *_, last = tab.follow(upload, 0.5, "Here", request(address))
         return str(last[tab._status])
 
     assert "is no video that can be read" in told(b"#EXTM3U\n#EXTINF:10,\n/etc/passwd\n")
@@ -60,7 +63,11 @@ def test_what_fails_is_told_and_leaves_nothing(servers: Servers, tmp_path: Path)
     assert "⚠️" in told(write_clip(tmp_path / "in.mp4", squares(3, {})).read_bytes())  # the server
     assert VIDEOS.burst == 3
     assert "Too many videos came from you; try again in" in told(b"")
-    assert list(tab.follow(None, 0.5, "Here", request)) == [{tab._status: said("Choose a video, then press Start.")}]
+    long = write_clip(tmp_path / "over.mp4", squares(3, {}), [0, 90_000, 21 * 90_000]).read_bytes()
+    assert re.search(r"The video has 2\d\.\d s; at most 20 s are taken here\.", told(long, "198.51.100.1"))
+    assert list(tab.follow(None, 0.5, "Here", request("192.0.2.1"))) == [
+        {tab._status: said("Choose a video, then press Start.")}
+    ]
     assert set(Path(get_upload_folder()).rglob("*")) == before
 
 
