@@ -43,12 +43,11 @@ def add(servers: Servers, uploads: Uploads) -> None:
         colour = gr.Textbox("#ffffff", label="colour")
         background = gr.File(label="background", type="filepath")
         model = gr.Dropdown(servers.labels, value=servers.labels[0], label="model")
-        zoom = gr.Checkbox(False, label="zoom")
         tree, file = gr.JSON(label="answer"), gr.File(label="file")
         common = [photo, threshold, categories]
-        _endpoint(functions.segment, [*common, model, zoom], tree)
+        _endpoint(functions.segment, [*common, model], tree)
         _endpoint(functions.overlay, [*common, shown, opacity, model], file)
-        _endpoint(functions.export, [*common, kind, model, effect, colour, background, zoom], file)
+        _endpoint(functions.export, [*common, kind, model, effect, colour, background], file)
         _endpoint(functions.refine, [photo, threshold, step, model], tree)
         _endpoint(functions.models, [], tree)
 
@@ -82,7 +81,6 @@ class Functions:
         score_threshold: float = DEFAULTS.score_threshold,
         categories: str = "",
         model: str | None = None,
-        zoom: bool = False,
     ) -> dict[str, Any]:
         """Find the objects of a photo: category, score, box and mask of each, with COCO's field names.
 
@@ -93,11 +91,10 @@ class Functions:
             score_threshold: keep objects that the model is at least this sure of, from 0.05 to 1.
             categories: names to keep, separated by commas, or "all"; empty keeps what the model shows by default.
             model: one of those that `models` lists.
-            zoom: look again, closer, at each large object of a large photo.
         """
         with _readable():
             data = self._read(photo)
-            return self._ask(data, score_threshold, categories, model, zoom).to_dict()
+            return self._ask(data, score_threshold, categories, model).to_dict()
 
     def overlay(
         self,
@@ -132,7 +129,6 @@ class Functions:
         effect: Effect = "blur",
         colour: str = "#ffffff",
         background: str | None = None,
-        zoom: bool = False,
     ) -> str:
         """Find the objects of a photo and write them to a file for other tools.
 
@@ -145,10 +141,9 @@ class Functions:
             effect: for kind=effect, what becomes of the background: blur, grey, colour, transparent or picture.
             colour: for effect=colour, the background's, as #rrggbb.
             background: for effect=picture, another image, scaled to cover.
-            zoom: look again, closer, at each large object of a large photo.
         """
         with _readable():
-            result = self._result(photo, score_threshold, categories, model, zoom)
+            result = self._result(photo, score_threshold, categories, model)
             known = self.servers[model].state().about.get("categories", [])
             choice = ViewSelection(
                 threshold=score_threshold,
@@ -188,18 +183,14 @@ class Functions:
             listed.append({"model": label, "state": state.kind, "about": state.about})
         return listed
 
-    def _result(
-        self, photo: str | None, threshold: float, categories: str, model: str | None, zoom: bool = False
-    ) -> Result:
+    def _result(self, photo: str | None, threshold: float, categories: str, model: str | None) -> Result:
         data = self._read(photo)
-        prediction = self._ask(data, threshold, categories, model, zoom)
+        prediction = self._ask(data, threshold, categories, model)
         return Result.of(Path(str(photo)).name, data, prediction)
 
-    def _ask(self, data: bytes, threshold: float, categories: str, model: str | None, zoom: bool) -> Prediction:
+    def _ask(self, data: bytes, threshold: float, categories: str, model: str | None) -> Prediction:
         watch = self.servers[model]
         options: OptionKeywords = {"task": watch.task, "score_threshold": threshold}
-        if zoom:
-            options["zoom"] = True
         if categories.strip():
             options["categories"] = categories
         return watch.client.segment(data, **options)

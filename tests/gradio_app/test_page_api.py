@@ -36,7 +36,7 @@ def test_every_endpoint_is_named_and_documented(client):
     for endpoint in endpoints.values():
         assert len(endpoint["description"]) > 40
     named = [parameter["parameter_name"] for parameter in endpoints["/segment"]["parameters"]]
-    assert named == ["photo", "score_threshold", "categories", "model", "zoom"]
+    assert named == ["photo", "score_threshold", "categories", "model"]
 
 
 def test_every_parameter_is_described(page_url):
@@ -48,11 +48,10 @@ def test_every_parameter_is_described(page_url):
         for parameter in endpoint["parameters"]:
             description = parameter["python_type"]["description"]
             assert re.fullmatch(r"[A-Z0-9].{15,110}\.", description), (name, parameter["parameter_name"])
-    photo, *_, background, zoom = endpoints["/export"]["parameters"]
+    photo, *_, background = endpoints["/export"]["parameters"]
     assert photo["component"] == "Image"
     assert photo["example_input"]["path"] == "photo.jpg"
     assert background["example_input"] is None
-    assert zoom["parameter_default"] is False
 
 
 def test_the_snippets_of_the_api_page_run_as_they_stand(page_url, tmp_path):
