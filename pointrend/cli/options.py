@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pointrend.structures.options import LARGEST_TILE, SMALLEST_TILE, Options
+from pointrend.structures.options import FULL_REFINEMENT, LARGEST_TILE, SMALLEST_TILE, Options
 
 Engine = Annotated[
     str,
@@ -23,12 +23,22 @@ Model = Annotated[
         "Downloaded if necessary."
     ),
 ]
+Server = Annotated[
+    str | None,
+    typer.Option(help="Use the server at this URL (http, https, grpc, grpcs) instead of loading a model."),
+]
+Token = Annotated[
+    str | None, typer.Option(help="The server's token; found automatically for a server on this machine.")
+]
+Concurrency = Annotated[int, typer.Option(min=1, help="Concurrent requests to the server.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads of the model.")]
 DEFAULTS = Options()
 """What a request gets that names no options; commands have the same defaults."""
 
 Task = Annotated[str, typer.Option(help="instances, detection or semantic.")]
 ScoreThreshold = Annotated[float, typer.Option(help="Minimum score, 0 to 1.")]
 Categories = Annotated[str | None, typer.Option(help="Categories to keep: comma-separated names or ids.")]
+Refinement = Annotated[int, typer.Option(help=f"Steps of point refinement, 0 to {FULL_REFINEMENT}.")]
 Tiles = Annotated[
     int | None,
     typer.Option(

@@ -9,7 +9,22 @@ from typing import Annotated, cast
 import typer
 from rich.console import Console
 
-from pointrend.cli.options import DEFAULTS, Categories, Engine, Model, ScoreThreshold, Task, Tiles, Zoom, given
+from pointrend.cli.options import (
+    DEFAULTS,
+    Categories,
+    Concurrency,
+    Engine,
+    Model,
+    Refinement,
+    ScoreThreshold,
+    Server,
+    Task,
+    Threads,
+    Tiles,
+    Token,
+    Zoom,
+    given,
+)
 from pointrend.cli.summary import tell
 from pointrend.masks.alpha import Alpha
 from pointrend.plain_text import escaped
@@ -18,7 +33,7 @@ from pointrend.predict.box_results import BoxResults
 from pointrend.predict.run import RunStopped
 from pointrend.predict.sources import local_source, server_source
 from pointrend.predict.summary import MOST
-from pointrend.structures.options import FULL_REFINEMENT, Options
+from pointrend.structures.options import Options
 from pointrend.system.outputs import check_folder
 from pointrend.weights.obtain import obtain
 
@@ -33,15 +48,10 @@ def predict(
         str, typer.Option(help="Comma-separated: coco, labelme, yolo, png, overlay, uncertainty, cutouts.")
     ] = "coco",
     model: Model = "demo",
-    server: Annotated[
-        str | None,
-        typer.Option(help="Use the server at this URL (http, https, grpc, grpcs) instead of loading a model."),
-    ] = None,
-    token: Annotated[
-        str | None, typer.Option(help="The server's token; found automatically for a server on this machine.")
-    ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Concurrent requests to the server.")] = 4,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of the model.")] = None,
+    server: Server = None,
+    token: Token = None,
+    concurrency: Concurrency = 4,
+    threads: Threads = None,
     engine: Engine = "auto",
     task: Task = DEFAULTS.task,
     score_threshold: ScoreThreshold = DEFAULTS.score_threshold,
@@ -49,9 +59,7 @@ def predict(
         int, typer.Option(help="Keep the n best detections per image.")
     ] = DEFAULTS.max_detections,
     categories: Categories = None,
-    refinement: Annotated[
-        int, typer.Option(help=f"Steps of point refinement, 0 to {FULL_REFINEMENT}.")
-    ] = DEFAULTS.refinement,
+    refinement: Refinement = DEFAULTS.refinement,
     exact: Annotated[bool, typer.Option(help="Refine small objects as much as large ones.")] = DEFAULTS.exact,
     boxes: Annotated[
         Path | None,

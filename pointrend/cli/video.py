@@ -8,10 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pointrend.cli.options import DEFAULTS, Categories, Engine, Model, ScoreThreshold, Tiles, given
+from pointrend.cli.options import (
+    DEFAULTS,
+    Categories,
+    Concurrency,
+    Engine,
+    Model,
+    Refinement,
+    ScoreThreshold,
+    Server,
+    Threads,
+    Tiles,
+    Token,
+    given,
+)
 from pointrend.plain_text import escaped
 from pointrend.predict.sources import local_source, server_source
-from pointrend.structures.options import FULL_REFINEMENT, Options
+from pointrend.structures.options import Options
 from pointrend.system.extras import require_modules
 from pointrend.weights.obtain import obtain
 
@@ -28,15 +41,10 @@ def video(
         Path, typer.Argument(metavar="OUT", help="The video to write: .mp4, .mov, .mkv or .webm.", show_default=False)
     ],
     model: Model = "demo",
-    server: Annotated[
-        str | None,
-        typer.Option(help="Use the server at this URL (http, https, grpc, grpcs) instead of loading a model."),
-    ] = None,
-    token: Annotated[
-        str | None, typer.Option(help="The server's token; found automatically for a server on this machine.")
-    ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Concurrent requests to the server.")] = 4,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads of the model.")] = None,
+    server: Server = None,
+    token: Token = None,
+    concurrency: Concurrency = 4,
+    threads: Threads = None,
     engine: Engine = "auto",
     task: Annotated[str, typer.Option(help="instances, or detection for boxes without masks.")] = DEFAULTS.task,
     score_threshold: ScoreThreshold = DEFAULTS.score_threshold,
@@ -44,9 +52,7 @@ def video(
         int, typer.Option(help="Keep the n best detections per frame.")
     ] = DEFAULTS.max_detections,
     categories: Categories = None,
-    refinement: Annotated[
-        int, typer.Option(help=f"Steps of point refinement, 0 to {FULL_REFINEMENT}.")
-    ] = DEFAULTS.refinement,
+    refinement: Refinement = DEFAULTS.refinement,
     tiles: Tiles = None,
 ) -> None:
     """Segment a video, and follow its objects through it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pointrend.errors import InvalidOption
 
@@ -66,16 +66,9 @@ def check_zoom(options: Options) -> None:
             ``points``, of which a mask of two looks has no one set, ``tiles``, which are closer looks themselves, or
             ``budget_ms``, which bounds the first look only.
     """
-    beside = _beside_zoom(options)
-    if options.zoom and any(beside.values()):
-        raise InvalidOption(
-            "zoom=true refines the masks of large objects beyond the full refinement and does not go with "
-            f"{', '.join(name for name, is_asked in beside.items() if is_asked)}; leave one of the two out.",
-            field="zoom",
-            limit=False,
-            value=True,
-            code="unsupported_combination",
-        )
+    if options.zoom:
+        does = "zoom=true refines the masks of large objects beyond the full refinement"
+        _refuse_beside("zoom", True, does, _beside_zoom(options), limit=False)
 
 
 def _beside_zoom(options: Options) -> dict[str, bool]:
@@ -113,14 +106,7 @@ def check_tiles(options: Options) -> None:
         "format=uncertainty": options.format == "uncertainty",
         "boxes: every box has its own mask": options.boxes is not None,
     }
-    if any(beside.values()):
-        raise InvalidOption(
-            f"tiles={options.tiles} joins objects of several tiles and does not go with "
-            f"{', '.join(name for name, is_asked in beside.items() if is_asked)}; leave one of the two out.",
-            field="tiles",
-            value=options.tiles,
-            code="unsupported_combination",
-        )
+    _refuse_beside("tiles", options.tiles, f"tiles={options.tiles} joins objects of several tiles", beside)
 
 
 def check_budget(options: Options) -> None:
@@ -137,14 +123,8 @@ def check_budget(options: Options) -> None:
         "points=true": options.points,
         f"tiles={options.tiles}": options.tiles is not None,
     }
-    if any(beside.values()):
-        raise InvalidOption(
-            f"budget_ms={options.budget_ms} leaves out steps of refinement and does not go with "
-            f"{', '.join(name for name, is_asked in beside.items() if is_asked)}; leave one of the two out.",
-            field="budget_ms",
-            value=options.budget_ms,
-            code="unsupported_combination",
-        )
+    does = f"budget_ms={options.budget_ms} leaves out steps of refinement"
+    _refuse_beside("budget_ms", options.budget_ms, does, beside)
 
 
 def check_boxes(options: Options) -> None:
@@ -166,6 +146,19 @@ def check_boxes(options: Options) -> None:
                 value=list(value) if isinstance(value, tuple) else value,
                 code="unsupported_combination",
             )
+
+
+def _refuse_beside(field: str, value: int | bool, does: str, beside: dict[str, bool], limit: Any = None) -> None:
+    """Refuse an option, of which ``does`` says what it does, beside others that are asked for."""
+    asked = [name for name, is_asked in beside.items() if is_asked]
+    if asked:
+        raise InvalidOption(
+            f"{does} and does not go with {', '.join(asked)}; leave one of the two out.",
+            field=field,
+            limit=limit,
+            value=value,
+            code="unsupported_combination",
+        )
 
 
 def _no_points(options: Options) -> InvalidOption:

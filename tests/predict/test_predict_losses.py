@@ -1,4 +1,4 @@
-"""No result is lost, and no image passed over, whatever images are called and whatever happens to one of them."""
+"""No result is lost, and no image skipped, whatever images are called and whatever happens to one of them."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def png_of(width: int, height: int, packed: bytes) -> bytes:
 
 
 def text_bomb():
-    """A PNG of 4x4 pixels with 200 MiB of text in 200 KB: texts are passed over, so that it is a photo like others."""
+    """A PNG of 4x4 pixels with 200 MiB of text in 200 KB: texts are skipped, so that it is a photo like others."""
     return _small_png(_chunk(b"zTXt", b"Comment\x00\x00" + zlib.compress(bytes(200 * 2**20), 9)))
 
 
