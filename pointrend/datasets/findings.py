@@ -66,7 +66,10 @@ RULES: Mapping[str, Rule] = {
     "category-id": _fatal("category_id is not a whole number", "write the id of a category"),
     "segmentation": _fatal("segmentation is neither polygons nor run lengths of the image's size", "export it again"),
     "encoding": _harmless("the file is not plain UTF-8", "read all the same"),
-    "file-name": _harmless("file_name has back-slashes or a prefix such as images/", "read without them"),
+    "file-name": _harmless(
+        "file_name has back-slashes, a prefix such as images/, or Label Studio's own folder of uploads",
+        "read without them",
+    ),
     "id": _harmless("a number written as text or with a decimal point", "read as a whole number"),
     "image-repeated": _harmless("an image is listed twice with the same values", "one is left out"),
     "file-shared": _harmless("several images name one file", "each is used with its own labels"),

@@ -42,8 +42,14 @@ class ImageHeader:
 
 
 def tidy_name(name: str) -> str:
-    """A ``file_name`` as a path below ``images``: back-slashes turned, ``./`` and ``images/`` at its front dropped."""
+    """A ``file_name`` as a path below ``images``: back-slashes turned, ``./`` and ``images/`` at its front dropped.
+
+    Label Studio exports an upload by where it is on its own disk, ``../../label-studio/media/upload/3/cat.jpg``, and
+    puts its file into ``images`` by its last part.
+    """
     parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    if parts[-4:-2] == ["media", "upload"] and parts[-2].isdigit():
+        return parts[-1]
     if name.startswith(("/", "\\")):
         return name
     return "/".join(parts[1:] if len(parts) > 1 and parts[0] == "images" else parts)

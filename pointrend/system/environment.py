@@ -40,5 +40,11 @@ HOME = Variable("POINTREND_HOME", "", "The folder of models, engines' files and 
 OFFLINE = Variable("POINTREND_OFFLINE", "", "`1`: never use the network for models.")
 MIRROR = Variable("POINTREND_MIRROR", "", "A URL that has the zoo's files under the same paths.")
 KEY_FILE = Variable("POINTREND_KEY_FILE", "", "For clients: the key file of a TorchServe that asks for tokens.")
+LABEL_STUDIO_KEY = Variable(
+    "LABEL_STUDIO_API_KEY", "", "For `pointrend label-studio`: the access token that it fetches photos with."
+)
+LABEL_STUDIO_PASSWORD = Variable(
+    "POINTREND_LABEL_STUDIO_PASSWORD", "", "For `pointrend label-studio`: the password that Label Studio sends it."
+)
 
-VARIABLES = (HOME, OFFLINE, MIRROR, KEY_FILE)
+VARIABLES = (HOME, OFFLINE, MIRROR, KEY_FILE, LABEL_STUDIO_KEY, LABEL_STUDIO_PASSWORD)

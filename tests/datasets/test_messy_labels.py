@@ -147,6 +147,8 @@ def test_objects_without_masks_alone_are_nothing_to_learn_from(tmp_path: Path) -
         (tree(annotation(1), annotation(2, segmentation=None, keypoints=[1, 2, 2])), {"no-mask": 1}),
         (tree(), {"bare": 1}),
         (tree(annotation(1), file_name="./images/a.png"), {"file-name": 1}),
+        (tree(annotation(1), file_name="../../label-studio/media/upload/3/a.png"), {"file-name": 1}),
+        (tree(annotation(1), file_name="..\\media\\upload\\12\\a.png"), {"file-name": 1}),
         ({**tree(annotation(1)), "images": tree()["images"] * 2}, {"image-repeated": 1}),
         (b"\xef\xbb\xbf" + json.dumps(tree(annotation(1))).encode(), {"encoding": 1}),
         (json.dumps(tree(annotation(1))).encode("utf-16"), {"encoding": 1}),

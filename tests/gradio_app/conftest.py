@@ -1,26 +1,12 @@
 """A headless Chromium with a camera that shows a photo, and the page of the tests' TorchServe."""
 
 import io
-import shutil
 
 import pytest
 from PIL import Image
 
 from gradio_app.examples import EXAMPLES
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-ui-for-media-stream",
-    "--use-fake-device-for-media-stream",
-]
+from tests.chromium import ARGUMENTS, CAMERA, CHROMIUM
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +22,7 @@ def browser(tmp_path_factory):
     film.write_bytes(frame.getvalue() * 3)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=[*ARGUMENTS, f"--use-file-for-fake-video-capture={film}"]
+            executable_path=CHROMIUM, args=[*ARGUMENTS, *CAMERA, f"--use-file-for-fake-video-capture={film}"]
         )
         yield browser
         browser.close()
