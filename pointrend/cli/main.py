@@ -22,7 +22,7 @@ COMMANDS = {
     "predict": ("predict", "Segment images and save the results, one folder per format."),
     "video": ("video", "Segment a video, and follow its objects through it."),
     "batch": ("batch", "Segment millions of images on Ray: sharded, and resumed after a crash."),
-    "label-studio": ("label_studio", "Serve a model to Label Studio, which labels photos with it."),
+    "label-studio": ("label_studio", "Serve a model to Label Studio, which labels photos with it, until Ctrl-C."),
     "archive": ("archive", "Build a self-contained TorchServe archive of a model."),
     "weights": ("weights", "List, pull, convert and publish models."),
     "train": ("train", "Train or fine-tune a model."),

