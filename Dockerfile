@@ -12,12 +12,13 @@ ARG TORCH=cpu
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 # Debian's stable release keeps its packages' versions; what moves is security updates, which are wanted.
 # hadolint ignore=DL3008
-RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends binutils python3 python3-venv \
+    && rm -rf /var/lib/apt/lists/*
 RUN python3 -m venv /opt/pointrend
 ENV PATH=/opt/pointrend/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 COPY requirements requirements
-RUN pip install --require-hashes ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
+RUN pip install --no-compile --require-hashes ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
       -r requirements/image.txt -r "requirements/$TORCH.txt" \
     # What only quantising a model needs stays out of the image.
     && pip install --require-hashes --no-deps --target /opt/quantise -r requirements/quantise.txt
@@ -26,6 +27,7 @@ COPY pointrend pointrend
 COPY handler handler
 COPY gradio_app gradio_app
 COPY gateway gateway
+COPY scripts/image scripts/image
 COPY scripts/sbom scripts/sbom
 # The wheel, so that the image shows that it is complete. pip goes: nothing is installed later.
 RUN pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
@@ -46,14 +48,19 @@ ENV POINTREND_HOME=/opt/cache
 RUN if [ "$MODEL" != demo ]; then pointrend weights pull "$MODEL" ${MODEL_SHA256:+--sha256 "$MODEL_SHA256"}; fi \
     && PYTHONPATH=/opt/quantise pointrend archive --model "$MODEL" --destination /opt/store
 
+# ---- Without what only building needs, and with what a quick start needs ----
+FROM model AS slim
+RUN python scripts/image/slim.py /opt/pointrend/lib/python3*/site-packages \
+    && python scripts/image/warm.py /opt/store
+
 # ---- What runs ----
 FROM ${BASE}
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates nginx-light python3 tini \
-    && rm -rf /var/lib/apt/lists/* /etc/nginx/sites-enabled /var/log/* \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /etc/nginx/sites-enabled /var/log/* \
     && useradd --uid 1000 --create-home pointrend
-COPY --from=build /opt/pointrend /opt/pointrend
+COPY --from=slim /opt/pointrend /opt/pointrend
 COPY --from=build /src/scripts/sbom /usr/share/pointrend/sbom
 COPY --from=build /src/LICENSE /usr/share/pointrend/
 COPY --from=model /opt/store /opt/pointrend/store

@@ -26,7 +26,8 @@ from rich.console import Console
 from rich.table import Table
 
 from pointrend.serving.gateway_process import Gateway
-from pointrend.serving.torchserve import UNIX, Ports, TorchServe
+from pointrend.serving.torchserve import Ports, TorchServe
+from pointrend.system.http_probe import UNIX
 from pointrend.system.processes import free_ports
 
 AIM_MS = 3.0

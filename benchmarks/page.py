@@ -26,8 +26,8 @@ from rich.console import Console
 from rich.table import Table
 
 from pointrend.serving.archive import build
+from pointrend.serving.page_process import Page
 from pointrend.serving.torchserve import Ports, TorchServe
-from pointrend.serving.up import Page
 from pointrend.system.processes import free_ports
 from pointrend.weights.folder import ModelFolder
 

@@ -132,7 +132,7 @@ class Watch:
 
     def heap_mib(self) -> float | None:
         """What Java's heap holds of the system; None where it does not say."""
-        for process in self._root.children(recursive=True):
+        for process in [self._root, *self._root.children(recursive=True)]:
             if kind(process) == JAVA:
                 return committed_heap_mib(process.pid)
         return None

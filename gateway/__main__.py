@@ -17,11 +17,12 @@ from gateway.limits import ServerLimits
 from gateway.nginx import Nginx, Upstreams
 from pointrend.errors import PointRendError
 from pointrend.serving.gateway_process import Gateway
+from pointrend.serving.page_process import Page
 from pointrend.serving.server_config import ServerConfig
 from pointrend.serving.supervisor import Limit, Supervisor
 from pointrend.serving.torchserve import Ports, TorchServe
-from pointrend.serving.up import Page, StopSignals
 from pointrend.system.processes import free_ports
+from pointrend.system.stop_signals import StopSignals
 
 LOG_SETTINGS = Path(__file__).with_name("log4j2.xml")
 JAVA_OPTIONS = f"{ServerConfig.read().java_options} -Dlog4j.configurationFile={LOG_SETTINGS.as_uri()}"
@@ -63,17 +64,16 @@ def _serve(config: ContainerConfig, stack: ExitStack) -> None:
         services.append(server)
         gateway = Gateway(server, ports.inference, _gateway_options(config, ports), relay=True)
         services.append(gateway)
-        gateway.wait_ready()
-        server.wait_ready()
         server_url = gateway.url
         if not config.serves_api:
             _say("The API is closed: POINTREND_TOKEN or POINTREND_TOKEN_FILE opens it.")
     if config.serves_page:
         asks_elsewhere = bool(config.tokens) and not config.serves_model
         key_file = _key_file(config.tokens[0], stack) if asks_elsewhere else None
-        page = Page(server_url, ports.page, key_file=key_file, relay=True)
-        services.append(page)
-        page.wait_ready()
+        services.append(Page(server_url, ports.page, key_file=key_file, relay=True))
+    # They start side by side: the page needs no server until somebody opens it.
+    for service in services[1:]:
+        service.wait_ready()
     _say(f"Ready after {time.monotonic() - started:.0f} s at {nginx.url}, as {config.role}.")
     with Supervisor(services, _say, limit=NO_RESTARTS) as supervisor:
         supervisor.wait()

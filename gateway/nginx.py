@@ -21,10 +21,9 @@ import signal
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from string import Template
-
-import requests
 
 from gateway.config import ContainerConfig
 from gateway.limits import ServerLimits
@@ -40,6 +39,7 @@ from gateway.refusals import (
 )
 from pointrend.errors import ImageTooLarge, RequestError
 from pointrend.serving.supervisor import Probe
+from pointrend.system.http_probe import ask
 from pointrend.system.loopback import is_loopback
 from pointrend.system.processes import LaunchError
 from pointrend.system.service import Service
@@ -175,8 +175,8 @@ class Nginx(Service):
 
     def _answers(self, path: str) -> bool:
         try:
-            return bool(requests.get(self.url + path, timeout=15).status_code == 204)
-        except requests.RequestException:
+            return ask(self.url, path, seconds=15).status == HTTPStatus.NO_CONTENT
+        except OSError:
             return False
 
 

@@ -18,6 +18,7 @@ from pointrend.serving.server_config import INFERENCE
 
 ASK_SECONDS = 10.0
 KEPT_SECONDS = 2.0  # however many ask, the model is asked once in that time
+KEPT_AT_START_SECONDS = 0.2  # until it was ready once: what has just started is not to be found out seconds later
 PROBE_BYTES = 2**16
 
 
@@ -46,7 +47,7 @@ def check_disk(folders: Sequence[Path]) -> None:
 
 
 class Readiness:
-    """Asked by ``/readyz``; its answer is kept for :data:`KEPT_SECONDS`.
+    """Asked by ``/readyz``; its answer is kept for :data:`KEPT_SECONDS`, before the first good one more briefly.
 
     Args:
         upstream: whose models are asked.
@@ -60,6 +61,7 @@ class Readiness:
         self._page = page
         self._asking = asyncio.Lock()
         self._answered = -KEPT_SECONDS
+        self._kept_seconds = KEPT_AT_START_SECONDS
         self._error: RequestError | None = None
         self._disk_asked = -KEPT_SECONDS
         self._disk_error: RequestError | None = None
@@ -72,10 +74,10 @@ class Readiness:
         """
         clock = asyncio.get_running_loop().time
         async with self._asking:
-            if clock() - self._answered >= KEPT_SECONDS:
+            if clock() - self._answered >= self._kept_seconds:
                 try:
                     await self._ask()
-                    self._error = None
+                    self._error, self._kept_seconds = None, KEPT_SECONDS
                 except RequestError as error:
                     self._error = error
                 self._answered = clock()
@@ -96,6 +98,12 @@ class Readiness:
 
     async def _ask(self) -> None:
         await self.check_disk()
+        if self._page is not None:
+            try:
+                async with httpx.AsyncClient(timeout=ASK_SECONDS, trust_env=False) as client:
+                    (await client.head(self._page)).raise_for_status()
+            except httpx.HTTPError as error:
+                raise overloaded() from error
         for model in self._upstream.models:
             asked = self._upstream.ask(
                 INFERENCE,
@@ -107,9 +115,3 @@ class Readiness:
             )
             async with asked as answer:
                 await answer.aread()
-        if self._page is not None:
-            try:
-                async with httpx.AsyncClient(timeout=ASK_SECONDS, trust_env=False) as client:
-                    (await client.head(self._page)).raise_for_status()
-            except httpx.HTTPError as error:
-                raise overloaded() from error

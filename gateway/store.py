@@ -15,7 +15,6 @@ from pointrend.serving.archive import ARCHIVE_NAME, build
 from pointrend.weights.cache import MANIFEST
 from pointrend.weights.folder import INFO, ModelFolder
 from pointrend.weights.hub.address import HubAddress
-from pointrend.weights.pull import is_missing, pull
 
 DEMO = "demo"
 STORE = "POINTREND_STORE"  # set by the image: the folder with the archive that was built with it
@@ -42,6 +41,8 @@ def prepare(config: ContainerConfig, stack: ExitStack, say: Callable[[str], None
 
 
 def _build(model: str, stack: ExitStack, say: Callable[[str], None]) -> Path:
+    from pointrend.weights.pull import is_missing, pull  # with it comes what downloads, which an image's own needs not
+
     if is_missing(model):
         say(f"Pulling {model}.")
         folder = pull(model)

@@ -13,7 +13,7 @@ from gateway.refusals import model_not_found, overloaded, request_too_large, res
 from pointrend.errors import InvalidRequest, RequestError, ServerError
 from pointrend.serving.server_config import METRICS, ServerConfig
 from pointrend.serving.server_state import ServerState
-from pointrend.serving.torchserve import UNIX
+from pointrend.system.http_probe import UNIX
 
 CONNECT_SECONDS = 5.0
 ERROR_BYTES = 2**20  # of an answer that is no success; the model's own are far shorter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gradio_app.rates import Rate
-from pointrend.images.decode import ImageLimits
+from pointrend.images.limits import ImageLimits
 
 MIB = 1024 * 1024
 BY_HAND = Rate(per_minute=60, burst=30)  # nobody chooses photos faster

@@ -11,7 +11,7 @@ import yaml
 
 from pointrend.engines import EAGER
 from pointrend.errors import ConfigError
-from pointrend.images.decode import ImageLimits
+from pointrend.images.limits import ImageLimits
 
 MODEL_CONFIG = Path(__file__).with_name("model-config.yaml")
 _IMAGE = ImageLimits()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pointrend.images.decode import ImageLimits
+from pointrend.images.limits import ImageLimits
 from pointrend.service.inputs import BODY, Request, read_form, read_json
 
 _CLIENT_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)

@@ -18,7 +18,7 @@ from string import Template
 ROOT = Path(__file__).resolve().parent.parent
 CARD = ROOT / "spaces" / "card.md"
 ZOO = ROOT / "pointrend" / "weights" / "zoo.json"
-PARTS = ("pointrend", "handler", "gradio_app", "gateway", "requirements", "scripts/sbom")
+PARTS = ("pointrend", "handler", "gradio_app", "gateway", "requirements", "scripts/image", "scripts/sbom")
 FILES = ("Dockerfile", ".dockerignore", "pyproject.toml", "LICENSE")
 ATTRIBUTES = "".join(f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in ("*.safetensors", "*.pkl"))
 DEMO, DEFAULT = "demo", "coco-r50-3x"

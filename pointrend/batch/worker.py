@@ -11,7 +11,8 @@ from fsspec.core import url_to_fs
 
 from pointrend.batch.plan import BatchConfig, Shard, put
 from pointrend.errors import RequestError
-from pointrend.images.decode import ImageLimits, check_bytes, decode
+from pointrend.images.decode import check_bytes, decode
+from pointrend.images.limits import ImageLimits
 from pointrend.inference.loading import load
 from pointrend.structures.options import Options
 from pointrend.system.memory import MemoryLimit

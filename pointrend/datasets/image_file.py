@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pointrend.errors import DataError, RequestError
-from pointrend.images.decode import ImageLimits, decode, open_file
+from pointrend.images.decode import decode, open_file
+from pointrend.images.limits import ImageLimits
 
 LIMITS = ImageLimits(max_bytes=1 << 30, max_pixels=1 << 28, max_side=1 << 16, max_memory=1 << 33)
 """The images are the user's own: what they cost is limited by what Pillow can resize, and by what no machine has."""

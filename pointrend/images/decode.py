@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
@@ -19,26 +18,10 @@ from pointrend.errors import ImageTooLarge, InvalidRequest, RequestError, Unsupp
 from pointrend.images.colours import AVIF_HEADER, note_avif_colours
 from pointrend.images.convert import to_pixels
 from pointrend.images.formats import FORMATS
+from pointrend.images.limits import ImageLimits
 from pointrend.images.memory import decoding_bytes
 from pointrend.images.metadata import without_texts
 from pointrend.images.recognise import BEGINNING, recognise
-
-
-@dataclass(frozen=True, slots=True)
-class ImageLimits:
-    """What an image may cost.
-
-    Attributes:
-        max_bytes: size of the file.
-        max_pixels: width times height; 50 million cover every phone's image at about 150 MB as RGB.
-        max_side: width and height each, in pixels.
-        max_memory: bytes that decoding may hold at a time, by :func:`pointrend.images.memory.decoding_bytes`.
-    """
-
-    max_bytes: int = 20 * 1024 * 1024
-    max_pixels: int = 50_000_000
-    max_side: int = 30_000
-    max_memory: int = 600_000_000
 
 
 def decode(data: bytes | bytearray, limits: ImageLimits | None = None) -> NDArray[np.uint8]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pointrend.images.decode import ImageLimits
 from pointrend.images.formats import FORMATS as IMAGE_FORMATS
+from pointrend.images.limits import ImageLimits
 from pointrend.inference.base import Segmenter
 from pointrend.structures.option_combinations import FORMATS
 from pointrend.structures.options import schema

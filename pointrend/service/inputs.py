@@ -15,7 +15,8 @@ from urllib.parse import parse_qsl
 
 from pointrend.errors import InvalidOption, InvalidRequest
 from pointrend.images.base64_text import InvalidBase64, clean_base64, decode_base64, decoded_size
-from pointrend.images.decode import ImageLimits, check_bytes
+from pointrend.images.decode import check_bytes
+from pointrend.images.limits import ImageLimits
 from pointrend.structures.option_kinds import Boolean
 from pointrend.structures.options import OPTIONS_HEADER, Options
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
-
-import requests
 
 from pointrend.serving.supervisor import Probe
 from pointrend.serving.torchserve import HANGING_SECONDS, PROBE_SECONDS, TorchServe
+from pointrend.system.http_probe import ask
 from pointrend.system.processes import child_environment
 from pointrend.system.service import Service
 
@@ -49,6 +49,6 @@ class Gateway(Service):
 
     def _answers(self) -> bool:
         try:
-            return requests.get(f"{self.url}/healthz", timeout=5).status_code == 204
-        except requests.RequestException:
+            return ask(self.url, "/healthz", seconds=5).status == HTTPStatus.NO_CONTENT
+        except OSError:
             return False

@@ -7,25 +7,22 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 
-import httpx
-
-from pointrend.client import Client
 from pointrend.engines import VARIABLE
 from pointrend.serving.server_config import KINDS, PACKAGED
 from pointrend.serving.server_state import READY, RESTARTING, STARTING, ServerState
 from pointrend.serving.supervisor import Probe
 from pointrend.system import properties
+from pointrend.system.http_probe import UNIX, ask
 from pointrend.system.processes import child_environment, free_ports
 from pointrend.system.service import Service
 
 START_SECONDS = 180.0
-UNIX = "unix:"
 LONGEST_SOCKET_PATH = 100  # the system's limit is 107 bytes, or 103
 PROBE_SECONDS = 5.0
 HANGING_SECONDS = 60.0  # Java alone answers /ping, whatever the workers do: this long it is no load
@@ -156,6 +153,8 @@ class TorchServe(Service):
             if self.url.startswith(UNIX):
                 self.wait_until(partial(self._answers, name), START_SECONDS)
             else:
+                from pointrend.client import Client  # which asks for the token; a launcher by sockets needs none
+
                 self.wait_until(Client(self.url, model=name, timeout=30).ready, START_SECONDS)
         self._state.write(READY)
 
@@ -174,17 +173,16 @@ class TorchServe(Service):
 
     def _answers(self, model: str) -> bool:
         try:
-            with _client(self.url, 30.0) as client:
-                return client.post(f"/predictions/{model}", json={"health": True}).is_success
-        except httpx.HTTPError:
+            answer = ask(self.url, f"/predictions/{model}", json_body={"health": True}, seconds=30.0)
+        except OSError:
             return False
+        return answer.status == HTTPStatus.OK
 
     def _speaks(self) -> bool:
         """Whether Java answers at all; what it says is no matter."""
         try:
-            with _client(self.url, PROBE_SECONDS) as client:
-                client.get("/ping")
-        except httpx.HTTPError:
+            ask(self.url, "/ping", seconds=PROBE_SECONDS)
+        except OSError:
             return False
         return True
 
@@ -194,12 +192,11 @@ class TorchServe(Service):
         A prediction would not tell: TorchServe refuses it alike where the queue is full and where no worker is there.
         """
         try:
-            with _client(self.management_url, PROBE_SECONDS) as client:
-                for name in self.models:
-                    answer = client.get(f"/models/{name}")
-                    if answer.status_code == httpx.codes.OK and _lacks_worker(answer.content):
-                        return False
-        except httpx.HTTPError:
+            for name in self.models:
+                answer = ask(self.management_url, f"/models/{name}", seconds=PROBE_SECONDS)
+                if answer.status == HTTPStatus.OK and _lacks_worker(answer.body):
+                    return False
+        except OSError:
             return True
         return True
 
@@ -208,15 +205,6 @@ class TorchServe(Service):
         for left in (*self.folder.glob("*.sock"), self.folder / ".model_server.pid"):
             left.unlink(missing_ok=True)
         self.config.write_text(self._settings_text)
-
-
-@contextmanager
-def _client(address: str, seconds: float) -> Iterator[httpx.Client]:
-    path = address.removeprefix(UNIX) if address.startswith(UNIX) else None
-    transport = httpx.HTTPTransport(uds=path, verify=False)  # http alone
-    url = "http://torchserve" if path else address
-    with httpx.Client(transport=transport, base_url=url, timeout=seconds, trust_env=False) as client:
-        yield client
 
 
 def _lacks_worker(described: bytes) -> bool:

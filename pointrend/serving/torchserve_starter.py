@@ -1,39 +1,60 @@
-"""TorchServe's own starter, which ends as its Java process ended; the starter alone exits with 0 whatever happened.
+"""TorchServe's own starter, which becomes its Java process rather than waiting for it.
 
-Run as ``python -m pointrend.serving.torchserve_starter``, with the arguments of ``torchserve``.
+The starter alone would exit with 0 however Java ended, and stay in memory beside it. Run as
+``python -m pointrend.serving.torchserve_starter``, with the arguments of ``torchserve``.
 """
 
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import sys
-from typing import Any
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
 
 from ts import model_server
 
 
-class _Remembered(subprocess.Popen[Any]):
-    """A process whose end can be asked for after the starter, which holds it in a local variable, has returned."""
+def java_cache() -> Path:
+    """What Java's start loads and links, kept by ``scripts/image/warm.py`` beside the packages of the image."""
+    return Path(sys.prefix, "torchserve.aot")
 
-    last: _Remembered | None = None
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        _Remembered.last = self
+def become(command: Sequence[str]) -> NoReturn:
+    """Take the place of :class:`subprocess.Popen`: run a command in place of this process.
+
+    Args:
+        command: Java, and what TorchServe gives it.
+    """
+    # As TorchServe's own starter does, for `torchserve --stop`.
+    Path(tempfile.gettempdir(), ".model_server.pid").write_text(str(os.getpid()))
+    program, *arguments = adapted(command)
+    sys.stdout.flush()
+    os.execvp(program, [program, *arguments])
+
+
+def adapted(command: Sequence[str]) -> list[str]:
+    """TorchServe's command for Java, with the cache where there is one.
+
+    The working directory is no place for classes: none is there, and Java keeps no cache where one could be.
+    """
+    program, *arguments = command
+    place = arguments.index("-cp") + 1
+    arguments[place] = os.pathsep.join(each for each in arguments[place].split(os.pathsep) if each != ".")
+    cache = java_cache()
+    writes = any(each.startswith("-XX:AOTCacheOutput=") for each in arguments)
+    if cache.is_file() and not writes and Path(program).is_relative_to(sys.prefix):  # it is that Java's, of no other
+        # What it warns of is that it starts without.
+        arguments[:0] = [f"-XX:AOTCache={cache}", "-Xlog:aot*=error,cds*=error"]
+    return [program, *arguments]
 
 
 def main() -> None:
-    """Start TorchServe, wait for it, and exit with its status or by its signal."""
-    model_server.subprocess.Popen = _Remembered
+    """Start TorchServe; returns where it cannot be started."""
+    model_server.subprocess.Popen = become
     model_server.start()
-    status = _Remembered.last.wait() if _Remembered.last else 1
-    if status < 0:
-        if -status not in (signal.SIGKILL, signal.SIGSTOP):
-            signal.signal(-status, signal.SIG_DFL)
-        os.kill(os.getpid(), -status)
-    sys.exit(status)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -3,113 +3,34 @@
 from __future__ import annotations
 
 import shutil
-import signal
-import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from types import FrameType, TracebackType
 
-import requests
 from rich.console import Console
 
 from pointrend.engines import AUTO, EAGER, require, resolve
 from pointrend.errors import Unreachable
 from pointrend.serving.archive import ARCHIVE_NAME
 from pointrend.serving.gateway_process import Gateway
+from pointrend.serving.page_process import Page
 from pointrend.serving.served_model import ServedModel, pack, suggestion
-from pointrend.serving.supervisor import Probe, Supervised, Supervisor
-from pointrend.serving.torchserve import PROBE_SECONDS, Ports, TorchServe
+from pointrend.serving.supervisor import Supervised, Supervisor
+from pointrend.serving.torchserve import Ports, TorchServe
 from pointrend.system.channel import Channel
-from pointrend.system.environment import KEY_FILE
 from pointrend.system.home import home
-from pointrend.system.processes import LaunchError, child_environment, require_free_port
-from pointrend.system.service import Service
+from pointrend.system.processes import LaunchError, require_free_port
+from pointrend.system.stop_signals import StopSignals
 from pointrend.weights.folder import ModelFolder
 from pointrend.weights.obtain import obtain
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 # An installed package has no folder of its own to write to.
 STORE = (_CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else home()) / "model_store"
-START_SECONDS = 60.0
-HANGING_SECONDS = 300.0  # a crowd keeps its event loop busy for a while
 FREE_BYTES_NEEDED = 512 * 2**20  # the archive, its unpacked copy in the temporary folder, and logs
-
-
-class Page(Service):
-    """The Gradio page, a client of the server at ``server_url``.
-
-    Args:
-        server_url: which it asks.
-        port: on loopback.
-        mcp: whether its API is there for MCP too.
-        key_file: holds the secret of a server that asks for one, as TorchServe's ``key_file.json`` does.
-        relay: whether its log goes to this process' output.
-        channel: through which it asks for another model, see
-            :class:`pointrend.serving.served_model.ServedModel`.
-    """
-
-    def __init__(
-        self,
-        server_url: str,
-        port: int,
-        *,
-        mcp: bool = False,
-        key_file: Path | None = None,
-        relay: bool = False,
-        channel: Mapping[str, str] | None = None,
-    ) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-        folder = Path(tempfile.mkdtemp(prefix="pointrend-page-"))
-        command = [sys.executable, "-m", "gradio_app", "--server", server_url, "--port", str(port)]
-        env = child_environment(TMPDIR=str(folder), GRADIO_TEMP_DIR=str(folder / "uploads"))
-        if key_file is not None:
-            env[KEY_FILE.name] = str(key_file)
-        env |= dict(channel or {})
-        super().__init__("The page", [*command, "--mcp"] if mcp else command, folder, env, relay=relay)
-
-    def wait_ready(self) -> None:
-        """Return when the page is served.
-
-        Raises:
-            LaunchError: the page ended, or nothing answered in time.
-        """
-        self.wait_until(self._answers, START_SECONDS)
-
-    @property
-    def probes(self) -> Sequence[Probe]:
-        """What tells that it works; see :mod:`pointrend.serving.supervisor`."""
-        return (Probe(self._answers, PROBE_SECONDS, HANGING_SECONDS),)
-
-    def _answers(self) -> bool:
-        try:
-            return requests.get(self.url, timeout=5).ok
-        except requests.RequestException:
-            return False
-
-
-class StopRequest(BaseException):
-    """SIGINT or SIGTERM arrived."""
-
-
-class StopSignals:
-    """Turns SIGINT and SIGTERM into one :class:`StopRequest`; further ones wait until everything has stopped."""
-
-    def __enter__(self) -> StopSignals:
-        self._before = {number: signal.signal(number, self._raise) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def _raise(self, _number: int, _frame: FrameType | None) -> None:
-        for number in self._before:
-            signal.signal(number, signal.SIG_IGN)
-        raise StopRequest
-
-    def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> bool:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        return kind is StopRequest
 
 
 def up(
@@ -152,21 +73,13 @@ def up(
     for folder in folders.values():
         resolve(engine, folder.network)  # refuses what does not fit before anything is started
     started = time.monotonic()
-    with StopSignals():
+    with StopSignals(), ExitStack() as stack:
         for name, folder in folders.items():
             pack(folder, STORE, name, engine, console)
-        with (
-            TorchServe(STORE, ports, models=tuple(folders), private=True) as server,
-            Gateway(server, ports.inference) as gateway,
-        ):
-            with console.status("Starting TorchServe and waiting for a first prediction"):
-                gateway.wait_ready()
-                server.wait_ready()
-            for name in folders:
-                console.print(f"The server answers at [bold]{gateway.url}/predictions/{name}[/]")
-            console.print(f"TorchServe's management is at {server.management_url}", soft_wrap=True)
-            if not page:
-                _stay(console, started, server, gateway)
+        server = stack.enter_context(TorchServe(STORE, ports, models=tuple(folders), private=True))
+        gateway = stack.enter_context(Gateway(server, ports.inference))
+        services: list[TorchServe | Gateway | Page] = [server, gateway]
+        if page:
             served = ServedModel(
                 server,
                 STORE,
@@ -176,17 +89,22 @@ def up(
                 engine=engine,
                 console=console,
             )
-            with (
-                Channel(served.answer) as channel,
-                Page(gateway.url, ports.page, mcp=mcp, channel=channel.environment) as gradio_page,
-            ):
-                with console.status("Starting the page"):
-                    gradio_page.wait_ready()
-                console.print(f"Open [bold]{gradio_page.url}[/] in a browser.")
-                hint = suggestion()
-                if hint:
-                    console.print(hint, soft_wrap=True)
-                _stay(console, started, server, gateway, gradio_page)
+            channel = stack.enter_context(Channel(served.answer))
+            # Beside the server: it needs none until somebody opens it, who cannot change the model until it answers.
+            services.append(stack.enter_context(Page(gateway.url, ports.page, mcp=mcp, channel=channel.environment)))
+        with server.replacing, console.status("Starting TorchServe and waiting for a first prediction"):
+            gateway.wait_ready()
+            server.wait_ready()
+        for name in folders:
+            console.print(f"The server answers at [bold]{gateway.url}/predictions/{name}[/]")
+        console.print(f"TorchServe's management is at {server.management_url}", soft_wrap=True)
+        if page:
+            with console.status("Starting the page"):
+                services[-1].wait_ready()
+            console.print(f"Open [bold]{services[-1].url}[/] in a browser.")
+            if hint := suggestion():
+                console.print(hint, soft_wrap=True)
+        _stay(console, started, *services)
     console.print("Stopped.")
 
 

@@ -165,7 +165,7 @@ class ProcessGroup:
         """
         members = self._members()
         self._signal(request)
-        # TorchServe's starter ends at once while its Java process still drains: wait for every member, not for it.
+        # Some end at once while what they started still drains: wait for every member, not for the command alone.
         self._wait_for(members, patience)
         self._signal(signal.SIGKILL)
         self._process.wait()

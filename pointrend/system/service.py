@@ -14,6 +14,8 @@ from typing import Self
 from pointrend.system import kept_logs
 from pointrend.system.processes import GRACE_SECONDS, ORPHANS_GRACE_SECONDS, LaunchError, ProcessGroup
 
+ASK_AGAIN_SECONDS = 0.05  # while it starts: asking costs next to nothing, and somebody waits
+
 
 class Service:
     """A process group with a folder of its own for what it writes, which goes when it stops; a context manager.
@@ -66,7 +68,7 @@ class Service:
             self.require_running()
             if time.monotonic() > deadline:
                 raise self.silent(seconds)
-            time.sleep(0.2)
+            time.sleep(ASK_AGAIN_SECONDS)
 
     def silent(self, seconds: float, what: str = "") -> LaunchError:
         """What is said of it where it runs and has not answered for some time; its log is kept.

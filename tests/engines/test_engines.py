@@ -17,7 +17,7 @@ from pointrend.cli.main import app
 from pointrend.config.files import config_from_dict, read_config
 from pointrend.engines import AUTO, NAMES, require, require_fit, resolve
 from pointrend.errors import ConfigError
-from pointrend.images.decode import ImageLimits
+from pointrend.images.limits import ImageLimits
 from pointrend.service.description import describe
 from pointrend.serving.archive import build
 from pointrend.weights import zoo

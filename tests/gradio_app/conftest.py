@@ -40,7 +40,7 @@ def page(browser, page_url):
 
 @pytest.fixture(scope="module")
 def page_url(served):
-    from pointrend.serving.up import Page
+    from pointrend.serving.page_process import Page
     from tests.ports import free_ports
 
     with Page(served.url, free_ports(1)[0]) as process:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from pointrend.client import Client
-from pointrend.serving.up import Page
+from pointrend.serving.page_process import Page
 from pointrend.system.channel import Channel
 from tests.kept_models import exchangeable, keep
 from tests.ports import free_ports

@@ -24,8 +24,8 @@ from PIL import Image
 from gradio_app.examples import EXAMPLES
 from gradio_app.upload_errors import NOT_UPLOADED
 from gradio_app.upload_limits import BY_ADDRESS
+from pointrend.serving.page_process import Page
 from pointrend.serving.torchserve import TorchServe
-from pointrend.serving.up import Page
 from tests.gradio_app.raw import FILE_META, RawCaller
 from tests.ports import free_ports
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from gradio_app.examples import EXAMPLES
+from pointrend.serving.page_process import Page
 from pointrend.serving.torchserve import TorchServe
-from pointrend.serving.up import Page
 from tests.ports import free_ports
 
 pytest.importorskip("mcp", reason="needs the extra mcp")

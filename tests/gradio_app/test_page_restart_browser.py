@@ -9,7 +9,7 @@ import psutil
 import pytest
 from playwright.sync_api import expect
 
-from pointrend.serving.up import Page as PageProcess
+from pointrend.serving.page_process import Page as PageProcess
 from tests.gradio_app.visits import PATIENCE_MS
 from tests.launched import launched, up_command
 from tests.ports import free_ports, free_server_port

@@ -13,8 +13,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from pointrend.serving.archive import build
+from pointrend.serving.page_process import Page as PageProcess
 from pointrend.serving.torchserve import Ports, TorchServe
-from pointrend.serving.up import Page as PageProcess
 from pointrend.system.service import Service
 from pointrend.weights.folder import ModelFolder
 from tests.gradio_app.visits import (

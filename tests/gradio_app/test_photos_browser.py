@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import expect
 from pycocotools import mask as coco_mask
 
-from pointrend.images.decode import ImageLimits
+from pointrend.images.limits import ImageLimits
 from tests.gradio_app.visits import (
     ASTRONAUT,
     PATIENCE_MS,

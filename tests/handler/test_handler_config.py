@@ -9,7 +9,7 @@ import pytest
 
 from handler.config import MODEL_CONFIG, HandlerConfig, ModelConfig
 from pointrend.errors import ConfigError
-from pointrend.images.decode import ImageLimits
+from pointrend.images.limits import ImageLimits
 
 
 def test_settings_are_optional() -> None:

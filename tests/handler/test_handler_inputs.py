@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from handler.inputs import is_grpc, read
 from pointrend.errors import ImageTooLarge, InvalidOption, InvalidRequest, RequestError
-from pointrend.images.decode import ImageLimits
+from pointrend.images.limits import ImageLimits
 from pointrend.service.inputs import Request
 from pointrend.service.outputs import refusal
 from pointrend.structures.options import Options

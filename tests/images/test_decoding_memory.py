@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pointrend.images.decode import ImageLimits
+from pointrend.images.limits import ImageLimits
 from pointrend.images.metadata import TEXT_BYTES, without_texts
 from tests.images.hostile_files import chunk, png
 from tests.peak_memory import printed_by
@@ -13,7 +13,8 @@ SPARE = 4_000_000  # of strips while they are converted, and of the allocator
 MEASURE = """
 import json, warnings
 from pointrend.errors import RequestError
-from pointrend.images.decode import ImageLimits, decode, open_image
+from pointrend.images.decode import decode, open_image
+from pointrend.images.limits import ImageLimits
 from pointrend.images.memory import decoding_bytes
 from tests.images.hostile_files import files
 from tests.peak_memory import peak_of

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pointrend.errors import ImageTooLarge, InvalidRequest, UnsupportedImage
-from pointrend.images.decode import ImageLimits, decode
+from pointrend.images.decode import decode
+from pointrend.images.limits import ImageLimits
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 

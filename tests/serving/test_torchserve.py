@@ -16,6 +16,7 @@ from pointrend.serving import torchserve
 from pointrend.serving.archive import build
 from pointrend.serving.server_config import PACKAGED, ServerConfig
 from pointrend.serving.torchserve import Ports, TorchServe
+from pointrend.system.http_probe import ask
 from pointrend.weights.folder import ModelFolder
 from tests.ports import free_ports
 
@@ -39,7 +40,7 @@ def test_the_container_takes_the_options_of_java_and_adds_its_log():
 @pytest.mark.server
 def test_java_gives_memory_back(served):
     """The runtime knows every option: one that it does not know would be ignored without a word."""
-    (java,) = [each for each in psutil.Process(served.pid).children(recursive=True) if each.name() == "java"]
+    java = psutil.Process(served.pid)
     jcmd = Path(java.exe()).with_name("jcmd")
     flags = subprocess.run([jcmd, str(java.pid), "VM.flags", "-all"], capture_output=True, text=True, check=True).stdout
     known = {match[1]: match[2] for match in re.finditer(r"(\w+) += (\S+)", flags)}
@@ -52,7 +53,7 @@ def test_java_gives_memory_back(served):
 @pytest.mark.slow
 def test_a_crowd_leaves_no_large_heap_behind(served):
     """Twelve callers with 20 MB each; the heap shrinks by itself, however long that takes here."""
-    (java,) = [each for each in psutil.Process(served.pid).children(recursive=True) if each.name() == "java"]
+    java = psutil.Process(served.pid)
     url, body = f"{served.url}/predictions/pointrend", bytes(20_000_000)
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: httpx.post(url, content=body, timeout=300).status_code, range(36)))
@@ -83,11 +84,10 @@ def test_a_java_that_hangs_is_told_from_one_that_works(tmp_path):
         speaks, has_workers = server.probes
         assert speaks.ask()
         assert has_workers.ask()
-        with torchserve._client(server.management_url, 30) as management:
-            described = management.get("/models/pointrend").json()
+        described = json.loads(ask(server.management_url, "/models/pointrend", seconds=30).body)
         assert (described[0]["minWorkers"], described[0]["workers"][0]["status"]) == (1, "READY")
         assert not torchserve._lacks_worker(json.dumps(described).encode())
-        (java,) = [each for each in psutil.Process(server.pid).children(recursive=True) if each.name() == "java"]
+        java = psutil.Process(server.pid)
         java.suspend()
         try:
             assert not speaks.ask()
