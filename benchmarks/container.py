@@ -1,8 +1,9 @@
-"""What the image costs: its size, and for each role how soon it is ready, its memory and how soon it stops.
+"""What an image costs: its size, and for each role how soon it is ready, its memory and how soon it stops.
 
-    python benchmarks/container.py [--image pointrend] [--program docker] [--rounds 3] [--option --runtime=runc ...]
+    python benchmarks/container.py [--image pointrend ...] [--program docker] [--rounds 3] [--option --runtime=runc ...]
 
 Every container is hardened as ``docker-compose.yml`` says, and is asked for one prediction before its memory is read.
+Several images take turns.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import secrets
 import statistics
 import subprocess
 import time
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import httpx
 import psutil
@@ -22,6 +25,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.watch import kind
 from gradio_app.examples import EXAMPLES
 from pointrend.client import Client
 from pointrend.system.processes import free_ports
@@ -44,12 +48,12 @@ class Cost:
 
     Attributes:
         ready: seconds until it was.
-        memory: bytes, after a prediction where it makes any.
+        memory: bytes by kind of process, after a prediction where it makes any.
         stop: seconds from SIGTERM to its end.
     """
 
     ready: float
-    memory: int
+    memory: dict[str, int]
     stop: float
 
 
@@ -73,8 +77,8 @@ class Engine:
         """Bytes of an image, its layers unpacked."""
         return int(json.loads(self("image", "inspect", image))[0]["Size"])
 
-    def measure(self, image: str, role: str) -> Cost:
-        """Run a role once."""
+    def measure(self, image: str, role: str, rest: float = 0.0) -> Cost:
+        """Run a role once; its memory is read ``rest`` seconds after its prediction."""
         port, grpc_port, token = *free_ports(2), secrets.token_hex(16)
         variables = {
             "POINTREND_ROLE": role,
@@ -92,11 +96,12 @@ class Engine:
             while not _answers(f"http://127.0.0.1:{port}{probe}"):
                 if time.monotonic() - started > PATIENCE_SECONDS:
                     raise TimeoutError(f"{role} was not ready in {PATIENCE_SECONDS} s:\n{self('logs', name)[-2000:]}")
-                time.sleep(0.1)
+                time.sleep(0.05)
             ready = time.monotonic() - started
             if role != "page":
                 with Client(f"http://127.0.0.1:{port}", token=token) as client:
                     client.segment(EXAMPLES[0].path.read_bytes())
+            time.sleep(rest)
             memory = _memory(int(self("inspect", "--format", "{{.State.Pid}}", name)))
             started = time.monotonic()
             self("stop", "--time=60", name)
@@ -112,34 +117,57 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _memory(pid: int) -> int:
-    """Bytes that a process and all below it hold, what they share divided among them."""
-    process = psutil.Process(pid)
-    return sum(each.memory_full_info().pss for each in [process, *process.children(recursive=True)])
+def _memory(pid: int) -> dict[str, int]:
+    """Bytes that a process and all below it hold, by their kinds, what they share divided among them."""
+    process, held = psutil.Process(pid), Counter[str]()
+    for each in [process, *process.children(recursive=True)]:
+        held[kind(each)] += each.memory_full_info().pss
+    return dict(held)
 
 
 def main(
-    image: Annotated[str, typer.Option(help="The image's name.")] = "pointrend",
+    image: Annotated[list[str] | None, typer.Option(help="A name; may be repeated. [default: pointrend]")] = None,
     program: Annotated[str, typer.Option(help="docker or podman.")] = "docker",
     rounds: Annotated[int, typer.Option(min=1, help="Containers a role.")] = 3,
+    role: Annotated[list[str] | None, typer.Option(help="What runs; may be repeated. [default: each]")] = None,
+    rest: Annotated[float, typer.Option(min=0, help="Seconds from the prediction to the look at the memory.")] = 0.0,
     option: Annotated[list[str] | None, typer.Option(help="One more for `run`; may be repeated.")] = None,
     report: Annotated[Path | None, typer.Option("--json", help="Also write the figures here.")] = None,
 ) -> None:
     """Measure, and print a table."""
-    engine = Engine(program, option or [])
-    table = Table(title=f"{image}: {engine.size(image) / 1e9:.2f} GB; medians of {rounds} containers a role")
-    for title in ("role", "ready after", "memory", "stops within"):
-        table.add_column(title)
+    engine, images, roles = Engine(program, option or []), image or ["pointrend"], role or ["server", "all", "page"]
+    costs: dict[str, dict[str, list[Cost]]] = {name: {each: [] for each in roles} for name in images}
+    for _ in range(rounds):
+        for each in roles:
+            for name in images:
+                costs[name][each].append(engine.measure(name, each, rest))
     figures = {}
-    for role in ("server", "all", "page"):
-        costs = [engine.measure(image, role) for _ in range(rounds)]
-        ready, stop = (statistics.median(getattr(cost, name) for cost in costs) for name in ("ready", "stop"))
-        memory = statistics.median(cost.memory for cost in costs)
-        figures[role] = {"ready_seconds": ready, "memory_bytes": memory, "stop_seconds": stop}
-        table.add_row(role, f"{ready:.1f} s", f"{memory / 1e9:.2f} GB", f"{stop:.1f} s")
-    Console().print(table)
+    for name in images:
+        size = engine.size(name)
+        figures[name] = {"bytes": size, **{each: _figures(costs[name][each]) for each in roles}}
+        table = Table(title=f"{name}: {size / 1e9:.2f} GB; medians of {rounds} containers a role")
+        for title in ("role", "ready after", "memory", "stops within", "of the memory"):
+            table.add_column(title)
+        for each in roles:
+            found = _figures(costs[name][each])
+            parts = ", ".join(f"{kind} {held / 1e6:.0f} MB" for kind, held in found["memory_by_process"].items())
+            ready, stop = (f"{found[key]:.1f} s" for key in ("ready_seconds", "stop_seconds"))
+            table.add_row(each, ready, f"{found['memory_bytes'] / 1e9:.2f} GB", stop, parts)
+        Console().print(table)
     if report is not None:
         report.write_text(json.dumps(figures, indent=2))
+
+
+def _figures(costs: Sequence[Cost]) -> dict[str, Any]:
+    """Medians of one role's containers, and the times of each."""
+    kinds = sorted({name for cost in costs for name in cost.memory})
+    return {
+        "ready_seconds": statistics.median(cost.ready for cost in costs),
+        "ready_seconds_each": [round(cost.ready, 2) for cost in costs],
+        "memory_bytes": statistics.median(sum(cost.memory.values()) for cost in costs),
+        "memory_by_process": {name: statistics.median(cost.memory.get(name, 0) for cost in costs) for name in kinds},
+        "stop_seconds": statistics.median(cost.stop for cost in costs),
+    }
 
 
 if __name__ == "__main__":

@@ -16,7 +16,12 @@ LIBRARY = next(Path("/usr/lib").glob("*/libc.so.6"), None)
 @needs_strip
 @pytest.mark.skipif(LIBRARY is None, reason="needs a shared library to strip")
 def test_unused_files_go_and_everything_else_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    gone = ["torch/bin/test_api", "torch/include/ATen/ATen.h", "sympy/core/tests/test_expr.py", "torch/nn/__pycache__/a"]
+    gone = [
+        "torch/bin/test_api",
+        "torch/include/ATen/ATen.h",
+        "sympy/core/tests/test_expr.py",
+        "torch/nn/__pycache__/a",
+    ]
     kept = ["torch/bin/torch_shm_manager", "torch/testing/_internal/a.py", "sympy/core/expr.py", "own/tests/a.py"]
     kept += ["torch-2.13.0.dist-info/licenses/LICENSE", "openvino/libs/libopenvino_intel_cpu_plugin.so"]
     for name in [*gone, *kept]:

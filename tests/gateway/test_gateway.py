@@ -9,12 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
 
+from gateway import readiness
 from gateway.access import AccessPolicy
 from gateway.app import build
 from gateway.http_server import server
@@ -431,6 +432,46 @@ def test_expect_and_half_a_request(start: Start) -> None:
         connection.sendall(b"POST /predictions/pointrend HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx")
         connection.shutdown(socket.SHUT_WR)
         assert read(connection).status_code == 200
+
+
+def test_who_became_ready_is_not_told_otherwise_for_long(
+    tmp_path: Path, torchserve: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure of the start is asked again soon; once it was ready, an answer is kept as long as it is said."""
+    monkeypatch.setattr(readiness, "KEPT_SECONDS", 1e6)
+    page_port, port = free_ports(2)
+    running = server(
+        build(torchserve.config, AccessPolicy(), ClientLimits(), page=f"http://127.0.0.1:{page_port}/"),
+        ClientLimits(),
+        port=port,
+    )
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    try:
+        while not running.started:
+            time.sleep(0.01)
+        assert httpx.get(url(port, "/readyz"), timeout=30).status_code == 503
+        page = HTTPServer(("127.0.0.1", page_port), _Page)
+        answering = threading.Thread(target=page.serve_forever, args=(0.05,))
+        answering.start()
+        while httpx.get(url(port, "/readyz"), timeout=30).status_code != 204:
+            time.sleep(0.05)
+        page.shutdown()
+        answering.join()
+        page.server_close()
+        assert httpx.get(url(port, "/readyz"), timeout=30).status_code == 204
+    finally:
+        running.should_exit = True
+        thread.join()
+
+
+class _Page(BaseHTTPRequestHandler):
+    def do_HEAD(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 def test_readiness_includes_the_page(tmp_path: Path, torchserve: StandIn) -> None:

@@ -75,14 +75,13 @@ def test_a_redirect_is_not_followed(address: str) -> None:
 
 def test_nothing_there_is_an_os_error(tmp_path: Path) -> None:
     for address in (f"http://127.0.0.1:{free_ports(1)[0]}", f"{UNIX}{tmp_path / 'none.sock'}"):
-        with pytest.raises(OSError, match="refused|No such file"):
+        with pytest.raises(OSError, match=r"refused|No such file"):
             ask(address, "/", seconds=5)
 
 
 def test_who_says_nothing_or_nothing_sensible_is_an_os_error() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        with pytest.raises(TimeoutError):
-            ask(f"http://127.0.0.1:{silent.getsockname()[1]}", "/", seconds=0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(TimeoutError):
+        ask(f"http://127.0.0.1:{silent.getsockname()[1]}", "/", seconds=0.1)
 
     class _Babble(socketserver.BaseRequestHandler):
         def handle(self) -> None:
