@@ -23,6 +23,7 @@ from pointrend.engines import AUTO, resolve
 from pointrend.errors import RequestError
 from pointrend.serving.archive import build
 from pointrend.weights.folder import ModelFolder
+from scripts.image.slim import KEPT, UNUSED
 from tests.container.workshop import HARDENED, LIMITS, PHOTO, PODMAN, ROOT, SECRET, Container, call, missing, running
 from tests.ports import free_ports
 
@@ -70,7 +71,7 @@ def test_what_the_image_says_of_itself(image: str) -> None:
     assert config["Config"]["User"] == "1000"
     assert config["Config"]["Entrypoint"] == ["tini", "--"]
     assert "gateway.health" in " ".join(config["Healthcheck"]["Test"])
-    assert config["Size"] < 2.2e9
+    assert config["Size"] < 1.25e9
     history = call("buildah", "inspect", "--format", "{{.Docker.History}}", image)
     assert "TOKEN" not in history
 
@@ -84,6 +85,46 @@ def test_runs_as_nobody_in_particular_and_writes_nowhere(container: Container) -
     for place in ("/", "/opt/pointrend", "/etc", "/home/pointrend"):
         assert "Read-only" in container.execute("touch", f"{place}/file").stderr
     assert container.execute("python", "-m", "pip", "--version").returncode != 0
+
+
+PACKAGES = """
+import json, sysconfig
+from pathlib import Path
+site = Path(sysconfig.get_path("purelib"))
+print(json.dumps({pattern: [str(path.relative_to(site)) for path in site.glob(pattern)] for pattern in %r}))
+"""
+# Of what a process has imported, what has to be compiled at each start.
+UNCOMPILED = """
+import importlib, sys
+for name in %r:
+    importlib.import_module(name)
+files = {name: getattr(module, "__cached__", None) for name, module in sys.modules.items() if name != "__main__"}
+import os
+print([name for name, file in files.items() if file and not os.path.exists(file)])
+"""
+JAVA_MAPS = """
+import pathlib
+for folder in pathlib.Path("/proc").glob("[0-9]*"):
+    if (folder / "comm").read_text() == "java\\n":
+        print((folder / "maps").read_text())
+"""
+
+
+def test_the_packages_hold_what_runs_and_nothing_else(container: Container) -> None:
+    patterns = [pattern for pattern in UNUSED if pattern != "**/__pycache__"]
+    listed = container.execute("python", "-c", PACKAGES % patterns)
+    found = {path for paths in json.loads(listed.stdout).values() for path in paths}
+    assert found == KEPT, listed.stderr
+    for modules in (["gateway.__main__"], ["gateway.app"], ["gradio_app.app"], ["ts.model_service_worker", "openvino"]):
+        done = container.execute("python", "-c", UNCOMPILED % modules)
+        assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_java_starts_from_the_cache_that_was_made_with_the_image(container: Container) -> None:
+    maps = container.execute("python", "-c", JAVA_MAPS).stdout
+    assert "/opt/pointrend/torchserve.aot" in maps
+    assert "libjvm.so" in maps
+    assert "[warning]" not in container.logs()
 
 
 def test_rest_with_the_secret_a_wrong_one_and_none(container: Container) -> None:
