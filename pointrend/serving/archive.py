@@ -27,7 +27,7 @@ from pathlib import Path
 import yaml
 
 import pointrend
-from pointrend.engines import AUTO, EAGER, EXPORTED, OPENVINO_INT8, automatic
+from pointrend.engines import AUTO, EAGER, EXPORTED, OPENVINO_INT8, automatic, store
 from pointrend.engines.fallback import make_or_fall_back
 from pointrend.errors import ConfigError, PointRendError
 from pointrend.system.processes import child_environment
@@ -126,14 +126,20 @@ def _engine_files(folder: ModelFolder, engine: str, calibrate: Path | None, scra
     """What an engine needs besides the model, by its place in the archive's folder ``model``."""
     if engine not in EXPORTED:
         return {}
+    exported = store.find(folder, engine) if calibrate is None else None
+    if exported is None:
+        exported = _exported(folder, engine, calibrate, scratch)
+    return {Path(engine, path.name): path for path in sorted(exported.iterdir())}
+
+
+def _exported(folder: ModelFolder, engine: str, calibrate: Path | None, scratch: Path) -> Path:
+    """The files as they are made now."""
     from pointrend.engines.export import export, prepare  # with it comes torch, which an archive needs else not
 
     if calibrate is None:
-        exported = prepare(folder, engine)
-    else:
-        export(folder, scratch, engine, calibrate)
-        exported = scratch
-    return {Path(engine, path.name): path for path in sorted(exported.iterdir())}
+        return prepare(folder, engine)
+    export(folder, scratch, engine, calibrate)
+    return scratch
 
 
 def _check_room(files: Iterable[Path], destination: Path) -> None:

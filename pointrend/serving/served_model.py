@@ -161,13 +161,14 @@ def _export(folder: ModelFolder, engine: str, console: Console) -> None:
     """Make the files of an engine that needs some, unless they are there, and say so: it takes a while."""
     if engine not in EXPORTED:
         return
-    from pointrend.engines.export import prepare  # imports torch, which an eager start need not wait for
-
     doing, done = ("Quantising", "quantised") if engine == OPENVINO_INT8 else ("Converting", "converted")
     known = store.find(folder, engine)
     if known is not None:
         console.print(f"{folder.info.name} was {done} before: {known}.")
         return
+    # With it comes torch, which would stay in a process that only waits.
+    from pointrend.engines.export import prepare
+
     with console.status(f"{doing} {folder.info.name}, once"):
         place = prepare(folder, engine)
     console.print(f"{done.capitalize()} {folder.info.name}; kept in {place}.")

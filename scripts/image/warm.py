@@ -26,8 +26,8 @@ from pointrend.serving.torchserve_starter import java_cache
 from pointrend.system.processes import free_ports
 
 PHOTO = EXAMPLES[0].path
-# What a container runs besides: the launcher and the health check.
-PROGRAMS = ("gateway.__main__", "gateway.health")
+# What a container runs besides: the launchers and the health check.
+PROGRAMS = ("gateway.__main__", "gateway.health", "pointrend.cli.main", "pointrend.cli.up")
 
 
 def main(store: Path) -> None:
@@ -40,7 +40,8 @@ def main(store: Path) -> None:
     cache = java_cache()
     run(store, EAGER, {})
     run(store, AUTO, {"vmargs": f"{options} -XX:AOTCacheOutput={cache}"})
-    subprocess.run([sys.executable, "-c", f"import {', '.join(PROGRAMS)}"], check=True)
+    # -P: of what is installed, not of the sources in the working directory.
+    subprocess.run([sys.executable, "-P", "-c", f"import {', '.join(PROGRAMS)}"], check=True)
     if not cache.is_file():
         sys.exit(f"warm: Java wrote no {cache}.")
     print(f"warm: {cache} has {cache.stat().st_size / 2**20:.0f} MiB")

@@ -100,7 +100,7 @@ for name in %r:
     importlib.import_module(name)
 files = {name: getattr(module, "__cached__", None) for name, module in sys.modules.items() if name != "__main__"}
 import os
-print([name for name, file in files.items() if file and not os.path.exists(file)])
+print([name for name, file in files.items() if isinstance(file, str) and not os.path.exists(file)])
 """
 JAVA_MAPS = """
 import pathlib

@@ -154,3 +154,19 @@ def test_the_handler_refuses_before_torchserve_would_restart_its_worker():
     assert handler.max_response_bytes < server.max_response_bytes
     # An image at its limit still fits into a request in base64, the largest of the three forms.
     assert handler.max_image_bytes * 4 / 3 < server.max_request_bytes - 2**20
+
+
+def test_packing_what_was_exported_before_imports_no_torch(tmp_path: Path) -> None:
+    """`pointrend up` packs the model at each start, and then only waits."""
+    pytest.importorskip("openvino")
+    folder = ModelFolder.open("demo")
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from pointrend.serving.archive import build\n"
+        "from pointrend.weights.folder import ModelFolder\n"
+        "build(ModelFolder.open('demo'), Path(sys.argv[1]), engine='openvino')\n"
+        "print('torch' in sys.modules)"
+    )
+    build(folder, tmp_path, engine="openvino")  # made here, where it is not in the cache yet
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
