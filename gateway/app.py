@@ -2,6 +2,7 @@
 
 ======================================  ==============================================================
 ``POST /predictions/NAME[/VERSION]``    the model: predictions, description, health
+``/v2/...``                             the same by the Open Inference Protocol; see ``open_inference/routes.py``
 ``GET /models``, ``/models/NAME``       which models are served, and what TorchServe says of one
 ``GET /metrics``                        Prometheus' format
 ``GET /ping``                           TorchServe's own word, which says nothing of the model

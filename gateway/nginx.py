@@ -2,6 +2,7 @@
 
 ======================================  ==========================================================
 ``POST /predictions/NAME[/VERSION]``    the gateway: predictions, and the model's description
+``/v2/...``                             the gateway: the Open Inference Protocol; its health needs no secret
 ``/healthz``                            204 as long as nginx stands
 ``/readyz``                             204 once the model and the page answer, as far as they are here
 gRPC ``.../Predictions``                the model; no other call, since a streaming one can kill a worker
@@ -117,9 +118,13 @@ def render(config: ContainerConfig, upstreams: Upstreams, limits: ServerLimits) 
         "trusted": "\n".join(f"  set_real_ip_from {network};" for network in config.trusted_proxies),
         "tokens": _accepted(config),
     }
-    values |= {f"say_{name}": _location(name, error) for name, error in refusals(limits, config).items()}
+    said = refusals(limits, config)
+    values |= {f"say_{name}": _location(name, error) for name, error in said.items()}
+    values |= {f"say_v2_{name}": _location(f"v2_{name}", error, "/v2") for name, error in said.items()}
     values["readiness"] = _fill("nginx-ready.conf" if config.serves_model else "nginx-ready-page.conf", values)
-    values["api"] = _fill("nginx-api.conf", values) if config.serves_api else "location /predictions/ { return 404; }"
+    apis = ("nginx-api.conf", "nginx-open-inference.conf")
+    closed = "location /predictions/ { return 404; } location ~ ^/v2(/|$) { return 404; }"
+    values["api"] = "\n    ".join(_fill(file, values) for file in apis) if config.serves_api else closed
     values["page"] = _fill("nginx-page.conf", values) if config.serves_page else "location / { return 404; }"
     values["grpc"] = _fill("nginx-grpc.conf", values) if config.serves_api and config.grpc_port else ""
     return _fill("nginx.conf", values)
@@ -189,11 +194,11 @@ def _fill(file: str, values: Mapping[str, object]) -> str:
     return _Parts(Path(__file__).with_name(file).read_text()).substitute(values)
 
 
-def _location(name: str, error: RequestError) -> str:
-    """A location of nginx that answers an error."""
+def _location(name: str, error: RequestError, path: str = "") -> str:
+    """A location of nginx that answers an error, in the form of the API at ``path``."""
     headers = "".join(f"add_header {field} {value!r} always; " for field, value in headers_of(error).items())
     place = f"= /-/{name} {{ internal;" if name in _BEFORE_ANY_PATH else f"@{name} {{"
-    body = body_of(error).decode().replace("'", "\\'")
+    body = body_of(error, path).decode().replace("'", "\\'")
     return f"location {place} {headers}return {error.status} '{body}'; }}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,12 +11,14 @@ from starlette.datastructures import Headers
 from gateway.form_parser import parse
 from gateway.forms import BINARY, FORM, JSON, clean, write
 from gateway.header_values import Header
+from gateway.refusals import not_found
 from pointrend.errors import InvalidRequest, RequestError
 from pointrend.structures.options import OPTIONS_HEADER
 
 _OPTIONS = OPTIONS_HEADER.lower()
 PASSED_HEADERS = ("accept", _OPTIONS, "x-request-id")
 """What of a request's headers concerns the model. Those of a body are written anew; no other goes on."""
+_VERSION = re.compile(r"[0-9.]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,17 @@ class CleanRequest:
 
     headers: dict[str, str]
     pieces: Sequence[bytes | bytearray]
+
+
+def model_path(model: str, version: str | None) -> str:
+    """TorchServe's path to a model.
+
+    Raises:
+        RequestError: 404, the version is not one.
+    """
+    if version is not None and not _VERSION.fullmatch(version):
+        raise not_found()
+    return f"/predictions/{model}" + (f"/{version}" if version else "")
 
 
 def check_headers(headers: Headers) -> int | None:

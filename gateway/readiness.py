@@ -84,6 +84,15 @@ class Readiness:
         if self._error is not None:
             raise self._error
 
+    async def check_model(self, path: str) -> None:
+        """As :meth:`check`, for one model.
+
+        Args:
+            path: of the model, ``/predictions/NAME[/VERSION]``.
+        """
+        await self.check_disk()
+        await self._ask_model(path)
+
     async def check_disk(self) -> None:
         """As :func:`check_disk`, at most once in :data:`KEPT_SECONDS` and without holding up other requests."""
         now = asyncio.get_running_loop().time()
@@ -105,13 +114,16 @@ class Readiness:
             except httpx.HTTPError as error:
                 raise overloaded() from error
         for model in self._upstream.models:
-            asked = self._upstream.ask(
-                INFERENCE,
-                "POST",
-                f"/predictions/{model}",
-                headers={"content-type": "application/json"},
-                pieces=[b'{"health": true}'],
-                seconds=ASK_SECONDS,
-            )
-            async with asked as answer:
-                await answer.aread()
+            await self._ask_model(f"/predictions/{model}")
+
+    async def _ask_model(self, path: str) -> None:
+        asked = self._upstream.ask(
+            INFERENCE,
+            "POST",
+            path,
+            headers={"content-type": "application/json"},
+            pieces=[b'{"health": true}'],
+            seconds=ASK_SECONDS,
+        )
+        async with asked as answer:
+            await answer.aread()

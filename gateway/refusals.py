@@ -96,6 +96,12 @@ def headers_of(error: RequestError) -> dict[str, str]:
     return {}
 
 
-def body_of(error: RequestError) -> bytes:
-    """The JSON of an error, in ASCII: what it repeats of the request may be anything."""
-    return json.dumps(error.to_dict()).encode() + b"\n"
+def body_of(error: RequestError, path: str = "") -> bytes:
+    """The JSON of an error, in ASCII: what it repeats of the request may be anything.
+
+    Args:
+        error: what is refused.
+        path: that was asked; below ``/v2`` an error is in the Open Inference Protocol's form, the message alone.
+    """
+    in_protocol = path == "/v2" or path.startswith("/v2/")
+    return json.dumps({"error": error.message} if in_protocol else error.to_dict()).encode() + b"\n"

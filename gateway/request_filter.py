@@ -36,7 +36,7 @@ class RequestFilter:
             except RequestError as error:
                 # The rest of what came may be meant otherwise than it would be read.
                 close = {"Connection": "close"} if error.status == 400 else {}
-                await refusal(error, close)(scope, receive, send)
+                await refusal(error, scope["path"], close)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

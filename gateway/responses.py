@@ -27,24 +27,24 @@ class Streamed(Response):
             await self._answer(send)
 
 
-def refusal(error: RequestError, headers: Mapping[str, str] | None = None) -> Response:
-    """An error in the API's JSON, with more headers where they are given."""
-    return Response(body_of(error), error.status, {**headers_of(error), **(headers or {})}, "application/json")
+def refusal(error: RequestError, path: str = "", headers: Mapping[str, str] | None = None) -> Response:
+    """An error in the JSON of the API that ``path`` belongs to, with more headers where they are given."""
+    return Response(body_of(error, path), error.status, {**headers_of(error), **(headers or {})}, "application/json")
 
 
-async def refuse(_request: Request, error: Exception) -> Response:
+async def refuse(request: Request, error: Exception) -> Response:
     """A :class:`RequestError` that a route raised."""
     assert isinstance(error, RequestError)
-    return refusal(error)
+    return refusal(error, request.url.path)
 
 
-async def refuse_route(_request: Request, error: Exception) -> Response:
+async def refuse_route(request: Request, error: Exception) -> Response:
     """Starlette found no route, or none for the method."""
     assert isinstance(error, HTTPException)
     allowed = (error.headers or {}).get("Allow", "")
-    return refusal(method_not_allowed(allowed) if error.status_code == 405 else not_found())
+    return refusal(method_not_allowed(allowed) if error.status_code == 405 else not_found(), request.url.path)
 
 
-async def fail(_request: Request, error: Exception) -> Response:
+async def fail(request: Request, error: Exception) -> Response:
     """A fault of the gateway's own; uvicorn logs it."""
-    return refusal(ServerError("The gateway failed on this request; its log has the details."))
+    return refusal(ServerError("The gateway failed on this request; its log has the details."), request.url.path)

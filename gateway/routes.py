@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,17 +12,15 @@ from starlette.routing import Route
 from starlette.types import Send
 
 from gateway.limits import ClientLimits
-from gateway.predictions import check_headers, cleaned
+from gateway.open_inference.routes import OpenInference
+from gateway.predictions import check_headers, cleaned, model_path
 from gateway.readiness import Readiness
-from gateway.refusals import not_found
 from gateway.responses import Streamed
 from gateway.uploads import Uploads
 from gateway.upstream import Upstream
 from gateway.upstream import headers_of as answer_headers
 from pointrend.errors import ServerError
 from pointrend.serving.server_config import INFERENCE, MANAGEMENT, METRICS
-
-_VERSION = re.compile(r"[0-9.]+", re.ASCII)
 
 
 class Gateway:
@@ -52,13 +49,11 @@ class Gateway:
             Route("/ping", self._ping, methods=get),
             Route("/healthz", self._healthz, methods=get),
             Route("/readyz", self._readyz, methods=get),
+            *OpenInference(self._upstream, self._uploads, self._readiness).routes(),
         ]
 
     async def _predict(self, request: Request) -> Response:
-        model, version = request.path_params["model"], request.path_params.get("version")
-        if version is not None and not _VERSION.fullmatch(version):
-            raise not_found()
-        path = f"/predictions/{model}" + (f"/{version}" if version else "")
+        path = model_path(request.path_params["model"], request.path_params.get("version"))
         length = check_headers(request.headers)
         address = request.client.host if request.client else ""
 

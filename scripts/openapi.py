@@ -8,6 +8,7 @@ from typing import Any
 import pointrend
 from pointrend.error_codes import CLIENT, ERROR_CODES
 from pointrend.structures.options import schema
+from scripts import openapi_v2
 
 Tree = dict[str, Any]
 
@@ -28,9 +29,9 @@ def document() -> Tree:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "http://127.0.0.1:8080"}],
-        "paths": {"/predictions/pointrend": {"post": _predict()}},
+        "paths": {"/predictions/pointrend": {"post": _predict()}, **openapi_v2.paths()},
         "components": {
-            "schemas": _schemas(),
+            "schemas": {**_schemas(), **openapi_v2.schemas()},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         # Without a token, or with one: servers on loopback ask for none.

@@ -49,7 +49,7 @@ def test_every_code_that_the_model_raises_is_in_the_table():
 
 
 def test_every_code_that_the_gateway_makes_is_in_the_table():
-    paths = (ROOT / "gateway").glob("*.py")
+    paths = (ROOT / "gateway").rglob("*.py")
     text = "\n".join(path.read_text() for path in paths)
     assert set(re.findall(r'\bcode="(\w+)"', text)) <= {entry.code for entry in ERROR_CODES}
     assert all(f'"{entry.code}"' in text for entry in ERROR_CODES if entry.origin == GATEWAY)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +21,8 @@ from pointrend.serving.torchserve import Ports, TorchServe
 from pointrend.weights.folder import ModelFolder
 from tests.gateway.served_nginx import SECRET, MakeNginx
 from tests.ports import free_ports
+
+TRITON = "tritonclient[http,grpc]==2.73.0"
 
 
 @pytest.fixture(scope="session")
@@ -73,3 +77,12 @@ def make_nginx() -> Iterator[MakeNginx]:
             return nginx
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def triton_packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Triton's client in a folder of its own, with the older protobuf that it needs."""
+    folder = tmp_path_factory.mktemp("triton")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder), TRITON]
+    subprocess.run(command, check=True, timeout=300)
+    return folder

@@ -380,3 +380,42 @@ def test_without_a_secret_the_page_opens_and_the_api_stays_closed(slow: int, mak
     refusal(httpx.post(f"{nginx.url}/predictions/any", content=b"x"), 404, "not_found")
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", nginx.grpc_port)) != 0
+
+
+@pytest.mark.server
+def test_the_open_inference_protocol(nginx: Nginx, photo: bytes) -> None:
+    for path in ("/v2/health/live", "/v2/health/ready"):
+        assert httpx.get(nginx.url + path, timeout=60).json()["live"] is True  # without the secret
+    for path in ("/v2", "/v2/models/pointrend", "/v2/models/pointrend/ready"):
+        assert httpx.get(nginx.url + path, headers=BEARER, timeout=60).status_code == 200
+        answer = httpx.get(nginx.url + path)
+        assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+        assert "secret is missing" in answer.json()["error"]
+    size = {"binary_data_size": len(photo) + 4}
+    inputs = [{"name": "image", "shape": [1], "datatype": "BYTES", "parameters": size}]
+    text = json.dumps({"inputs": inputs}).encode()
+    answer = httpx.post(
+        f"{nginx.url}/v2/models/pointrend/infer",
+        content=text + len(photo).to_bytes(4, "little") + photo,
+        headers={**BEARER, "Inference-Header-Content-Length": str(len(text))},
+        timeout=60,
+    )
+    assert json.loads(answer.json()["outputs"][0]["data"][0])["image"]["width"] == 451
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v2/", 404),
+        ("GET", "/v2/nothing", 404),
+        ("GET", "/v2/health/other", 404),
+        ("GET", "/v2/models/a/b", 404),
+        ("POST", "/v2/health/live", 405),
+        ("GET", "/v2/health/live", 503),
+        ("POST", "/v2/models/pointrend/infer", 503),
+    ],
+)
+def test_the_open_inference_protocols_errors(closed: Nginx, method: str, path: str, status: int) -> None:
+    answer = httpx.request(method, closed.url + path, headers=BEARER)
+    assert answer.status_code == status
+    assert isinstance(answer.json()["error"], str)

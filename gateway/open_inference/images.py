@@ -1,0 +1,102 @@
+"""Each image of a request, answered by the model on its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.forms import BINARY, JSON, Field, write
+from gateway.refusals import body_of
+from gateway.upstream import Upstream
+from pointrend.errors import InvalidRequest, RequestError, ResponseTooLarge
+from pointrend.serving.server_config import INFERENCE
+
+IN_FLIGHT = 4  # of one request, so that it leaves room in TorchServe's queue
+ANSWER_BYTES = 64 * 2**20  # of all images of a request together
+
+
+@dataclass(frozen=True, slots=True)
+class ImageResult:
+    """What became of one image.
+
+    Attributes:
+        body: the prediction, or the error as JSON.
+        error: the same error.
+    """
+
+    body: bytes
+    error: RequestError | None = None
+
+    @property
+    def status(self) -> int:
+        """As HTTP has it."""
+        return self.error.status if self.error else 200
+
+
+async def segment_all(
+    upstream: Upstream,
+    path: str,
+    images: Sequence[bytes | RequestError],
+    options: Mapping[str, Any],
+    headers: Mapping[str, str],
+) -> list[ImageResult]:
+    """Ask the model for each image, a few at a time.
+
+    Args:
+        upstream: TorchServe.
+        path: of the model.
+        images: files' bytes, or errors, which stay.
+        options: for all of them, checked.
+        headers: for all of them, checked.
+
+    Returns:
+        As many results, in the same order.
+
+    Raises:
+        RequestError: no image could be segmented; the first one's error.
+    """
+    turns = asyncio.Semaphore(IN_FLIGHT)
+    fields = {name: Field(json.dumps(value).encode(), JSON) for name, value in options.items()}
+    left = ANSWER_BYTES
+
+    async def ask(image: bytes | RequestError) -> ImageResult:
+        nonlocal left
+        try:
+            if isinstance(image, RequestError):
+                raise image
+            if not image:
+                raise InvalidRequest("The image is empty.", field="image", code="missing_image")
+            pieces, kind = write({"image": Field(image, BINARY), **fields})
+            body = bytearray()
+            async with (
+                turns,
+                upstream.ask(
+                    INFERENCE, "POST", path, headers={**headers, "content-type": kind}, pieces=pieces
+                ) as answer,
+            ):
+                async for piece in answer.aiter_raw():
+                    left -= len(piece)
+                    if left < 0:
+                        raise _too_large()
+                    body += piece
+            return ImageResult(bytes(body))
+        except RequestError as error:
+            return ImageResult(body_of(error).strip(), error)
+
+    async with asyncio.TaskGroup() as tasks:
+        asked = [tasks.create_task(ask(image)) for image in images]
+    results = [task.result() for task in asked]
+    if all(result.error for result in results):
+        raise results[0].error or AssertionError
+    return results
+
+
+def _too_large() -> ResponseTooLarge:
+    return ResponseTooLarge(
+        f"The predictions of all images together have more than {ANSWER_BYTES} bytes; send fewer images per request.",
+        field="image",
+        limit=ANSWER_BYTES,
+    )
