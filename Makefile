@@ -4,7 +4,7 @@
 # PYTHON      the interpreter that makes the environment (3.11 or newer)
 # TORCH_INDEX where PyTorch's CPU build is taken from; see scripts/bootstrap.py
 PYTHON ?= python3
-TEST_EXTRAS = serve page mcp client train batch openvino video docs test
+TEST_EXTRAS = serve page mcp client train batch openvino video telemetry docs test
 FAST_TESTS = $(addprefix tests/,config datasets docs exporters images masks service structures visualize)
 
 .PHONY: run test fast lint check docs clean

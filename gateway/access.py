@@ -25,7 +25,7 @@ class AccessPolicy:
     Attributes:
         check_names: whether ``Host`` and ``Origin`` are looked at; not where each request brings a secret.
         hosts: names that are answered besides loopback's.
-        origins: that are answered besides the server's own, such as ``https://example.org``.
+        origins: that are answered besides the server's own, such as ``https://example.org``, by CORS too.
     """
 
     check_names: bool = True

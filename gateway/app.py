@@ -16,7 +16,9 @@ gateway has not written itself.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -28,11 +30,14 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from gateway.access import AccessPolicy
+from gateway.cors import ALLOW_ORIGINS, Cors, read_origins
 from gateway.http_server import server
 from gateway.limits import ClientLimits, ServerLimits
 from gateway.request_filter import RequestFilter
 from gateway.responses import fail, refuse, refuse_route
 from gateway.routes import Gateway
+from gateway.telemetry import Exporter, MissingTelemetry, exporter
+from gateway.tracing import Tracing
 from gateway.upstream import Upstream
 from pointrend.errors import PointRendError, RequestError
 
@@ -43,6 +48,7 @@ def build(
     client_limits: ClientLimits | None = None,
     *,
     page: str | None = None,
+    telemetry: Exporter | None = None,
 ) -> ASGIApp:
     """The application before one TorchServe.
 
@@ -51,6 +57,7 @@ def build(
         access: which names and origins are answered.
         client_limits: what callers may take.
         page: the page's URL, where readiness includes it.
+        telemetry: sends spans; closed with the application.
 
     Raises:
         ConfigError: ``config.properties`` cannot be read.
@@ -62,6 +69,8 @@ def build(
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         yield
         await upstream.close()
+        if telemetry is not None:
+            await asyncio.to_thread(telemetry.close)
 
     app = Starlette(
         routes=Gateway(upstream, limits, page).routes(),
@@ -69,7 +78,8 @@ def build(
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
-    return RequestFilter(app, access)
+    traced = Tracing(RequestFilter(app, access), telemetry.export if telemetry else None)
+    return Cors(traced, access.origins) if access.origins else traced
 
 
 def main(
@@ -81,7 +91,10 @@ def main(
     ] = None,
     allow_origin: Annotated[
         list[str] | None,
-        typer.Option(help="An origin whose pages may send requests, such as https://example.org; may be repeated."),
+        typer.Option(
+            help="An origin whose pages may call the API (CORS), such as https://example.org; may be repeated. "
+            f"{ALLOW_ORIGINS.name} adds more, separated by commas."
+        ),
     ] = None,
     proxied: Annotated[bool, typer.Option(help="Trust X-Forwarded-For of a proxy on this machine.")] = False,
     any_host: Annotated[bool, typer.Option(help="Accept any Host: a proxy in front checks a secret.")] = False,
@@ -89,11 +102,21 @@ def main(
 ) -> None:
     """Run the gateway in front of a TorchServe until SIGTERM."""
     hosts = {name.lower() for name in allow_host or ()}
-    access = AccessPolicy(check_names=not any_host, hosts=hosts, origins=set(allow_origin or ()))
+    origins = read_origins([*(allow_origin or ()), ALLOW_ORIGINS.read()])
+    access = AccessPolicy(check_names=not any_host, hosts=hosts, origins=origins)
     limits = ClientLimits()
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it warns of every bad form
-    app = build(torchserve, access, limits, page=page)
+    app = build(torchserve, access, limits, page=page, telemetry=_telemetry())
     server(app, limits, host=host, port=port, proxied=proxied).run()
+
+
+def _telemetry() -> Exporter | None:
+    """Where a platform names a collector and the packages for it are missing, requests are answered all the same."""
+    try:
+        return exporter()
+    except MissingTelemetry as error:
+        print(f"gateway: {error}", file=sys.stderr, flush=True)
+        return None
 
 
 if __name__ == "__main__":

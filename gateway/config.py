@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.cors import ALLOW_ORIGINS, read_origins
 from pointrend.engines import AUTO, EAGER, OPENVINO, OPENVINO_INT8, VARIABLE
-from pointrend.errors import PointRendError
+from pointrend.errors import ConfigError, PointRendError
 from pointrend.system.environment import Variable
 from pointrend.system.loopback import is_loopback
 
@@ -57,6 +58,7 @@ VARIABLES = (
         "",
         "Networks of the proxies whose `X-Forwarded-For` is trusted, separated by commas.",
     ),
+    ALLOW_ORIGINS,
     Variable("POINTREND_DRAIN_SECONDS", "25", "Seconds that requests in flight may still take after SIGTERM."),
 )
 
@@ -77,6 +79,7 @@ class ContainerConfig:
         server: where the page asks, for :data:`PAGE`.
         rate: requests a second for one address.
         trusted_proxies: networks in CIDR notation.
+        origins: whose pages may call the API from a browser.
         drain_seconds: patience with requests in flight.
     """
 
@@ -91,6 +94,7 @@ class ContainerConfig:
     server: str
     rate: int
     trusted_proxies: tuple[str, ...]
+    origins: tuple[str, ...]
     drain_seconds: int
 
     @property
@@ -132,6 +136,7 @@ class ContainerConfig:
             server=values["POINTREND_SERVER"],
             rate=_number(values, "POINTREND_RATE", 1, 100_000),
             trusted_proxies=tuple(map(_network, filter(None, values["POINTREND_TRUSTED_PROXIES"].split(",")))),
+            origins=_origins(values[ALLOW_ORIGINS.name]),
             drain_seconds=_number(values, "POINTREND_DRAIN_SECONDS", 0, 3600),
         )
         if role == SERVER and not config.serves_api:
@@ -166,6 +171,13 @@ def _network(text: str) -> str:
         return str(ipaddress.ip_network(text.strip()))
     except ValueError:
         raise VariableError(f"POINTREND_TRUSTED_PROXIES names {text!r}, not a network such as 10.0.0.0/8.") from None
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    try:
+        return tuple(sorted(read_origins([text])))
+    except ConfigError as error:
+        raise VariableError(f"{ALLOW_ORIGINS.name}: {error}") from error
 
 
 def _number(values: Mapping[str, str], name: str, least: int, most: int) -> int:

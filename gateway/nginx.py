@@ -117,6 +117,8 @@ def render(config: ContainerConfig, upstreams: Upstreams, limits: ServerLimits) 
         "drain_seconds": config.drain_seconds,
         "trusted": "\n".join(f"  set_real_ip_from {network};" for network in config.trusted_proxies),
         "tokens": _accepted(config),
+        "methods": "POST|OPTIONS" if config.origins else "POST",
+        "origins": "\n".join(f'    "~^{re.escape(origin)}$" $http_origin;' for origin in config.origins),
     }
     said = refusals(limits, config)
     values |= {f"say_{name}": _location(name, error) for name, error in said.items()}
@@ -196,7 +198,8 @@ def _fill(file: str, values: Mapping[str, object]) -> str:
 
 def _location(name: str, error: RequestError, path: str = "") -> str:
     """A location of nginx that answers an error, in the form of the API at ``path``."""
-    headers = "".join(f"add_header {field} {value!r} always; " for field, value in headers_of(error).items())
+    added = {**headers_of(error), "Access-Control-Allow-Origin": "$cors_origin"}  # an empty one is left out
+    headers = "".join(f"add_header {field} {value!r} always; " for field, value in added.items())
     place = f"= /-/{name} {{ internal;" if name in _BEFORE_ANY_PATH else f"@{name} {{"
     body = body_of(error, path).decode().replace("'", "\\'")
     return f"location {place} {headers}return {error.status} '{body}'; }}"

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from gateway.refusals import model_not_found, overloaded, request_too_large, restarting, timeout, worker_died
+from gateway.tracing import upstream_span
 from pointrend.errors import InvalidRequest, RequestError, ServerError
 from pointrend.serving.server_config import METRICS, ServerConfig
 from pointrend.serving.server_state import ServerState
@@ -78,21 +79,23 @@ class Upstream:
             RequestError: it is none; what TorchServe says by itself is put in our form.
         """
         sent = sum(map(len, pieces))
-        request = self._clients[kind].build_request(
-            method,
-            path,
-            headers={**(headers or {}), **self._token(kind), "content-length": str(sent)},
-            content=_Pieces(pieces) if pieces else None,
-            timeout=httpx.Timeout(seconds or self._seconds, connect=CONNECT_SECONDS),
-        )
-        answer = await self._send(kind, request, pieces)
-        try:
-            if answer.status_code >= 400:
-                error = failure(answer.status_code, await _beginning(answer), self.max_request_bytes)
-                raise self._unavailable() if error.code == "overloaded" else error
-            yield answer
-        finally:
-            await answer.aclose()
+        with upstream_span(f"{method} {kind}") as span:
+            request = self._clients[kind].build_request(
+                method,
+                path,
+                headers={**(headers or {}), **self._token(kind), **span.headers, "content-length": str(sent)},
+                content=_Pieces(pieces) if pieces else None,
+                timeout=httpx.Timeout(seconds or self._seconds, connect=CONNECT_SECONDS),
+            )
+            answer = await self._send(kind, request, pieces)
+            span.answered(answer.status_code, answer.headers)
+            try:
+                if answer.status_code >= 400:
+                    error = failure(answer.status_code, await _beginning(answer), self.max_request_bytes)
+                    raise self._unavailable() if error.code == "overloaded" else error
+                yield answer
+            finally:
+                await answer.aclose()
 
     async def _send(self, kind: str, request: httpx.Request, pieces: Sequence[bytes | bytearray]) -> httpx.Response:
         client = self._clients[kind]

@@ -8,6 +8,7 @@ from typing import Any
 
 from pointrend.images.limits import ImageLimits
 from pointrend.service.inputs import BODY, Request, read_form, read_json
+from pointrend.system.trace_context import TRACEPARENT, TraceContext
 
 _CLIENT_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
@@ -43,6 +44,12 @@ def client_id(headers: Mapping[str, Any]) -> str | None:
     """The request id that the sender chose, where it is safe to repeat in a header and a log."""
     given = next((value for name, value in headers.items() if name.lower() == "x-request-id"), None)
     return given if isinstance(given, str) and _CLIENT_ID.fullmatch(given) else None
+
+
+def trace_context(headers: Mapping[str, Any]) -> TraceContext | None:
+    """The trace that the request belongs to; the gateway always names one."""
+    given = [value for name, value in headers.items() if name.lower() == TRACEPARENT and isinstance(value, str)]
+    return TraceContext.parse(given)
 
 
 def _is_json(headers: Mapping[str, Any]) -> bool:

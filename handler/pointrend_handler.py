@@ -88,9 +88,12 @@ class PointRendHandler:
         client_id = inputs.client_id(headers)
         if client_id is not None:  # TorchServe puts its own id into X-Request-Id, whatever a handler says
             context.set_response_header(index, CLIENT_ID_HEADER, client_id)
+        trace = inputs.trace_context(headers)
         _log(
             request_id=request_id,
             client_request_id=client_id,
+            trace_id=trace.trace_id if trace else None,
+            parent_id=trace.span_id if trace else None,
             transport=transport,
             status=reply.status,
             answer_bytes=len(reply.body),

@@ -56,6 +56,7 @@ def test_a_file_may_hold_several_secrets(tmp_path: Path) -> None:
         ({"POINTREND_ENGINE": "int8"}, "POINTREND_ENGINE is 'int8'; it may be auto, eager, openvino, openvino-int8"),
         ({"POINTREND_RATE": "-1"}, "POINTREND_RATE is '-1'"),
         ({"POINTREND_TRUSTED_PROXIES": "10.0.0.0/8,all"}, "names 'all'"),
+        ({"POINTREND_ALLOW_ORIGINS": "https://a.example,*"}, r"POINTREND_ALLOW_ORIGINS: '\*' is not an origin"),
     ],
 )
 def test_what_is_refused(variables: dict[str, str], message: str) -> None:
