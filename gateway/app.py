@@ -20,7 +20,8 @@ import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -32,6 +33,8 @@ from starlette.types import ASGIApp
 from gateway.access import AccessPolicy
 from gateway.cors import ALLOW_ORIGINS, Cors, read_origins
 from gateway.http_server import server
+from gateway.image_download import ImageDownloads
+from gateway.image_urls import IMAGE_ORIGINS, UrlPolicy
 from gateway.limits import ClientLimits, ServerLimits
 from gateway.request_filter import RequestFilter
 from gateway.responses import fail, refuse, refuse_route
@@ -39,7 +42,9 @@ from gateway.routes import Gateway
 from gateway.telemetry import Exporter, MissingTelemetry, exporter
 from gateway.tracing import Tracing
 from gateway.upstream import Upstream
-from pointrend.errors import PointRendError, RequestError
+from pointrend.errors import ConfigError, PointRendError, RequestError
+
+GRPC_PORT = "POINTREND_V2_GRPC_PORT"
 
 
 def build(
@@ -49,6 +54,8 @@ def build(
     *,
     page: str | None = None,
     telemetry: Exporter | None = None,
+    grpc_address: str | None = None,
+    image_origins: str = "",
 ) -> ASGIApp:
     """The application before one TorchServe.
 
@@ -58,27 +65,42 @@ def build(
         client_limits: what callers may take.
         page: the page's URL, where readiness includes it.
         telemetry: sends spans; closed with the application.
+        image_origins: where images may be fetched from, see :data:`gateway.image_urls.IMAGE_ORIGINS`.
+        grpc_address: where the Open Inference Protocol is served by gRPC too, as ``HOST:PORT``.
 
     Raises:
         ConfigError: ``config.properties`` cannot be read.
     """
     limits = client_limits or ClientLimits()
-    upstream = Upstream(torchserve, ServerLimits.read().answer_seconds)
+    server_limits = ServerLimits.read()
+    upstream = Upstream(torchserve, server_limits.answer_seconds)
+    downloads = ImageDownloads(UrlPolicy.read(image_origins), server_limits.image_bytes)
+
+    routed = Gateway(upstream, limits, page, downloads)
+    export = telemetry.export if telemetry else None
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        yield
+        async with AsyncExitStack() as stack:
+            if grpc_address is not None:
+                # grpcio is optional
+                from gateway.open_inference.grpc_service import GrpcServer
+
+                rpc = GrpcServer(upstream, routed.readiness, grpc_address, limits.buffered_bytes, export)
+                await rpc.start()
+                stack.push_async_callback(rpc.stop)
+            yield
         await upstream.close()
         if telemetry is not None:
             await asyncio.to_thread(telemetry.close)
 
     app = Starlette(
-        routes=Gateway(upstream, limits, page).routes(),
+        routes=routed.routes(),
         exception_handlers={RequestError: refuse, HTTPException: refuse_route, Exception: fail},
         lifespan=lifespan,
     )
     app.router.redirect_slashes = False
-    traced = Tracing(RequestFilter(app, access), telemetry.export if telemetry else None)
+    traced = Tracing(RequestFilter(app, access), export)
     return Cors(traced, access.origins) if access.origins else traced
 
 
@@ -99,6 +121,15 @@ def main(
     proxied: Annotated[bool, typer.Option(help="Trust X-Forwarded-For of a proxy on this machine.")] = False,
     any_host: Annotated[bool, typer.Option(help="Accept any Host: a proxy in front checks a secret.")] = False,
     page: Annotated[str | None, typer.Option(help="The page's URL, for /readyz.")] = None,
+    grpc_port: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65535,
+            envvar=GRPC_PORT,
+            help="The port of the Open Inference Protocol by gRPC; none by default. Needs the extra client.",
+        ),
+    ] = None,
 ) -> None:
     """Run the gateway in front of a TorchServe until SIGTERM."""
     hosts = {name.lower() for name in allow_host or ()}
@@ -106,7 +137,18 @@ def main(
     access = AccessPolicy(check_names=not any_host, hosts=hosts, origins=origins)
     limits = ClientLimits()
     logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # it warns of every bad form
-    app = build(torchserve, access, limits, page=page, telemetry=_telemetry())
+    if grpc_port is not None and find_spec("grpc") is None:
+        raise ConfigError(f"--grpc-port ({GRPC_PORT}) needs grpcio: pip install 'pointrend-serve[client]'.")
+    grpc_address = None if grpc_port is None else f"{host}:{grpc_port}"
+    app = build(
+        torchserve,
+        access,
+        limits,
+        page=page,
+        telemetry=_telemetry(),
+        grpc_address=grpc_address,
+        image_origins=IMAGE_ORIGINS.read(),
+    )
     server(app, limits, host=host, port=port, proxied=proxied).run()
 
 

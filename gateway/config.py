@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.cors import ALLOW_ORIGINS, read_origins
+from gateway.image_urls import IMAGE_ORIGINS, UrlPolicy
 from pointrend.engines import AUTO, EAGER, OPENVINO, OPENVINO_INT8, VARIABLE
 from pointrend.errors import ConfigError, PointRendError
 from pointrend.system.environment import Variable
@@ -59,6 +60,7 @@ VARIABLES = (
         "Networks of the proxies whose `X-Forwarded-For` is trusted, separated by commas.",
     ),
     ALLOW_ORIGINS,
+    IMAGE_ORIGINS,
     Variable("POINTREND_DRAIN_SECONDS", "25", "Seconds that requests in flight may still take after SIGTERM."),
 )
 
@@ -139,6 +141,7 @@ class ContainerConfig:
             origins=_origins(values[ALLOW_ORIGINS.name]),
             drain_seconds=_number(values, "POINTREND_DRAIN_SECONDS", 0, 3600),
         )
+        _check_image_origins(values[IMAGE_ORIGINS.name])
         if role == SERVER and not config.serves_api:
             raise VariableError(
                 f"The server would listen on {config.host} for everyone: set POINTREND_TOKEN or "
@@ -178,6 +181,14 @@ def _origins(text: str) -> tuple[str, ...]:
         return tuple(sorted(read_origins([text])))
     except ConfigError as error:
         raise VariableError(f"{ALLOW_ORIGINS.name}: {error}") from error
+
+
+def _check_image_origins(text: str) -> None:
+    """The gateway reads the variable itself."""
+    try:
+        UrlPolicy.read(text)
+    except ConfigError as error:
+        raise VariableError(f"{IMAGE_ORIGINS.name}: {error}") from error
 
 
 def _number(values: Mapping[str, str], name: str, least: int, most: int) -> int:

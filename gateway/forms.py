@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.form_parser import Part
@@ -79,6 +79,17 @@ def write(fields: Mapping[str, Field]) -> tuple[list[bytes | bytearray], str]:
     return pieces, f"{FORM}; boundary={boundary}"
 
 
+def check_names(names: Iterable[str]) -> None:
+    """Refuse names that no field is written with, in the same words as those that are not an option's.
+
+    Raises:
+        InvalidOption: a name has other characters than names of options.
+    """
+    for name in names:
+        if not _PLAIN_NAME.fullmatch(name):
+            Options.parse({name: None})
+
+
 def _field(name: str, part: Part) -> Field:
     kind = Header.parse("Content-Type", part.headers.get("content-type") or "text/plain")
     codec = kind.codec(f"Content-Type of the part {name[:100]!r}")
@@ -86,8 +97,7 @@ def _field(name: str, part: Part) -> Field:
         raise invalid_form(f"The part {name[:100]!r} is itself {kind.value[:100]}; send one part per file.", name[:100])
     if name in IMAGE_NAMES and kind.value != JSON:
         return Field(part.content, BINARY)
-    if not _PLAIN_NAME.fullmatch(name):
-        Options.parse({name: None})  # no option is called so, which is said in the same words as of any other
+    check_names([name])
     if len(part.content) > MAX_FIELD_BYTES:
         raise invalid_form(
             f"The field {name!r} has {len(part.content)} bytes; at most {MAX_FIELD_BYTES} are read.",

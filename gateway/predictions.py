@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers
 
 from gateway.form_parser import parse
-from gateway.forms import BINARY, FORM, JSON, clean, write
+from gateway.forms import BINARY, FORM, IMAGE_NAMES, JSON, Field, check_names, clean, write
 from gateway.header_values import Header
+from gateway.image_urls import FIELD as URL_FIELD
 from gateway.refusals import not_found
 from pointrend.errors import InvalidRequest, RequestError
 from pointrend.structures.options import OPTIONS_HEADER
@@ -28,10 +30,19 @@ class CleanRequest:
     Attributes:
         headers: by name in lower case.
         pieces: of the body.
+        image_url: where the image is, if it is not in the body; then ``fields`` are the options.
+        fields: of a form, by name.
     """
 
     headers: dict[str, str]
     pieces: Sequence[bytes | bytearray]
+    image_url: str | None = None
+    fields: Mapping[str, Field] = field(default_factory=dict)
+
+    def with_image(self, image: bytes) -> CleanRequest:
+        """The request for an image that was at ``image_url``."""
+        pieces, kind = write({"image": Field(image, BINARY), **self.fields})
+        return CleanRequest({**self.headers, "content-type": kind}, pieces)
 
 
 def model_path(model: str, version: str | None) -> str:
@@ -97,11 +108,22 @@ def cleaned(headers: Headers, body: bytes) -> CleanRequest:
     declared = media_type(headers)
     if declared == FORM:
         content_type = Header.parse("Content-Type", headers["content-type"])
-        pieces, kind = write(clean(parse(body, content_type)))
+        fields = clean(parse(body, content_type))
+        if URL_FIELD in fields:
+            given = fields.pop(URL_FIELD)
+            return _by_url(passed, _text(given), fields)
+        pieces, kind = write(fields)
         return CleanRequest({**passed, "content-type": kind}, pieces)
     if declared == JSON:
         codec = Header.parse("Content-Type", headers["content-type"]).codec("Content-Type")
-        return CleanRequest({**passed, "content-type": JSON}, [body if codec == "utf-8" else _utf8(body, codec)])
+        text = body if codec == "utf-8" else _utf8(body, codec)
+        tree = _parsed(text) if f'"{URL_FIELD}"'.encode() in text else {}
+        if URL_FIELD in tree:
+            options = {name: value for name, value in tree.items() if name != URL_FIELD}
+            check_names(options)
+            fields = {name: Field(json.dumps(value).encode(), JSON) for name, value in options.items()}
+            return _by_url(passed, tree[URL_FIELD], fields)
+        return CleanRequest({**passed, "content-type": JSON}, [text])
     # Whatever else it is declared to be, it is the image: an image's type, none, or what curl says by default
     # (application/x-www-form-urlencoded), which TorchServe would take for a form.
     return CleanRequest({**passed, "content-type": BINARY}, [body])
@@ -112,3 +134,27 @@ def _utf8(body: bytes, codec: str) -> bytes:
         return body.decode(codec).encode()
     except UnicodeError as error:
         raise InvalidRequest(f"The body is not {codec.upper()} text: {error}.", code="invalid_json") from error
+
+
+def _by_url(passed: Mapping[str, str], url: object, fields: Mapping[str, Field]) -> CleanRequest:
+    if any(name in fields for name in IMAGE_NAMES):
+        raise InvalidRequest(
+            f"The request carries an image and {URL_FIELD}; send one of them.", field=URL_FIELD, code="duplicate_image"
+        )
+    if not isinstance(url, str) or not url:
+        raise InvalidRequest(f"{URL_FIELD} must be a URL, as text.", field=URL_FIELD)
+    return CleanRequest(dict(passed), [], url, fields)
+
+
+def _text(given: Field) -> object:
+    text = given.content.decode()  # which it was written from
+    return json.loads(text) if given.content_type == JSON else text
+
+
+def _parsed(text: bytes) -> Mapping[str, object]:
+    """The JSON object of a body; none where it is another, which the model refuses."""
+    try:
+        tree = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return tree if isinstance(tree, dict) else {}

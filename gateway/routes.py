@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from starlette.requests import Request
@@ -11,6 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Send
 
+from gateway.image_download import ImageDownloads
+from gateway.image_urls import UrlPolicy
 from gateway.limits import ClientLimits
 from gateway.open_inference.routes import OpenInference
 from gateway.predictions import check_headers, cleaned, model_path
@@ -30,12 +33,21 @@ class Gateway:
         upstream: TorchServe.
         limits: what callers may take.
         page: the page's URL, where readiness includes it.
+        downloads: fetches images by URL; by default none is fetched.
     """
 
-    def __init__(self, upstream: Upstream, limits: ClientLimits, page: str | None) -> None:
+    def __init__(
+        self, upstream: Upstream, limits: ClientLimits, page: str | None, downloads: ImageDownloads | None = None
+    ) -> None:
         self._upstream = upstream
+        self._downloads = downloads or ImageDownloads(UrlPolicy(), 0)
         self._uploads = Uploads(limits, upstream.max_request_bytes)
         self._readiness = Readiness(upstream, [upstream.folder, Path(tempfile.gettempdir())], page)
+
+    @property
+    def readiness(self) -> Readiness:
+        """Of all models."""
+        return self._readiness
 
     def routes(self) -> list[Route]:
         """The paths that are answered."""
@@ -61,7 +73,12 @@ class Gateway:
             async with self._uploads.body(request.receive, address, length) as body:
                 asked = cleaned(request.headers, body)
                 del body
-                await self._pass_on(send, INFERENCE, "POST", path, headers=asked.headers, pieces=asked.pieces)
+                async with AsyncExitStack() as stack:
+                    if asked.image_url is not None:
+                        image = await stack.enter_async_context(self._downloads.image(asked.image_url))
+                        asked = asked.with_image(image)
+                        del image
+                    await self._pass_on(send, INFERENCE, "POST", path, headers=asked.headers, pieces=asked.pieces)
 
         return Streamed(answer)
 

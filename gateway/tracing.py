@@ -91,28 +91,44 @@ class Tracing:
             return
         headers = Headers(scope=scope)
         parent = TraceContext.parse(headers.getlist(TRACEPARENT), headers.getlist(TRACESTATE))
-        context = parent.child() if parent else TraceContext.new(sampled=self._export is not None)
-        span = Span(scope["method"][:20], SERVER, context, parent)
-        span.attributes |= {"http.request.method": scope["method"][:20], "url.path": scope["path"][:200]}
+        method = scope["method"][:20]
+        with request_span(method, parent, self._export) as span:
+            span.attributes |= {"http.request.method": method, "url.path": scope["path"][:200]}
 
-        async def noting(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                span.answered(message["status"])
-            await send(message)
+            async def noting(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    span.answered(message["status"])
+                await send(message)
 
-        token = _current.set(current := _Current(span, self._export))
-        try:
-            await self._app(scope, receive, noting)
-        except BaseException:
-            span.failed = True
-            raise
-        finally:
-            _current.reset(token)
-            route = scope.get("route")
-            if route is not None:
-                span.name = f"{span.name} {route.path}"
-                span.attributes["http.route"] = route.path
-            current.end(span)
+            try:
+                await self._app(scope, receive, noting)
+            finally:
+                route = scope.get("route")
+                if route is not None:
+                    span.name = f"{method} {route.path}"
+                    span.attributes["http.route"] = route.path
+
+
+@contextmanager
+def request_span(name: str, parent: TraceContext | None, export: Export | None) -> Iterator[Span]:
+    """A span around a request while it is being answered.
+
+    Args:
+        name: of it.
+        parent: the caller's span; without one, a trace begins.
+        export: is given this span and those within it.
+    """
+    context = parent.child() if parent else TraceContext.new(sampled=export is not None)
+    span = Span(name, SERVER, context, parent)
+    token = _current.set(current := _Current(span, export))
+    try:
+        yield span
+    except BaseException:
+        span.failed = True
+        raise
+    finally:
+        _current.reset(token)
+        current.end(span)
 
 
 class UpstreamSpan:

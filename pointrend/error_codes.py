@@ -60,6 +60,8 @@ ERROR_CODES = (
     ErrorCode("unsupported_media_type", 415, GATEWAY, "a form that is not `multipart/form-data`"),
     ErrorCode("expectation_failed", 417, GATEWAY, "`Expect` is not `100-continue`"),
     ErrorCode("unknown_host", 421, GATEWAY, "`Host` does not name this server, and the server has no secret"),
+    ErrorCode("image_url_refused", 422, GATEWAY, "`image_url` is off, not a URL, or not from an allowed origin"),
+    ErrorCode("image_url_failed", 424, GATEWAY, "the server of `image_url` cannot be reached, or does not deliver"),
     ErrorCode("too_many_uploads", 429, GATEWAY, "too many uploads from this address at once; retry later"),
     ErrorCode("rate_limited", 429, GATEWAY, "too many requests or connections from this address; retry later"),
     ErrorCode("headers_too_long", 431, GATEWAY, "the headers are longer than 32 KiB"),

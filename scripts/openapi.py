@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 import pointrend
+from gateway.image_urls import MAX_URL
 from pointrend.error_codes import CLIENT, ERROR_CODES
 from pointrend.structures.options import schema
 from scripts import openapi_v2
@@ -112,9 +113,11 @@ def _failures() -> Tree:
 def _schemas() -> Tree:
     return {
         "Options": _object(schema(), required=()),
-        "Form": _object({"image": {"type": "string", "contentMediaType": "image/*"}, **schema(), **_asked()}, ()),
+        "Form": _object(
+            {"image": {"type": "string", "contentMediaType": "image/*"}, **_by_url(), **schema(), **_asked()}, ()
+        ),
         "JsonRequest": _object(
-            {"image": {"type": "string", "contentEncoding": "base64"}, **schema(), **_asked()}, required=()
+            {"image": {"type": "string", "contentEncoding": "base64"}, **_by_url(), **schema(), **_asked()}, required=()
         ),
         "RunLengths": _object(
             {
@@ -241,6 +244,11 @@ def _points() -> Tree:
         "items": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
         "description": "With points=true: x, y of the points that the last refinement step predicted.",
     }
+
+
+def _by_url() -> Tree:
+    said = "In place of the image: where it is; off unless the server allows its origin."
+    return {"image_url": {"type": "string", "format": "uri", "maxLength": MAX_URL, "description": said}}
 
 
 def _asked() -> Tree:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from pointrend.errors import InvalidRequest, RequestError, ResponseTooLarge
 from pointrend.serving.server_config import INFERENCE
 
 IN_FLIGHT = 4  # of one request, so that it leaves room in TorchServe's queue
+_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 ANSWER_BYTES = 64 * 2**20  # of all images of a request together
 
 
@@ -92,6 +94,11 @@ async def segment_all(
     if all(result.error for result in results):
         raise results[0].error or AssertionError
     return results
+
+
+def passed_id(given: str | None) -> dict[str, str]:
+    """The header that carries the caller's id of a request to the model's log, where a log may have it."""
+    return {"x-request-id": given} if given and _REQUEST_ID.fullmatch(given) else {}
 
 
 def _too_large() -> ResponseTooLarge:

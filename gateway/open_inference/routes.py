@@ -14,25 +14,20 @@ A model's paths may go on with ``/versions/VERSION`` after its name.
 
 from __future__ import annotations
 
-import re
-
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Send
 
 from gateway.open_inference import metadata
-from gateway.open_inference.images import segment_all
-from gateway.open_inference.requests import InferenceRequest, json_length, read
+from gateway.open_inference.images import passed_id, segment_all
+from gateway.open_inference.requests import json_length, read
 from gateway.open_inference.responses import write
 from gateway.predictions import check_headers, model_path
 from gateway.readiness import Readiness
 from gateway.responses import Streamed
 from gateway.uploads import Uploads
 from gateway.upstream import Upstream
-
-_REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
 
 class OpenInference:
@@ -93,8 +88,10 @@ class OpenInference:
             async with self._uploads.body(request.receive, address, length) as body:
                 asked = read(body, json_bytes)
                 del body
-                headers = _passed(request.headers, asked)
+                headers = passed_id(request.headers.get("x-request-id") or asked.id)
                 results = await segment_all(self._upstream, path, asked.images, asked.options, headers)
+                if any(result.status >= 500 for result in results):
+                    await self._readiness.check_disk()  # what fails on a full disk should say so
             await write(asked, model, version, results)(request.scope, request.receive, send)
 
         return Streamed(answer)
@@ -104,9 +101,3 @@ def _asked(request: Request) -> tuple[str, str | None, str]:
     """The model's name, its version where one is asked for, and TorchServe's path to it."""
     model, version = request.path_params["model"], request.path_params.get("version")
     return model, version, model_path(model, version)
-
-
-def _passed(headers: Headers, asked: InferenceRequest) -> dict[str, str]:
-    """What the model is told of the request: the caller's id of it, for the log."""
-    given = headers.get("x-request-id") or asked.id or ""
-    return {"x-request-id": given} if _REQUEST_ID.fullmatch(given) else {}
