@@ -3,11 +3,11 @@
     python benchmarks/alternatives.py [--photo FILE] [--ours MODEL=ENGINE ...] [--other NAME=COMMAND ...]
 
 Every program is a process of its own, in whatever environment its command names, so that nothing of the others is
-imported here. It reads lines ``{"photo": path, "objects": n}`` and answers each with ``{"objects": found, "bytes":
-length}`` once it has decoded the JPEG, segmented it and written the n best objects with their masks; see
-`answering.py`, which does it for ours. All are started first and then take turns on the same photo, round by round, so
-that whatever else the machine does falls on all of them: compare rows of
-one table, not two runs.
+imported here. It reads lines ``{"photo": path, "objects": n, "exact": false}`` and answers each with ``{"objects":
+found, "bytes": length}`` once it has decoded the JPEG, segmented it and written the n best objects with their masks;
+see `answering.py`, which does it for ours. All are started first and then take turns on the same photo, round by round,
+so that whatever else the machine does falls on all of them: compare rows of one table, not two runs. With ``--exact``
+all of PointRend's steps are computed for every mask, as detectron2 does it.
 
 Seconds are from the request to the answer, CPU seconds of the process and its children, memory its largest resident
 set, "first answer" from the start of the process, imports and loading included.
@@ -75,12 +75,12 @@ class Program:
         with self._process:
             self._process.terminate()
 
-    def answer(self, photo: Path, objects: int, figures: Figures | None) -> None:
+    def answer(self, photo: Path, objects: int, figures: Figures | None, *, exact: bool) -> None:
         """Ask once; without ``figures`` only to warm up."""
         assert self._process.stdin is not None  # both were asked for
         assert self._process.stdout is not None
         before, started = self._cpu(), time.perf_counter()
-        self._process.stdin.write(json.dumps({"photo": str(photo), "objects": objects}) + "\n")
+        self._process.stdin.write(json.dumps({"photo": str(photo), "objects": objects, "exact": exact}) + "\n")
         line = self._process.stdout.readline()
         ended = time.perf_counter()
         if not line:
@@ -104,19 +104,23 @@ class Program:
         return int(status.split("VmHWM:")[1].split()[0]) // 1024
 
 
-def compare(commands: dict[str, list[str]], photo: Path, objects: list[int], rounds: int) -> list[tuple[str, ...]]:
+def compare(
+    commands: dict[str, list[str]], photo: Path, objects: list[int], rounds: int, *, exact: bool
+) -> list[tuple[str, ...]]:
     """Rows of :data:`HEADER`, a program's numbers of objects one below the other."""
     figures: dict[tuple[str, int], Figures] = {}
     with ExitStack() as running:
         programs = []
         for name, command in commands.items():
             programs.append(running.enter_context(Program(name, command)))
-            programs[-1].answer(photo, objects[0], None)  # one starts after the other: a start is timed too
+            programs[-1].answer(
+                photo, objects[0], None, exact=exact
+            )  # one starts after the other: a start is timed too
         for count in objects:
             for turn in range(rounds + 1):
                 for program in programs:
                     kept = figures.setdefault((program.name, count), Figures())
-                    program.answer(photo, count, kept if turn else None)
+                    program.answer(photo, count, kept if turn else None, exact=exact)
         return [row(program, figures[program.name, count]) for program in programs for count in objects]
 
 
@@ -153,6 +157,7 @@ def main(
     other: Annotated[list[str] | None, typer.Option(help="NAME=COMMAND.")] = None,
     objects: Annotated[list[int] | None, typer.Option(min=1, max=100, help="[default: 1 and 100]")] = None,
     rounds: Annotated[int, typer.Option(min=2)] = 9,
+    exact: Annotated[bool, typer.Option("--exact", help="Compute all steps of every mask.")] = False,
 ) -> None:
     """Time them in turns."""
     console = Console(width=None if Console().is_terminal else 160)
@@ -164,7 +169,7 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         drawn = Path(folder) / "drawn.jpg"
         drawn.write_bytes(picture(480, 640))
-        rows = compare(commands, photo or drawn, objects or [1, 100], rounds)
+        rows = compare(commands, photo or drawn, objects or [1, 100], rounds, exact=exact)
     title = f"In turns on one photo, {rounds} rounds, medians; {processor()}"
     console.print(Table(title, HEADER, tuple(rows)).to_markdown())
 

@@ -2,9 +2,10 @@
 
     python benchmarks/answering.py MODEL ENGINE
 
-Reads lines ``{"photo": path, "objects": n}`` and answers each with ``{"objects": found, "bytes": length}``: the JPEG is
-decoded, segmented, and the n best objects are written as JSON, masks as run lengths, as the server answers them. A
-photo with a hundred detections of the lowest score that the model reports shows what a hundred cost.
+Reads lines ``{"photo": path, "objects": n, "exact": false}`` and answers each with ``{"objects": found, "bytes":
+length}``: the JPEG is decoded, segmented, and the n best objects are written as JSON, masks as run lengths, as the
+server answers them. A photo with a hundred detections of the lowest score that the model reports shows what a hundred
+cost.
 """
 
 from __future__ import annotations
@@ -30,7 +31,12 @@ def main(model: str, engine: str) -> None:
     MemoryLimit()  # as in every process of ours that predicts
     for line in sys.stdin:
         asked = json.loads(line)
-        options = Options(score_threshold=0.0, max_detections=asked["objects"], categories=("all",))
+        options = Options(
+            score_threshold=0.0,
+            max_detections=asked["objects"],
+            categories=("all",),
+            exact=asked["exact"],
+        )
         found = segment(decode(Path(asked["photo"]).read_bytes()), options)
         answer = json.dumps(found.to_dict(), separators=(",", ":"))
         print(json.dumps({"objects": len(found.instances), "bytes": len(answer)}), flush=True)

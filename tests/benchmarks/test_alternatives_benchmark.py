@@ -12,7 +12,8 @@ DEMO = Path(__file__).parents[1] / "demo"
 ECHO = """
 import json, sys
 for line in sys.stdin:
-    print(json.dumps({"objects": json.loads(line)["objects"], "bytes": 1500}), flush=True)
+    asked = json.loads(line)
+    print(json.dumps({"objects": asked["objects"], "bytes": 2500 if asked["exact"] else 1500}), flush=True)
 """
 
 
@@ -37,6 +38,12 @@ def test_ours_and_another_program_take_turns() -> None:
     assert float(rows[0][6]) < float(rows[1][6])  # nine masks are more to say than one
 
 
+def test_other_programs_are_told_to_compute_all_steps() -> None:
+    done = _run("--exact", "--objects", "1", "--other", f"an echo={shlex.join([sys.executable, '-c', ECHO])}")
+    assert done.returncode == 0, done.stderr
+    assert [line.split("|")[7].strip() for line in done.stdout.splitlines() if "an echo" in line] == ["2.5"]
+
+
 def test_a_program_that_ends_is_named() -> None:
     done = _run("--other", f"broken={shlex.join([sys.executable, '-c', 'raise SystemExit(3)'])}")
     assert done.returncode != 0
@@ -51,7 +58,7 @@ def test_a_command_without_a_name_is_refused() -> None:
 
 def test_our_program_writes_what_the_server_answers(tmp_path: Path) -> None:
     photo = next(iter(sorted(DEMO.glob("*.png"))))
-    asked = json.dumps({"photo": str(photo), "objects": 100})
+    asked = json.dumps({"photo": str(photo), "objects": 100, "exact": True})
     command = [sys.executable, str(BENCHMARKS / "answering.py"), "demo", "eager"]
     done = subprocess.run(command, input=asked + "\n", capture_output=True, text=True, check=True, timeout=120)
     assert json.loads(done.stdout)["objects"] > 1
