@@ -110,7 +110,8 @@ def require_fit(engine: str, network: NetworkConfig) -> None:
             f"engine: {DETECTRON2} does not support this model's backbone, EfficientNet-Lite (MODEL.BACKBONE.NAME). "
             f"Choose the engine {EAGER}, or a model with a ResNet."
         )
-    if engine in (*EXPORTED, BF16, CUDA) and isinstance(network, SemanticConfig):
+    if engine == CUDA and isinstance(network, SemanticConfig):
         raise ConfigError(
-            f"engine: {engine} supports instance models only, and this one is semantic. Choose the engine {EAGER}."
+            f"engine: {engine} supports instance models only, and this one is semantic. Choose the engine "
+            f"{OPENVINO_INT8}, {BF16} or {EAGER}."
         )

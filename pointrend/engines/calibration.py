@@ -15,12 +15,13 @@ from torch import Tensor
 
 from pointrend.datasets.coco import CocoFile
 from pointrend.datasets.image_file import read_pixels
-from pointrend.engines.parts import Part, Run
+from pointrend.engines.part import Network, Part, Run
 from pointrend.errors import ConfigError, DataError
 from pointrend.images.formats import SUFFIXES
 from pointrend.images.suffixes import has_image_suffix
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.preprocess import resize, to_input
+from pointrend.structures.options import FULL_REFINEMENT
 
 MOST_IMAGES = 32  # more of them cost time and move the ranges little
 REGIONS = 64  # of a photo's, for a part that sees regions
@@ -81,7 +82,7 @@ def _images_below(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if has_image_suffix(path.name) and path.is_file())
 
 
-def _network_input(path: Path, network: InstanceNetwork) -> tuple[Tensor, tuple[int, int]]:
+def _network_input(path: Path, network: Network) -> tuple[Tensor, tuple[int, int]]:
     """A photo as the network takes it: see :func:`pointrend.modeling.preprocess.to_input`.
 
     Raises:
@@ -94,7 +95,7 @@ def _network_input(path: Path, network: InstanceNetwork) -> tuple[Tensor, tuple[
     return to_input(resize(image, network.config), network.config)
 
 
-def record(network: InstanceNetwork, parts: Sequence[Part], paths: Sequence[Path]) -> Inputs:
+def record(network: Network, parts: Sequence[Part], paths: Sequence[Path]) -> Inputs:
     """Run a network over photos, and keep what each part is given.
 
     Args:
@@ -114,16 +115,25 @@ def record(network: InstanceNetwork, parts: Sequence[Part], paths: Sequence[Path
         part.install(watched, _keeping(part, seen[part.name]))
     with torch.inference_mode():
         for path in paths:
-            images, (height, width) = _network_input(path, network)
-            features, found = watched.detect(images, (height, width))
-            boxes, classes = found.boxes[:MASKS], found.classes[:MASKS]
-            if not len(boxes):  # the middle of the photo, rather than nothing
-                boxes = torch.tensor([[0.25 * width, 0.25 * height, 0.75 * width, 0.75 * height]])
-                classes = torch.zeros(1, dtype=torch.int64)
-            watched.mask_logits(features, boxes, classes)
-            if None not in watched.mask_heads():
-                watched.constant_mask_logits(features, boxes, classes)
+            images, size = _network_input(path, network)
+            if isinstance(watched, InstanceNetwork):
+                _look(watched, images, size)
+            else:
+                watched.logits(images, FULL_REFINEMENT)
     return seen
+
+
+def _look(network: InstanceNetwork, images: Tensor, size: tuple[int, int]) -> None:
+    """Let a network find objects, and mask them."""
+    height, width = size
+    features, found = network.detect(images, size)
+    boxes, classes = found.boxes[:MASKS], found.classes[:MASKS]
+    if not len(boxes):  # the middle of the photo, rather than nothing
+        boxes = torch.tensor([[0.25 * width, 0.25 * height, 0.75 * width, 0.75 * height]])
+        classes = torch.zeros(1, dtype=torch.int64)
+    network.mask_logits(features, boxes, classes)
+    if None not in network.mask_heads():
+        network.constant_mask_logits(features, boxes, classes)
 
 
 def _keeping(part: Part, kept: list[tuple[Tensor, ...]]) -> Run:

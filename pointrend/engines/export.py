@@ -24,10 +24,10 @@ from torch import Tensor
 from pointrend.engines import EAGER, OPENVINO, OPENVINO_INT8, require, require_fit, store
 from pointrend.engines.calibration import find_images, record
 from pointrend.engines.openvino import Compiled
-from pointrend.engines.parts import Part, Points, Run, parts
+from pointrend.engines.part import Network, Part, Points, Run
+from pointrend.engines.parts import parts
 from pointrend.engines.quantise import quantised
 from pointrend.errors import ConfigError, InaccurateExport, PointRendError
-from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.system.processes import child_environment
 from pointrend.weights.checkpoint import load_network, read_checkpoint
 from pointrend.weights.folder import ModelFolder
@@ -116,7 +116,6 @@ def _main(model: str, destination: str, engine: str, threads: str, *images: str)
     torch.set_num_threads(int(threads))
     folder, into = ModelFolder.open(model), Path(destination)
     network = load_network(folder.network, read_checkpoint(folder.weights)).eval()
-    assert isinstance(network, InstanceNetwork)  # export() has seen to it
     own = exported(network, engine)
     chosen = [Path(each) for each in images]
     seen = record(network, own, chosen) if chosen else {part.name: [example(part)] for part in own}
@@ -134,10 +133,10 @@ def _main(model: str, destination: str, engine: str, threads: str, *images: str)
     store.stamp(into, folder, len(images))
 
 
-def exported(network: InstanceNetwork, engine: str) -> list[Part]:
+def exported(network: Network, engine: str) -> list[Part]:
     """The parts of a network that an engine runs from files.
 
-    In float32 PyTorch is faster at the points, whose inputs it need not put together: :class:`~.parts.Points`.
+    In float32 PyTorch is faster at the points, whose inputs it need not put together: :class:`~.part.Points`.
     """
     return [part for part in parts(network) if engine != OPENVINO or not isinstance(part, Points)]
 

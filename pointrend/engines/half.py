@@ -13,12 +13,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pointrend.engines.parts import Part, Run
-from pointrend.modeling.instance_network import InstanceNetwork
+from pointrend.engines.part import Network, Part, Run
 from pointrend.modeling.layers import ConvNorm
 
 
-def install(network: InstanceNetwork, parts: Sequence[Part], dtype: torch.dtype) -> None:
+def install(network: Network, parts: Sequence[Part], dtype: torch.dtype) -> None:
     """Let PyTorch compute the parts of a network in another precision, on the device where their weights are.
 
     Args:

@@ -6,15 +6,14 @@ import torch
 
 from pointrend.engines import BF16, CUDA, EAGER, EXPORTED, OPENVINO_INT8, half, openvino, require, require_fit
 from pointrend.engines.export import exported, prepare
+from pointrend.engines.part import Network
 from pointrend.engines.parts import parts
 from pointrend.errors import ConfigError
-from pointrend.modeling.instance_network import InstanceNetwork
-from pointrend.modeling.semantic import SemanticPointRend
 from pointrend.weights.checkpoint import load_network, read_checkpoint
 from pointrend.weights.folder import ModelFolder
 
 
-def open_network(folder: ModelFolder, engine: str = EAGER) -> InstanceNetwork | SemanticPointRend:
+def open_network(folder: ModelFolder, engine: str = EAGER) -> Network:
     """Build a model's network in evaluation mode, with its weights, and let an engine compute its dense parts.
 
     Args:
@@ -33,9 +32,7 @@ def open_network(folder: ModelFolder, engine: str = EAGER) -> InstanceNetwork | 
             f"the engine {EAGER} or {OPENVINO_INT8}, or install a PyTorch for the GPU's driver."
         )
     files = prepare(folder, engine) if engine in EXPORTED else None
-    network = _eager(folder)
-    if not isinstance(network, InstanceNetwork):
-        return network  # which only eager has: it runs as it is
+    network = load_network(folder.network, read_checkpoint(folder.weights)).eval()
     if files is not None:
         openvino.install(network, exported(network, engine), files)
     elif engine in (BF16, CUDA):
@@ -47,7 +44,3 @@ def open_network(folder: ModelFolder, engine: str = EAGER) -> InstanceNetwork | 
 def device_of(engine: str) -> str:
     """Where an engine's network is."""
     return "cuda" if engine == CUDA else "cpu"
-
-
-def _eager(folder: ModelFolder) -> InstanceNetwork | SemanticPointRend:
-    return load_network(folder.network, read_checkpoint(folder.weights)).eval()

@@ -15,9 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pointrend.engines.parts import Part
+from pointrend.engines.part import Network, Part
 from pointrend.errors import ConfigError
-from pointrend.modeling.instance_network import InstanceNetwork
 
 
 @cache
@@ -82,7 +81,7 @@ class Compiled:
         return self._wrap(tensor.numpy(), shared_memory=True)
 
 
-def install(network: InstanceNetwork, parts: Sequence[Part], folder: Path) -> None:
+def install(network: Network, parts: Sequence[Part], folder: Path) -> None:
     """Let OpenVINO compute the parts of a network.
 
     Args:

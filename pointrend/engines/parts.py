@@ -1,24 +1,20 @@
 """The dense parts of a network: what an engine may compute in its own way, as functions from tensors to tensors.
 
 Proposals, RoIAlign, suppression, subdivision and pasting stay plain PyTorch; what is between them is a few large
-convolutions and matrix products. Each :class:`Part` holds the modules of one such stretch, can be exported or
+convolutions and matrix products. Each :class:`~.part.Part` holds the modules of one such stretch, can be exported or
 converted, and puts whatever runs in its place back into the network.
 
-Shapes: R regions, P points a region, C channels, K classes, X context maps, A anchors a cell, S side of a pooled grid,
+Shapes: R regions, C channels, K classes, X context maps, A anchors a cell, S side of a pooled grid,
 M side of a mask, F hidden features, h, w of a level's map in cells.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import ClassVar
-
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from pointrend.config.schema import EfficientNetConfig
+from pointrend.engines.part import Network, Part, Points, Run, Shape
+from pointrend.engines.semantic_parts import SemanticTrunk
 from pointrend.modeling.backbone.fpn import LEVELS, STRIDES
 from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.modeling.one_stage.ghost_pan import STRIDES as PREDICTED_STRIDES
@@ -28,33 +24,7 @@ from pointrend.modeling.preprocess import SIZE_DIVISOR
 from pointrend.modeling.rcnn import RCNN, TrunkMaps
 from pointrend.modeling.roi_heads.mask_head import ConvMaskHead
 from pointrend.modeling.roi_heads.point_mask_head import PointRendMaskHead
-
-Run = Callable[..., tuple[Tensor, ...]]  # what runs a part: its tensors in, its tensors out, all float32
-Shape = tuple[int, ...]
-
-
-class Part(nn.Module, ABC):
-    """A stretch of dense layers; called with tensors, it gives a tuple of tensors.
-
-    Attributes:
-        name: of the part.
-        inputs: the shape of each input; -1 where it differs from image to image.
-        answers: names of those modules whose outputs are the network's answers; they stay float32.
-        tender: beginnings of the names of other modules that stay float32.
-    """
-
-    name: ClassVar[str]
-    inputs: tuple[Shape, ...]
-    answers: ClassVar[tuple[str, ...]] = ()
-    tender: tuple[str, ...] = ()
-
-    @abstractmethod
-    def shapes(self, *inputs: Shape) -> list[Shape]:
-        """The outputs' shapes for given inputs' ones."""
-
-    @abstractmethod
-    def install(self, network: InstanceNetwork, run: Run) -> None:
-        """Let ``run`` compute this part of the network, which lets go of its own layers where it needs them no more."""
+from pointrend.modeling.semantic import SemanticPointRend
 
 
 class Trunk(Part):
@@ -91,7 +61,7 @@ class Trunk(Part):
         cells = [(-(-height // STRIDES[level]), -(-width // STRIDES[level])) for level in LEVELS]
         return [(1, h, w, channels) for channels in self.channels for h, w in cells]
 
-    def install(self, network: InstanceNetwork, run: Run) -> None:
+    def install(self, network: Network, run: Run) -> None:
         """See :meth:`Part.install`."""
         assert isinstance(network, RCNN)  # as the one whose part it is
         count = len(LEVELS)
@@ -138,7 +108,7 @@ class OneStageTrunk(Part):
         maps += [(stride, self.predicted_channels) for stride in PREDICTED_STRIDES]
         return [(1, -(-height // stride), -(-width // stride), channels) for stride, channels in maps]
 
-    def install(self, network: InstanceNetwork, run: Run) -> None:
+    def install(self, network: Network, run: Run) -> None:
         """See :meth:`Part.install`."""
         assert isinstance(network, OneStage)  # as the one whose part it is
         count = len(MASK_STRIDES)
@@ -176,7 +146,7 @@ class Boxes(Part):
         predictor = self.box_predictor
         return [(regions, predictor.cls_score.out_features), (regions, predictor.bbox_pred.out_features)]
 
-    def install(self, network: InstanceNetwork, run: Run) -> None:
+    def install(self, network: Network, run: Run) -> None:
         """See :meth:`Part.install`."""
         assert isinstance(network, RCNN)  # as the one whose part it is
 
@@ -209,47 +179,12 @@ class Coarse(Part):
         side = self.coarse_head.config.side
         return [(inputs[0][0], self.coarse_head.num_maps, side, side)]
 
-    def install(self, network: InstanceNetwork, run: Run) -> None:
+    def install(self, network: Network, run: Run) -> None:
         """See :meth:`Part.install`; the head stays, since its grid is asked for."""
+        assert isinstance(network, InstanceNetwork)  # as the one whose part it is
         head, _ = network.mask_heads()
         assert head is not None  # else there would be no such part
         head.coarse = lambda sampled: run(sampled)[0]
-
-
-class Points(Part):
-    """Fine features (R, P, C) and coarse logits (R, P, K + X) of points to the point head's last features (R, P, F).
-
-    Inputs of a layer are put together, and multiplied once: as 8-bit integers they are quickly copied, and a product
-    more is a rounding and a pass more. In float32 PyTorch does better with two products (:class:`PointHead`).
-    """
-
-    name = "points"
-
-    def __init__(self, head: PointRendMaskHead, channels: int) -> None:
-        super().__init__()
-        self.head = head.point_head
-        self.inputs = ((-1, -1, channels), (-1, -1, head.coarse_head.num_maps))
-
-    def forward(self, fine: Tensor, coarse: Tensor) -> tuple[Tensor, ...]:
-        """Run all but the predictor, which computes one class a region only."""
-        hidden = fine
-        for index in range(1, self.head.config.num_fc + 1):
-            if index == 1 or self.head.config.coarse_pred_each_layer:
-                hidden = torch.cat([hidden, coarse], dim=2)
-            hidden = F.relu(F.linear(hidden, *self.head.layer(index)))
-        return (hidden,)
-
-    def shapes(self, *inputs: Shape) -> list[Shape]:
-        """See :meth:`Part.shapes`."""
-        regions, points, _ = inputs[0]
-        return [(regions, points, self.head.config.fc_dim)]
-
-    def install(self, network: InstanceNetwork, run: Run) -> None:
-        """See :meth:`Part.install`."""
-        head, _ = network.mask_heads()
-        assert head is not None  # else there would be no such part
-        head.point_head.layers = lambda fine, coarse: run(fine, coarse)[0]
-        head.point_head.project = None
 
 
 class ConvMask(Part):
@@ -273,15 +208,19 @@ class ConvMask(Part):
         regions, _, bins, _ = inputs[0]
         return [(regions, self.features, 2 * bins, 2 * bins)]
 
-    def install(self, network: InstanceNetwork, run: Run) -> None:
+    def install(self, network: Network, run: Run) -> None:
         """See :meth:`Part.install`."""
+        assert isinstance(network, InstanceNetwork)  # as the one whose part it is
         _, head = network.mask_heads()
         assert head is not None  # else there would be no such part
         head.layers = lambda pooled: run(pooled)[0]
 
 
-def parts(network: InstanceNetwork) -> list[Part]:
+def parts(network: Network) -> list[Part]:
     """The dense parts that a network has. They share its weights."""
+    if isinstance(network, SemanticPointRend):
+        points = network.sem_seg_head.point_head
+        return [SemanticTrunk(network), Points(points, network.config.fpn.channels, network.config.num_classes)]
     if isinstance(network, OneStage):
         channels = network.config.mask_features.channels
         found: list[Part] = [OneStageTrunk(network)]
@@ -291,7 +230,8 @@ def parts(network: InstanceNetwork) -> list[Part]:
         found = [Trunk(network), Boxes(network)]
     point_head, conv_head = network.mask_heads()
     if point_head is not None:
-        found += [Coarse(point_head, channels), Points(point_head, channels)]
+        maps = point_head.coarse_head.num_maps
+        found += [Coarse(point_head, channels), Points(point_head.point_head, channels, maps)]
     if conv_head is not None:
         found.append(ConvMask(conv_head, channels))
     return found

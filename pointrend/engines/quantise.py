@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pointrend.engines.parts import Part
+from pointrend.engines.part import Part
 
 
 def quantised(model: Any, part: Part, inputs: Sequence[tuple[Tensor, ...]]) -> Any:

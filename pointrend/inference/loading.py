@@ -42,5 +42,5 @@ def load(model: str | Path = "demo", *, threads: int | None = None, engine: str 
         return detectron2.load(folder)
     network = open_network(folder, engine)
     if not isinstance(network, InstanceNetwork):
-        return SemanticSegmenter(network, folder.info)
+        return SemanticSegmenter(network, folder.info, engine=engine)
     return InstanceSegmenter(network, folder.info, engine=engine, device=device_of(engine))

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pointrend.config.schema import SemanticConfig
+from pointrend.engines import EAGER
 from pointrend.inference.base import Encoded, Segmenter
 from pointrend.masks.semantic import ClassMap
 from pointrend.modeling.preprocess import resize, to_input
@@ -39,15 +40,17 @@ class SemanticSegmenter(Segmenter[ClassMap]):
     Args:
         model: the network, in evaluation mode.
         info: its name, version and categories.
+        engine: what computes its dense parts.
     """
 
     tasks = ("semantic",)
     has_points = True
     has_conv_head = False
 
-    def __init__(self, model: SemanticNetwork, info: ModelInfo) -> None:
+    def __init__(self, model: SemanticNetwork, info: ModelInfo, *, engine: str = EAGER) -> None:
         self.model = model
         self.info = info
+        self.engine = engine
 
     def _infer(
         self, image: NDArray[np.uint8], options: Options, wanted: list[int] | None, started: float | None

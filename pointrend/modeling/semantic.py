@@ -10,6 +10,7 @@ Shapes: C channels, K classes, P points, h, w of a map of logits in cells, H, W 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -129,8 +130,11 @@ class SemanticHead(nn.Module):
 
     def forward(self, features: dict[str, Tensor], refinement: int) -> Logits:
         """Logits of one image's pyramid, each level (1, C, ...); see :meth:`SemanticPointRend.logits`."""
-        fine = FeatureMap.of(features[FINE_LEVEL], STRIDES[FINE_LEVEL])
-        coarse: Tensor = self.coarse_sem_seg_head(features)
+        return self.refined(features[FINE_LEVEL], self.coarse_sem_seg_head(features), refinement)
+
+    def refined(self, features: Tensor, coarse: Tensor, refinement: int) -> Logits:
+        """Coarse logits (1, K, h, w) refined at points, which read features (1, C, h, w)."""
+        fine = FeatureMap.of(features, STRIDES[FINE_LEVEL])
         logits: Logits = DenseLogits(coarse[0])
         for _ in range(min(refinement, self.point_head.config.subdivision_steps)):
             logits = self.refine(fine, coarse, logits.rows(0, logits.height))
@@ -166,6 +170,9 @@ class SemanticHead(nn.Module):
 class SemanticPointRend(nn.Module):
     """The whole network: ``backbone`` and ``sem_seg_head``.
 
+    ``trunk`` maps images (1, 3, H, W) to the features (1, C, h, w) that points read, and to the coarse logits
+    (1, K, h, w), both at stride 4; an engine may put its own there.
+
     Raises:
         ConfigError: a configuration that cannot be built.
     """
@@ -177,6 +184,11 @@ class SemanticPointRend(nn.Module):
         self.sem_seg_head = SemanticHead(
             config.fpn.channels, config.num_classes, config.semantic_head, config.point_head
         )
+        self.trunk: Callable[[Tensor], tuple[Tensor, Tensor]] = self._trunk
+
+    def _trunk(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.backbone(images.contiguous(memory_format=torch.channels_last))
+        return features[FINE_LEVEL], self.sem_seg_head.coarse_sem_seg_head(features)
 
     def logits(self, images: Tensor, refinement: int) -> Logits:
         """Logits of one image's classes.
@@ -193,9 +205,7 @@ class SemanticPointRend(nn.Module):
             raise ValueError(f"logits() takes one image at a time, not {images.shape[0]}.")
         if refinement < 0:
             raise ValueError(f"refinement must be at least 0, not {refinement}.")
-        features = self.backbone(images.contiguous(memory_format=torch.channels_last))
-        logits: Logits = self.sem_seg_head(features, refinement)
-        return logits
+        return self.sem_seg_head.refined(*self.trunk(images), refinement)
 
     def classify(
         self, images: Tensor, image_size: tuple[int, int], original_size: tuple[int, int], refinement: int

@@ -23,9 +23,8 @@ from handler.pointrend_handler import PointRendHandler
 from pointrend.cli.main import app
 from pointrend.datasets.coco import CocoFile
 from pointrend.engines import OPENVINO_INT8, calibration, export, network, store
-from pointrend.engines.parts import Part, Run
+from pointrend.engines.part import Network, Part, Run
 from pointrend.errors import ConfigError, InaccurateExport
-from pointrend.modeling.instance_network import InstanceNetwork
 from pointrend.serving.archive import build
 from pointrend.serving.served_model import pack
 from pointrend.structures.model_info import Category, ModelInfo
@@ -306,7 +305,7 @@ class Double(Part):
     def shapes(self, *inputs: tuple[int, ...]) -> list[tuple[int, ...]]:
         return [inputs[0], inputs[0]]
 
-    def install(self, network: InstanceNetwork, run: Run) -> None:
+    def install(self, network: Network, run: Run) -> None:
         raise NotImplementedError
 
 

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-import yaml
 from PIL import Image
 
 import pointrend
 from pointrend.client import Client
-from pointrend.config.files import config_to_dict
-from pointrend.config.schema import FPNConfig, PointHeadConfig, ResNetConfig, SemanticConfig, SemanticHeadConfig
+from pointrend.config.schema import SemanticConfig
 from pointrend.errors import ConfigError, InvalidOption
 from pointrend.inference.semantic import SemanticSegmenter
-from pointrend.modeling.semantic import SemanticPointRend
 from pointrend.serving.archive import build
 from pointrend.serving.torchserve import Ports, TorchServe
 from pointrend.structures.options import Options
@@ -27,26 +22,14 @@ from pointrend.visualize.label_map import encode_label_map, label_map, legend
 from pointrend.visualize.overlay import overlay
 from pointrend.visualize.palettes import CITYSCAPES, category_colour, colour
 from pointrend.weights import zoo
-from pointrend.weights.checkpoint import save_safetensors
 from pointrend.weights.convert import convert
 from pointrend.weights.folder import ModelFolder
 from tests.ports import free_ports
+from tests.semantic_models import write_tiny
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CASE = GOLDEN / "semantic_cityscapes19_landscape"
 SEMANTIC = Options(task="semantic")
-TINY = SemanticConfig(
-    num_classes=19,
-    pixel_mean=(0.0, 0.0, 0.0),
-    pixel_std=(60.0, 60.0, 60.0),
-    input_format="RGB",
-    min_size=96,
-    max_size=192,
-    trunk=ResNetConfig(depth=18, stem_channels=4, res2_channels=8),
-    fpn=FPNConfig(channels=8),
-    semantic_head=SemanticHeadConfig(conv_dim=32),
-    point_head=PointHeadConfig(fc_dim=8, subdivision_steps=2, subdivision_points=64, coarse_pred_each_layer=False),
-)
 
 
 @pytest.fixture(scope="module")
@@ -62,15 +45,7 @@ def golden_folder(tmp_path_factory: pytest.TempPathFactory) -> ModelFolder:
 
 @pytest.fixture(scope="module")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Random weights, whose classes nevertheless vary over a photo."""
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("tiny")
-    model = SemanticPointRend(TINY)
-    save_safetensors(model.state_dict(), folder / "model.safetensors")
-    (folder / "config.yaml").write_text(yaml.safe_dump(config_to_dict(TINY)))
-    info = replace(zoo.find("cityscapes-semantic-r101-1x").info, name="tiny")
-    (folder / "model.json").write_text(json.dumps(info.to_dict()))
-    return folder
+    return write_tiny(tmp_path_factory.mktemp("tiny"))
 
 
 @pytest.fixture(scope="module")
