@@ -56,11 +56,15 @@ class Compiled:
             "INFERENCE_PRECISION_HINT": "f32",
         }
         try:
-            self._request = _core().compile_model(str(path), "CPU", settings).create_infer_request()
+            model = _core().read_model(str(path))
+            if part.takes_images:
+                model = _with_channels_last(model)
+            self._request = _core().compile_model(model, "CPU", settings).create_infer_request()
         except RuntimeError as error:
             raise ConfigError(f"{path}: OpenVINO {openvino.__version__} cannot run it: {error}") from error
         self._wrap: Any = openvino.Tensor
         self._shapes = part.shapes
+        self._takes_images = part.takes_images
         self._lock = threading.Lock()
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -68,7 +72,7 @@ class Compiled:
         outputs = [torch.empty(shape) for shape in self._shapes(*(tuple(each.shape) for each in inputs))]
         if 0 in inputs[0].shape:
             return tuple(outputs)
-        given = [each.contiguous() for each in inputs]
+        given = [(each.permute(0, 2, 3, 1) if self._takes_images else each).contiguous() for each in inputs]
         with self._lock:
             for index, each in enumerate(given):
                 self._request.set_input_tensor(index, self._shared(each))
@@ -79,6 +83,17 @@ class Compiled:
 
     def _shared(self, tensor: Tensor) -> Any:
         return self._wrap(tensor.numpy(), shared_memory=True)
+
+
+def _with_channels_last(model: Any) -> Any:
+    """A model that takes images (1, H, W, 3): as they come, and as its convolutions read them."""
+    from openvino import Layout  # optional
+    from openvino.preprocess import PrePostProcessor
+
+    steps = PrePostProcessor(model)
+    steps.input(0).tensor().set_layout(Layout("NHWC"))
+    steps.input(0).model().set_layout(Layout("NCHW"))
+    return steps.build()
 
 
 def install(network: Network, parts: Sequence[Part], folder: Path) -> None:

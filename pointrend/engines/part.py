@@ -28,12 +28,14 @@ class Part(nn.Module, ABC):
     Attributes:
         name: of the part.
         inputs: the shape of each input; -1 where it differs from image to image.
+        takes_images: whether its input is images (1, 3, H, W), which come in channels-last order.
         answers: names of those modules whose outputs are the network's answers; they stay float32.
         tender: beginnings of the names of other modules that stay float32.
     """
 
     name: ClassVar[str]
     inputs: tuple[Shape, ...]
+    takes_images: ClassVar[bool] = False
     answers: ClassVar[tuple[str, ...]] = ()
     tender: tuple[str, ...] = ()
 

@@ -34,6 +34,7 @@ class Trunk(Part):
     """
 
     name = "trunk"
+    takes_images = True
     answers = ("rpn_head.objectness_logits", "rpn_head.anchor_deltas")
     inputs = ((1, 3, -1, -1),)
 
@@ -83,6 +84,7 @@ class OneStageTrunk(Part):
     """
 
     name = "trunk"
+    takes_images = True
     answers = tuple(f"detector.head.predict{level}" for level in range(3, 3 + len(PREDICTED_STRIDES)))
 
     def __init__(self, network: OneStage) -> None:

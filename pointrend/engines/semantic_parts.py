@@ -20,6 +20,7 @@ class SemanticTrunk(Part):
     """
 
     name = "trunk"
+    takes_images = True
     answers = ("coarse_head.predictor",)
     inputs = ((1, 3, -1, -1),)
 

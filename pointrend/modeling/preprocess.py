@@ -50,16 +50,17 @@ def to_input(resized: NDArray[np.uint8], config: NetworkConfig) -> tuple[Tensor,
     """Order channels, normalise and pad a resized HWC uint8 RGB image.
 
     Returns:
-        images (1, 3, H, W) float32, zero-padded at the bottom and right to multiples of 32, and the size (height,
-        width) before padding.
+        images (1, 3, H, W) float32, zero-padded at the bottom and right to multiples of 32, in channels-last order, and
+        the size (height, width) before padding.
     """
     height, width = resized.shape[:2]
     padded_height, padded_width = (-(-side // SIZE_DIVISOR) * SIZE_DIVISOR for side in (height, width))
-    planes = torch.from_numpy(resized if resized.flags.writeable else resized.copy()).permute(2, 0, 1)
+    pixels = torch.from_numpy(resized if resized.flags.writeable else resized.copy())
     if config.input_format == "BGR":
-        planes = planes.flip(0)
-    images = torch.zeros(1, 3, padded_height, padded_width)
-    # Plane by plane, which vectorises: a third of the time of all channels of a pixel together.
-    for plane, mean, std, image in zip(planes, config.pixel_mean, config.pixel_std, images[0], strict=True):
-        torch.sub(plane, mean, out=image[:height, :width]).div_(std)
-    return images, (height, width)
+        pixels = pixels.flip(2)
+    images = torch.zeros(1, padded_height, padded_width, 3)
+    # Whole rows, in which pixels lie as they came, vectorise: a quarter of the time of one plane after the other.
+    rows = images.view(padded_height, 3 * padded_width)[:height, : 3 * width]
+    rows.copy_(pixels.reshape(height, 3 * width))
+    rows.sub_(torch.tensor(config.pixel_mean).repeat(width)).div_(torch.tensor(config.pixel_std).repeat(width))
+    return images.permute(0, 3, 1, 2), (height, width)

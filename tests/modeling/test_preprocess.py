@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from pointrend.config.schema import BoxHeadConfig, FPNConfig, ModelConfig, ResNetConfig, RPNConfig
 from pointrend.modeling.preprocess import network_size, resize, to_input
@@ -50,6 +51,21 @@ def test_input_is_bgr_normalised_and_zero_padded():
     assert images[0, :, 0, 0].tolist() == [14 - 10, (0 - 20) / 2, (50 - 30) / 4]
     assert not images[0, :, 33:].any()
     assert not images[0, :, :, 20:].any()
+
+
+@pytest.mark.parametrize("input_format", ["RGB", "BGR"])
+def test_input_is_normalised_as_plane_by_plane_and_in_channels_last_order(input_format):
+    config = replace(CONFIG, input_format=input_format, pixel_mean=(103.53, 116.28, 123.675), pixel_std=(57.4, 57.1, 3))
+    photo = np.random.default_rng(0).integers(0, 256, (33, 45, 3), dtype=np.uint8)
+    photo.flags.writeable = False
+    images, _ = to_input(photo, config)
+    channels = photo if input_format == "RGB" else photo[:, :, ::-1]
+    for plane, mean, std, image in zip(
+        channels.transpose(2, 0, 1), config.pixel_mean, config.pixel_std, images[0], strict=True
+    ):
+        expected = torch.from_numpy(plane.astype(np.float32)).sub(mean).div(std)
+        assert torch.equal(image[:33, :45], expected)
+    assert images.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_rgb_models_get_rgb():
