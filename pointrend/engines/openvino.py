@@ -1,7 +1,9 @@
 """Run the dense parts of a network with OpenVINO on a CPU, from what :mod:`pointrend.engines.export` has written.
 
 Images of any size and any number of regions go through one compiled model: OpenVINO makes kernels for a new size once
-(a fraction of a prediction's time) and keeps them. Outputs are written straight into the tensors that PyTorch reads.
+(a fraction of a prediction's time) and keeps them. Only where all sizes are constant does it hand out what its
+convolutions wrote without copying it into another layout; so sizes that are expected have compiled models of their own.
+Outputs are written straight into the tensors that PyTorch reads.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pointrend.engines.image_sizes import expected_inputs
 from pointrend.engines.part import Network, Part
 from pointrend.errors import ConfigError
 
@@ -38,12 +41,13 @@ class Compiled:
     Args:
         path: of the part's ``.xml``, beside which its ``.bin`` lies.
         part: tells the outputs' shapes.
+        sizes: of images (H, W) that get a compiled model of their own; a part that takes no images ignores them.
 
     Raises:
         ConfigError: the files cannot be read, or this OpenVINO cannot run them.
     """
 
-    def __init__(self, path: Path, part: Part) -> None:
+    def __init__(self, path: Path, part: Part, sizes: Sequence[tuple[int, int]] = ()) -> None:
         import openvino  # optional
 
         settings = {
@@ -55,11 +59,17 @@ class Compiled:
             # What is not int8 stays float32 on every machine, so that all of them answer alike.
             "INFERENCE_PRECISION_HINT": "f32",
         }
+        self._of_size: dict[tuple[int, int], Any] = {}
         try:
             model = _core().read_model(str(path))
             if part.takes_images:
                 model = _with_channels_last(model)
             self._request = _core().compile_model(model, "CPU", settings).create_infer_request()
+            if part.takes_images and -1 in part.inputs[0]:
+                for height, width in sizes:
+                    model.reshape([1, height, width, 3])
+                    compiled = _core().compile_model(model, "CPU", settings)
+                    self._of_size[height, width] = compiled.create_infer_request()
         except RuntimeError as error:
             raise ConfigError(f"{path}: OpenVINO {openvino.__version__} cannot run it: {error}") from error
         self._wrap: Any = openvino.Tensor
@@ -67,18 +77,27 @@ class Compiled:
         self._takes_images = part.takes_images
         self._lock = threading.Lock()
 
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Of images (H, W), that were compiled ahead."""
+        return tuple(self._of_size)
+
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Compute the part's outputs; new tensors, which belong to the caller."""
         outputs = [torch.empty(shape) for shape in self._shapes(*(tuple(each.shape) for each in inputs))]
         if 0 in inputs[0].shape:
             return tuple(outputs)
         given = [(each.permute(0, 2, 3, 1) if self._takes_images else each).contiguous() for each in inputs]
+        request = self._request
+        if self._takes_images:
+            height, width = given[0].shape[1:3]
+            request = self._of_size.get((height, width), request)
         with self._lock:
             for index, each in enumerate(given):
-                self._request.set_input_tensor(index, self._shared(each))
+                request.set_input_tensor(index, self._shared(each))
             for index, each in enumerate(outputs):
-                self._request.set_output_tensor(index, self._shared(each))
-            self._request.infer()
+                request.set_output_tensor(index, self._shared(each))
+            request.infer()
         return tuple(outputs)
 
     def _shared(self, tensor: Tensor) -> Any:
@@ -105,8 +124,9 @@ def install(network: Network, parts: Sequence[Part], folder: Path) -> None:
         folder: holds the files of each.
 
     Raises:
-        ConfigError: a part's files cannot be read, or not be run.
+        ConfigError: a part's files cannot be read, or not be run; or ``POINTREND_SIZES`` holds no sizes.
     """
-    compiled = [Compiled(folder / f"{part.name}.xml", part) for part in parts]
+    sizes = expected_inputs(network.config)
+    compiled = [Compiled(folder / f"{part.name}.xml", part, sizes) for part in parts]
     for part, run in zip(parts, compiled, strict=True):
         part.install(network, run)

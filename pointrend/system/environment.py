@@ -46,5 +46,11 @@ LABEL_STUDIO_KEY = Variable(
 LABEL_STUDIO_PASSWORD = Variable(
     "POINTREND_LABEL_STUDIO_PASSWORD", "", "For `pointrend label-studio`: the password that Label Studio sends it."
 )
+SIZES = Variable(
+    "POINTREND_SIZES",
+    "",
+    "Sizes of the images that come most, such as `640x480 480x640`, for which OpenVINO compiles a model's trunk ahead; "
+    "see [engines](engines.md#sizes-compiled-ahead).",
+)
 
-VARIABLES = (HOME, OFFLINE, MIRROR, KEY_FILE, LABEL_STUDIO_KEY, LABEL_STUDIO_PASSWORD)
+VARIABLES = (HOME, OFFLINE, MIRROR, KEY_FILE, SIZES, LABEL_STUDIO_KEY, LABEL_STUDIO_PASSWORD)
