@@ -122,3 +122,13 @@ def sahi_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *packages]
     subprocess.run(command, check=True, timeout=300)
     return folder
+
+
+@pytest.fixture(scope="session")
+def cvat_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """CVAT's SDK and command line and nuclio's classes, from the registry in a folder of their own."""
+    folder = tmp_path_factory.mktemp("cvat")
+    packages = ("cvat-sdk==2.80.0", "cvat-cli==2.80.0", "json-with-comments==1.2.10", "nuclio-sdk==0.6.3")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *packages]
+    subprocess.run(command, check=True, timeout=300)
+    return folder

@@ -34,6 +34,7 @@ EXTRAS: Mapping[str, str] = {
     "av": "video",
     "norfair": "video",
     "sahi": "sahi",
+    "cvat_sdk": "cvat",
 }
 """The extra that brings each optional module."""
 

@@ -1,12 +1,13 @@
 """The manifests for Kubernetes, Cloud Run and KServe, the compose file, Heroku's: valid, and in line with the project.
 
-Kubernetes' own kinds are held against its published schemas (package kubernetes-validate, strict). Of the two kinds
-that it does not know, the pod inside is held against the schema of a pod, and what is around it against the fields
-named here, which were read in
+Kubernetes' own kinds are held against its published schemas (package kubernetes-validate, strict). Of the kinds that
+it does not know, a pod inside is held against the schema of a pod, and what is around it against the fields named
+here, which were read in
 
 - Knative Serving: config/core/300-resources/service.yaml of github.com/knative/serving, ``v1``, and for annotations
   Cloud Run's page "Cloud Run YAML Reference", https://docs.cloud.google.com/run/docs/reference/yaml/v1;
-- KServe: V1beta1PredictorSpec and V1beta1ComponentExtensionSpec of https://kserve.github.io/website, ``v1beta1``.
+- KServe: V1beta1PredictorSpec and V1beta1ComponentExtensionSpec of https://kserve.github.io/website, ``v1beta1``;
+- nuclio: the "Function-configuration reference" of https://docs.nuclio.io, ``v1``.
 """
 
 from __future__ import annotations
@@ -39,6 +40,15 @@ REVISION_ANNOTATIONS = {
     "run.googleapis.com/execution-environment",
 }
 COMPONENT = {"minReplicas", "maxReplicas", "scaleTarget", "scaleMetric", "containerConcurrency", "timeout"}
+NUCLIO = {
+    "": {"apiVersion", "kind", "metadata", "spec"},
+    "metadata": {"name", "namespace", "labels", "annotations"},
+    "spec": {"description", "runtime", "handler", "eventTimeout", "env", "build", "triggers", "platform", "resources"},
+    "spec/build": {"image", "baseImage", "directives", "commands", "registry"},
+    "spec/build/directives": {"preCopy", "postCopy"},
+    "spec/triggers/http": {"kind", "numWorkers", "workerAvailabilityTimeoutMilliseconds", "attributes"},
+    "spec/platform": {"attributes"},
+}
 Tree = dict[str, Any]
 
 
@@ -64,6 +74,8 @@ def check(document: Tree) -> None:
         check_knative(document)
     elif kind == ("serving.kserve.io/v1beta1", "InferenceService"):
         check_kserve(document)
+    elif kind == ("nuclio.io/v1", "NuclioFunction"):
+        check_nuclio(document)
     else:
         try:
             kubernetes_validate.validate(document, KUBERNETES, strict=True)
@@ -104,6 +116,17 @@ def check_kserve(document: Tree) -> None:
     check_pod({key: value for key, value in predictor.items() if key not in COMPONENT})
 
 
+def check_nuclio(document: Tree) -> None:
+    for place, fields in NUCLIO.items():
+        tree = document
+        for name in filter(None, place.split("/")):
+            tree = tree[name]
+        assert tree.keys() <= fields, place
+    for directives in document["spec"]["build"]["directives"].values():
+        assert all(each.keys() == {"kind", "value"} for each in directives)
+    check_pod({"containers": [{"name": "function", "env": document["spec"]["env"]}]})
+
+
 @pytest.mark.parametrize(
     ("name", "document"), list(documents()), ids=lambda value: value if isinstance(value, str) else ""
 )
@@ -121,6 +144,7 @@ def test_all_kinds_are_there() -> None:
         "PodDisruptionBudget",
         "NetworkPolicy",
         "InferenceService",
+        "NuclioFunction",
     }
 
 
@@ -146,6 +170,8 @@ def spoil(document: Tree, path: str, value: object) -> None:
         ("kserve/inference-service.yaml", "spec/predictor/minReplica", 1),
         ("kserve/inference-service.yaml", "spec/predictor/timeout", "150s"),
         ("kserve/inference-service.yaml", "apiVersion", "serving.kserve.io/v2"),
+        ("cvat/nuclio/function.yaml", "spec/runtim", "python:3.11"),
+        ("cvat/nuclio/function.yaml", "spec/build/directives/preCopy/0/kin", "RUN"),
     ],
 )
 def test_a_mistake_is_found(file: str, path: str, value: object) -> None:
