@@ -20,6 +20,7 @@ DISTRIBUTION = "pointrend-serve"
 COMMANDS = {
     "up": ("up", "Serve a model with TorchServe and open the page, until Ctrl-C."),
     "predict": ("predict", "Segment images and save the results, one folder per format."),
+    "correct": ("correct", "Correct the objects of an image, and write its results again."),
     "video": ("video", "Segment a video, and follow its objects through it."),
     "batch": ("batch", "Segment millions of images on Ray: sharded, and resumed after a crash."),
     "label-studio": ("label_studio", "Serve a model to Label Studio, which labels photos with it, until Ctrl-C."),

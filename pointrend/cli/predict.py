@@ -32,7 +32,7 @@ from pointrend.predict import Job, find_images, result_folders, run
 from pointrend.predict.box_results import BoxResults
 from pointrend.predict.run import RunStopped
 from pointrend.predict.sources import local_source, server_source
-from pointrend.predict.summary import MOST
+from pointrend.predict.summary import listed
 from pointrend.structures.options import Options
 from pointrend.system.outputs import check_folder
 from pointrend.weights.obtain import obtain
@@ -105,12 +105,16 @@ def predict(
         found, others = results.attach(job.found, source.categories)
         job = replace(job, found=found)
         if others:
-            shown = ", ".join(map(repr, others[:MOST])) + (", ..." if len(others) > MOST else "")
+            shown = listed(list(map(repr, others)))
             typer.echo(escaped(f"--boxes: no image was given for the image_id {shown}."), err=True)
     outcome = run(job, source)
 
     summary = outcome.summary()
     tell(summary)
+    if outcome.uncorrected:
+        again = escaped(listed([each.file_name for each in outcome.uncorrected]))
+        reason = "the image, the model or the options have changed"
+        typer.echo(f"Predicted again, without the corrections made before, since {reason}: {again}", err=True)
     if outcome.stopped is not None:
         raise RunStopped(outcome.stopped)
     if not summary.complete:

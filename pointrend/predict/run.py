@@ -8,21 +8,20 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.progress import Progress, TaskID
 
-from pointrend.errors import InvalidOption, InvalidRequest, PointRendError, RequestError
-from pointrend.images.inputs import pixels as decode_input
+from pointrend.errors import InvalidOption, PointRendError, RequestError
 from pointrend.masks.alpha import ALPHAS, SOFT, Alpha
 from pointrend.predict.files import write_file
 from pointrend.predict.images import FoundImages, ImageFile
+from pointrend.predict.manifest import Manifest
 from pointrend.predict.names import REPORT, ResultNames
 from pointrend.predict.records import FOLDER, Record, Records
 from pointrend.predict.saving import SAVERS, ImageResult, holds_results
-from pointrend.predict.sources import Source, asked_for, unreadable_image
+from pointrend.predict.sources import Source, asked_for
 from pointrend.predict.summary import Failed, Summary
 from pointrend.predict.walk import NotRead
+from pointrend.predict.writing import write_formats, write_shared
 from pointrend.structures.options import Options
 from pointrend.structures.prediction import Prediction
 from pointrend.system.outputs import check_folder
@@ -109,6 +108,8 @@ class PredictOutcome:
         out: the folder of the results.
         report: the file with all failures and all that was not read; None where it could not be written.
         stopped: why the run ended early, or what could not be written in the end; None where all went well.
+        uncorrected: images that a person had corrected and that were predicted anew, since the image, the model or the
+            options have changed: their corrections are gone.
     """
 
     predicted: int
@@ -118,6 +119,7 @@ class PredictOutcome:
     out: Path = Path()
     report: Path | None = None
     stopped: str | None = None
+    uncorrected: tuple[ImageFile, ...] = ()
 
     def summary(self) -> Summary:
         """The outcome as it is printed."""
@@ -140,7 +142,8 @@ def run(job: Job, source: Source, *, progress: bool = True) -> PredictOutcome:
 
     Raises:
         InvalidOption: the model refuses an option.
-        OutputError: the output folder cannot be written, or another run is going on in it.
+        OutputError: the output folder cannot be written, what it says of earlier runs is damaged, or another run is
+            going on in it.
         NamesError: its list of names is damaged.
     """
     check_folder(job.out, "--out")
@@ -158,6 +161,7 @@ class _Run:
         before: those of them, and of others with results left to save, that earlier runs predicted.
         failures: by image, the first of each.
         refusals: images in a row whose results the disk did not take.
+        corrected: images that are left to predict, and whose earlier results a person had corrected.
     """
 
     job: Job
@@ -166,6 +170,8 @@ class _Run:
     records: Records
     images: list[ImageFile]
     before: dict[ImageFile, Record]
+    manifest: Manifest
+    corrected: tuple[ImageFile, ...]
     done: dict[ImageFile, Record] = field(default_factory=dict)
     failures: dict[ImageFile, str] = field(default_factory=dict)
     refusals: int = 0
@@ -185,7 +191,10 @@ class _Run:
 
         images = names.assign(job.found.images, taken)
         before = {image: record for image in images if (record := records.find(image))}
-        return cls(job, source, names, records, images, before)
+        manifest = Manifest.open(job.out / FOLDER)
+        manifest.tell(source.model, source.categories)
+        corrected = tuple(image for image in images if image not in before and records.is_corrected(image))
+        return cls(job, source, names, records, images, before, manifest, corrected)
 
     def finish(self, progress: bool) -> PredictOutcome:
         """Do what is left, and what all images share."""
@@ -193,7 +202,7 @@ class _Run:
         with bar(shown=progress) as shown:
             task = shown.add_task("Images", total=len(self.images))
             for image, record in self.before.items():
-                self._save(image, record.prediction, record.saved)
+                self._save(image, record)
                 shown.advance(task)
             if self.stopped is None:
                 self.source.on_tile = partial(_show_tile, shown, shown.add_task("Tiles", visible=False))
@@ -211,10 +220,19 @@ class _Run:
         failed = tuple(Failure(image, self.failures[image]) for image in self.images if image in self.failures)
         kept = sum(image not in self.failures for image in self.before)
         predicted = len(self.images) - kept - len(failed)
-        outcome = PredictOutcome(predicted, kept, failed, self.job.found.not_read, self.job.out, stopped=self.stopped)
+        outcome = PredictOutcome(
+            predicted,
+            kept,
+            failed,
+            self.job.found.not_read,
+            self.job.out,
+            stopped=self.stopped,
+            uncorrected=tuple(image for image in self.corrected if image in self.done),
+        )
         path = self.job.out / FOLDER / REPORT
         try:
             self.names.save()
+            self.manifest.save()
             write_file(path, outcome.summary().report())
         except OSError:
             return outcome  # all names are printed then
@@ -226,30 +244,25 @@ class _Run:
         if isinstance(answer, InvalidOption) and not _is_of_the_image(answer):
             raise answer
         if not isinstance(answer, RequestError):
-            self._save(image, answer, frozenset())
+            self._save(image, Record(answer, frozenset()))
             return
         self.failures[image] = answer.message
         if answer.code in FATAL:
             self.stopped = answer.message
 
-    def _save(self, image: ImageFile, prediction: Prediction, saved: frozenset[str]) -> None:
+    def _save(self, image: ImageFile, before: Record) -> None:
         """Write the formats that are not there yet."""
-        record = Record(prediction, saved | set(self.job.save))
-        if record.saved != saved and not self._write(image, record, record.saved - saved):
+        saved = before.saved | set(self.job.save)
+        record = replace(before, saved=saved, pending=before.pending - saved)
+        if saved != before.saved and not self._write(image, record, saved - before.saved):
             return
         self.done[image] = record
 
     def _write(self, image: ImageFile, record: Record, formats: frozenset[str]) -> bool:
         """Write some formats of an image and its record; whether that went well."""
-        savers = {name: SAVERS[name] for name in sorted(formats)}
         try:
             self.names.save()
-            drawn = any(saver.draws for saver in savers.values())
-            pixels = _read(image, record.prediction) if drawn else None
-            for name, saver in savers.items():
-                if saver.save is not None:
-                    result = ImageResult(image, record.prediction, self.source.categories, pixels, self.job.alpha)
-                    saver.save(result, self.job.out / name)
+            write_formats(image, record.corrected, formats, self.source.categories, self.job.alpha, self.job.out)
             self.records.write(image, record)
         except RequestError as error:
             self.failures[image] = error.message
@@ -269,16 +282,18 @@ class _Run:
         """Write the files that hold all images: those done, and those whose own files failed this time only."""
         known = {**self.before, **self.done}
         results = [
-            (number, ImageResult(image, known[image].prediction, self.source.categories))
+            (number, ImageResult(image, known[image].corrected, self.source.categories))
             for number, image in enumerate(self.images, start=1)
             if image in known
         ]
         for name in self.job.save:
-            if (finish := SAVERS[name].finish) is not None:
-                try:
-                    finish(results, self.source.categories, self.job.out / name)
-                except OSError as error:
-                    self.stopped = f"The files of {name} that hold all images cannot be written: {error}."
+            try:
+                write_shared(name, results, self.source.categories, self.job.out)
+            except OSError as error:
+                self.stopped = f"The files of {name} that hold all images cannot be written: {error}."
+            else:
+                if SAVERS[name].finish is not None:
+                    self.manifest.share(name, self.images)
 
 
 def _is_of_the_image(refusal: InvalidOption) -> bool:
@@ -288,24 +303,3 @@ def _is_of_the_image(refusal: InvalidOption) -> bool:
 def _show_tile(shown: Progress, task: TaskID, done: int, tiles: int) -> None:
     """Show how far an image is that is cut into tiles."""
     shown.update(task, completed=done, total=tiles, visible=done < tiles)
-
-
-def _read(image: ImageFile, prediction: Prediction) -> NDArray[np.uint8]:
-    """The image that a prediction is drawn on: (H, W, 3) uint8 RGB.
-
-    Raises:
-        RequestError: it cannot be read any more, or has another size by now.
-    """
-    try:
-        decoded = decode_input(image.path)
-    except OSError as error:
-        raise unreadable_image(error) from error
-    height, width = decoded.shape[:2]
-    if (width, height) != (prediction.width, prediction.height):
-        raise InvalidRequest(
-            f"{image.path} was {prediction.width}x{prediction.height} pixels when it was predicted and is now "
-            f"{width}x{height}. Run the command again.",
-            field="image",
-            code="unreadable_photo",
-        )
-    return decoded

@@ -13,6 +13,11 @@ MOST = 10
 """Names of a kind that are printed; all are in the file that is named below them."""
 
 
+def listed(names: Sequence[str]) -> str:
+    """The first :data:`MOST` of some names, separated by commas."""
+    return ", ".join(names[:MOST]) + (", ..." if len(names) > MOST else "")
+
+
 @dataclass(frozen=True, slots=True)
 class Failed:
     """An image without a result.
