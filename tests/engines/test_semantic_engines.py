@@ -17,7 +17,7 @@ from pointrend.engines import BF16, CUDA, EAGER, OPENVINO, OPENVINO_INT8, export
 from pointrend.engines.network import open_network
 from pointrend.engines.parts import parts
 from pointrend.errors import ConfigError
-from pointrend.images.decode import ImageLimits
+from pointrend.images.limits import ImageLimits
 from pointrend.inference.semantic import SemanticSegmenter
 from pointrend.modeling.semantic import SemanticPointRend
 from pointrend.service.description import describe

@@ -53,13 +53,12 @@ def serving(server: socketserver.BaseServer) -> Iterator[None]:
 @pytest.fixture(params=["port", "socket"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "port":
-        server: socketserver.BaseServer = socketserver.TCPServer(("127.0.0.1", 0), _Echo)
-        address = f"http://127.0.0.1:{server.server_address[1]}"
+        tcp = socketserver.TCPServer(("127.0.0.1", 0), _Echo)
+        with serving(tcp):
+            yield f"http://127.0.0.1:{tcp.server_address[1]}"
     else:
-        server = socketserver.UnixStreamServer(str(tmp_path / "it.sock"), _Echo)
-        address = f"{UNIX}{tmp_path / 'it.sock'}"
-    with serving(server):
-        yield address
+        with serving(socketserver.UnixStreamServer(str(tmp_path / "it.sock"), _Echo)):
+            yield f"{UNIX}{tmp_path / 'it.sock'}"
 
 
 def test_a_question_and_its_answer(address: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 
 from pointrend.errors import ImageTooLarge, InvalidRequest, RequestError
-from pointrend.images.decode import ImageLimits
+from pointrend.images.limits import ImageLimits
 from pointrend.plain_text import plain
 
 SECONDS = 30.0  # for one photo
