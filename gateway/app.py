@@ -31,11 +31,12 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from gateway.access import AccessPolicy
-from gateway.cors import ALLOW_ORIGINS, Cors, read_origins
+from gateway.cors import Cors
 from gateway.http_server import server
 from gateway.image_download import ImageDownloads
 from gateway.image_urls import IMAGE_ORIGINS, UrlPolicy
 from gateway.limits import ClientLimits, ServerLimits
+from gateway.origins import ALLOW_ORIGINS, read_origins
 from gateway.request_filter import RequestFilter
 from gateway.responses import fail, refuse, refuse_route
 from gateway.routes import Gateway

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.cors import ALLOW_ORIGINS, read_origins
 from gateway.image_urls import IMAGE_ORIGINS, UrlPolicy
+from gateway.origins import ALLOW_ORIGINS, read_origins
 from pointrend.engines import AUTO, EAGER, OPENVINO, OPENVINO_INT8, VARIABLE
 from pointrend.errors import ConfigError, PointRendError
 from pointrend.system.environment import Variable

@@ -6,12 +6,14 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import httpx
-
-from gateway.cors import read_origins
+from gateway.origins import read_origins
 from pointrend.errors import ConfigError, RequestError
 from pointrend.system.environment import Variable
+
+if TYPE_CHECKING:
+    import httpx
 
 IMAGE_ORIGINS = Variable(
     "POINTREND_IMAGE_ORIGINS",
@@ -34,7 +36,7 @@ class UrlPolicy:
     """Where images may be fetched from.
 
     Attributes:
-        origins: exact ones, as :func:`gateway.cors.read_origins` returns them.
+        origins: exact ones, as :func:`gateway.origins.read_origins` returns them.
         private: those of them whose hosts may have private addresses.
     """
 
@@ -61,6 +63,8 @@ class UrlPolicy:
         Raises:
             RequestError: 422, it is not one, it carries a user's name or password, or its origin is not allowed.
         """
+        import httpx  # which the launcher, who only reads the setting, does without
+
         if not self.origins:
             raise refused(
                 f"This server fetches no images; {IMAGE_ORIGINS.name} names the origins that it may fetch from."

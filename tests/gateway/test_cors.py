@@ -18,8 +18,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from gateway.access import AccessPolicy
-from gateway.cors import Cors, read_origins
+from gateway.cors import Cors
 from gateway.nginx import Upstreams
+from gateway.origins import read_origins
 from gateway.request_filter import RequestFilter
 from pointrend.errors import ConfigError
 from tests.gateway.served_nginx import SECRET, MakeNginx
