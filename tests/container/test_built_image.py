@@ -115,7 +115,7 @@ def test_the_packages_hold_what_runs_and_nothing_else(container: Container) -> N
     listed = container.execute("python", "-c", PACKAGES % patterns)
     found = {path for paths in json.loads(listed.stdout).values() for path in paths}
     assert found == KEPT, listed.stderr
-    for modules in (["gateway.__main__"], ["gateway.app"], ["gradio_app.app"], ["ts.model_service_worker", "openvino"]):
+    for modules in (["gateway.__main__"], ["gateway.app"], ["gradio_app.app"], ["ts.async_service", "openvino"]):
         done = container.execute("python", "-c", UNCOMPILED % modules)
         assert done.stdout.strip() == "[]", done.stderr
 
