@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from gradio_app.callers import Caller
+from gradio_app.edits import apply_edit
 from gradio_app.examples import EXAMPLES, OPENING, Example, by_key, thumbnail
 from gradio_app.exports import BY_KEY, EXPORTS, write, write_all
 from gradio_app.kept_results import KeptResults
@@ -23,6 +25,7 @@ from gradio_app.viewer import make_viewer
 from pointrend.errors import InvalidRequest, RequestError
 from pointrend.images.decode import decode
 from pointrend.structures.categories import ALL_CATEGORIES
+from pointrend.structures.corrections import Add
 from pointrend.structures.options import Options
 from pointrend.structures.prediction import Prediction
 
@@ -88,6 +91,16 @@ class ImageTab:
         )
         self._page.complain(asked, lambda error: {self.viewer: _failure(None, error)})
         asked.failure(None, js=SAY_LOST, api_visibility="private")
+        edited = self.viewer.edit(
+            self.edit,
+            inputs=[self._chooser],
+            outputs=[self.viewer],
+            concurrency_limit=AT_ONCE,
+            trigger_mode="multiple",
+            **QUIET,
+        )
+        self._page.complain(edited, lambda error: {self.viewer: _failure(None, error)})
+        edited.failure(None, js=SAY_LOST, api_visibility="private")
         self.viewer.cancel(None, cancels=[asked], **QUIET)
         self.viewer.restore(self.restore, inputs=[self._chooser], outputs=[self.viewer], **QUIET)
         self.viewer.save(
@@ -133,19 +146,21 @@ class ImageTab:
         yield photo_payload(name, size, screen) | {"id": ticket, "ticket": ticket}
         result = _ask(watch, name, data, screen)
         identity = self._results.keep(result, caller)
-        yield result_payload(result, identity, _shown(watch), with_photo=False) | {"ticket": ticket}
+        yield _payload(result, identity, watch, with_photo=False) | {"ticket": ticket}
 
     def _find_in_box(self, asked: Payload, ticket: Any, watch: Watch, caller: Caller) -> Payload:
         """A result with one object more, that of a box which a viewer drew: the last one."""
         before = self._results.get(asked.get("of"), caller)
-        result = before.with_drawn(watch.client.segment(before.data, boxes=[asked["box"]], masks="probability"))
+        found = watch.client.segment(before.data, boxes=[asked["box"]], masks="probability")
+        result = before.edited(Add(found.instances))
+        result = replace(result, prediction=replace(result.prediction, timing_ms=found.timing_ms))
         identity = self._results.keep(result, caller)
-        return result_payload(result, identity, _shown(watch), with_photo=False) | {"ticket": ticket}
+        return _payload(result, identity, watch, with_photo=False) | {"ticket": ticket}
 
     def _find_doubt(self, identity: Any, ticket: Any, watch: Watch, caller: Caller) -> Payload:
         """Each pixel's probability, of every object of a result."""
         result = self._results.get(identity, caller)
-        if any(each.area and each.probabilities is None for each in result.detected):
+        if any(each.area and each.probabilities is None for each in result.found.instances):
             result = result.with_probabilities(_segment(watch, result.data, masks="probability"))
             self._results.update(identity, result, caller)
         crops = [each.probabilities for each in result.prediction.instances]
@@ -154,12 +169,26 @@ class ImageTab:
     def _find_example(self, key: str, ticket: Any, watch: Watch) -> Iterator[Payload]:
         example = by_key(key)
         identity, result = self._examples.get(key, watch, lambda model: self._publish(example, watch, model))
-        payload = result_payload(result, identity, _shown(watch), with_photo=True)
-        yield payload | {"ticket": ticket, "example": key}
+        yield _payload(result, identity, watch, with_photo=True) | {"ticket": ticket, "example": key}
 
     def _publish(self, example: Example, watch: Watch, model: ServedModel) -> tuple[str, Result]:
         result = _ask(watch, example.path.name, example.data())
         return self._results.publish(f"{example.key} by {' '.join(model)}", result), result
+
+    def edit(self, label: str | None, event: gr.EventData, request: gr.Request) -> Payload:
+        """Correct a result as its viewer asks: the corrected one is the viewer's own."""
+        ticket = None
+        try:
+            asked = _brought(event)
+            ticket = asked.get("ticket")
+            caller = self._page.caller(request)
+            watch = self._servers[label]
+            before = self._results.get(asked.get("of"), caller)
+            result = apply_edit(before, asked.get("edit"), watch.state().about.get("categories", []))
+            identity = self._results.keep(result, caller)
+            return _payload(result, identity, watch, with_photo=False) | {"ticket": ticket}
+        except RequestError as error:
+            return _failure(ticket, error)
 
     def restore(self, label: str | None, event: gr.EventData, request: gr.Request) -> Payload:
         """Give a viewer's results again, after a reload."""
@@ -173,7 +202,7 @@ class ImageTab:
         for identity in identities:
             try:
                 result = self._results.get(identity, caller)
-                results.append(result_payload(result, identity, _shown(watch), with_photo=True))
+                results.append(_payload(result, identity, watch, with_photo=True))
             except RequestError:
                 lost.append(identity)
         return {"kind": "restored", "results": results, "lost": lost}
@@ -235,8 +264,10 @@ def _segment(watch: Watch, data: bytes, **options: Any) -> Prediction:
     )
 
 
-def _shown(watch: Watch) -> list[str]:
-    return list(watch.state().about.get("reliable", []))
+def _payload(result: Result, identity: str, watch: Watch, *, with_photo: bool) -> Payload:
+    about = watch.state().about
+    names = [category["name"] for category in about.get("categories", [])]
+    return result_payload(result, identity, about.get("reliable", []), with_photo=with_photo, categories=names)
 
 
 def _failure(ticket: Any, error: RequestError) -> Payload:

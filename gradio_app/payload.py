@@ -34,7 +34,9 @@ def photo_payload(name: str, shape: tuple[int, ...], screen: Picture) -> Payload
     }
 
 
-def result_payload(result: Result, identity: str, shown: Sequence[str], *, with_photo: bool) -> Payload:
+def result_payload(
+    result: Result, identity: str, shown: Sequence[str], *, with_photo: bool, categories: Sequence[str] = ()
+) -> Payload:
     """A result for the browser's viewer; masks and boxes are in the pixels of the shown photo.
 
     Args:
@@ -42,6 +44,7 @@ def result_payload(result: Result, identity: str, shown: Sequence[str], *, with_
         identity: by which the page asks for it again.
         shown: names of the categories that the model shows by default; empty for all.
         with_photo: whether the browser has no photo of it yet.
+        categories: names of all categories that the model knows, which an object may be given.
     """
     prediction = result.prediction
     about = photo_payload(result.file_name, (prediction.height, prediction.width), result.screen) if with_photo else {}
@@ -51,6 +54,9 @@ def result_payload(result: Result, identity: str, shown: Sequence[str], *, with_
         "id": identity,
         "isMap": result.is_map,
         "drawn": result.drawn,
+        "edits": len(result.edits),
+        "origins": list(result.origins),
+        "categories": list(categories),
         "seconds": sum(prediction.timing_ms.values()) / 1000,
         "reliable": list(shown),
         "objects": [_object(result, index) for index in range(len(prediction.instances))],

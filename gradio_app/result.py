@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gradio_app.regions import regions
-from pointrend.errors import RequestError
+from gradio_app.scaling import scaled_instance, scaled_prediction
+from pointrend.errors import InvalidRequest, RequestError
 from pointrend.images.decode import decode
 from pointrend.masks.decode import window
-from pointrend.masks.rle import encode_crop
 from pointrend.masks.semantic import merge
+from pointrend.structures.corrections import Add, Correction, correct, replay
 from pointrend.structures.labels import instance_labels
 from pointrend.structures.model_info import Category
-from pointrend.structures.prediction import Instance, Prediction
+from pointrend.structures.prediction import Prediction
 from pointrend.structures.segments import segments
 from pointrend.visualize.effects import WHITE, Effect
 from pointrend.visualize.overlay import overlay
@@ -33,6 +34,7 @@ SCREEN_SIDE = 1280  # the longer side of what is shown; a phone's photo has 4,00
 MASKS, BOXES, SEMANTIC, CUTOUTS = "Masks", "Boxes", "Semantic map", "Cut-outs"
 UNSURE = "Where unsure"  # needs Result.with_probabilities
 VIEWS = (MASKS, BOXES, SEMANTIC, CUTOUTS, UNSURE)
+MOST_OBJECTS = 500  # that a viewer's corrections may make of a result
 _DIMMED = 0.35  # the brightness that is left of everything around the object that is singled out
 
 
@@ -71,22 +73,27 @@ class Result:
     Attributes:
         file_name: of the photo.
         data: the photo's file as it came.
-        prediction: of the whole photo, down to :data:`LOWEST_SCORE`.
+        found: what the model found in the whole photo by itself, down to :data:`LOWEST_SCORE`.
+        prediction: the same with the viewer's corrections.
         screen: (h, w, 3) uint8 RGB, the photo as it is shown.
-        scaled: the same prediction for ``screen``.
+        scaled: the corrected prediction for ``screen``.
         labels: of all instances: an object keeps its name whatever is hidden.
         is_map: whether a semantic model answered: the instances are its categories' regions, and nothing has a score.
-        drawn: how many of the instances, the last ones, are of boxes that a viewer drew.
+        edits: the viewer's corrections, each of what the one before has left.
+        origins: of each instance, its place before the last correction, or before that was undone; None of one that
+            was not there.
     """
 
     file_name: str
     data: bytes = field(repr=False)
+    found: Prediction = field(repr=False)
     prediction: Prediction = field(repr=False)
     screen: Picture = field(repr=False)
     scaled: Prediction = field(repr=False)
     labels: tuple[str, ...]
     is_map: bool = False
-    drawn: int = 0
+    edits: tuple[Correction, ...] = ()
+    origins: tuple[int | None, ...] = ()
 
     @classmethod
     def of(cls, file_name: str, data: bytes, prediction: Prediction, screen: Picture | None = None) -> Result:
@@ -110,10 +117,11 @@ class Result:
         else:
             labels = tuple(instance_labels(prediction))
         is_whole = (height, width) == (prediction.height, prediction.width)
-        scaled = prediction if is_whole else _scaled(prediction, width, height)
+        scaled = prediction if is_whole else scaled_prediction(prediction, width, height)
         return cls(
             file_name=file_name,
             data=data,
+            found=prediction,
             prediction=prediction,
             screen=screen,
             scaled=scaled,
@@ -143,20 +151,56 @@ class Result:
         return _draw(decode(self.data), self.prediction, self.visible(choice), choice)
 
     @property
-    def detected(self) -> tuple[Instance, ...]:
-        """The instances that the model found by itself."""
-        return self.prediction.instances[: len(self.prediction.instances) - self.drawn]
+    def drawn(self) -> int:
+        """How many boxes the viewer drew."""
+        return sum(isinstance(edit, Add) for edit in self.edits)
 
-    def with_drawn(self, found: Prediction) -> Result:
-        """The same with the object of a box that a viewer drew, the last one."""
-        added = Result.of(self.file_name, self.data, found, self.screen)
-        prediction, scaled = (
-            replace(before, instances=(*before.instances, *more.instances))
-            for before, more in ((self.prediction, added.prediction), (self.scaled, added.scaled))
-        )
-        prediction = replace(prediction, timing_ms=found.timing_ms)
+    def edited(self, edit: Correction) -> Result:
+        """The same with a further correction.
+
+        Raises:
+            InvalidRequest: it cannot be made.
+        """
+        if self.is_map:
+            raise InvalidRequest(
+                "The regions of a semantic model are no single objects, and cannot be corrected.", field="edit"
+            )
+        done = correct(self.prediction, [edit])
+        count = len(done.prediction.instances)
+        if count > max(MOST_OBJECTS, len(self.prediction.instances)):
+            raise InvalidRequest(
+                f"The result would have {count} objects; at most {MOST_OBJECTS} are kept. Delete some first.",
+                field="edit",
+                limit=MOST_OBJECTS,
+                value=count,
+            )
+        return self._with(done.prediction, (*self.edits, edit), done.origins)
+
+    def undone(self) -> Result:
+        """The same without the last correction.
+
+        Raises:
+            InvalidRequest: there is none.
+        """
+        if not self.edits:
+            raise InvalidRequest("There is no correction to undo.", field="edit")
+        before = replay(self.found, [[edit] for edit in self.edits[:-1]])
+        now = correct(before, self.edits[-1:]).origins
+        origins = [now.index(place) if place in now else None for place in range(len(before.instances))]
+        return self._with(replace(before, timing_ms=self.prediction.timing_ms), self.edits[:-1], tuple(origins))
+
+    def _with(self, prediction: Prediction, edits: tuple[Correction, ...], origins: tuple[int | None, ...]) -> Result:
+        """The same with other instances; those that it has already are not scaled again."""
+        height, width = self.screen.shape[:2]
+        scaled = prediction
+        if (height, width) != (prediction.height, prediction.width):
+            known = dict(zip(map(id, self.prediction.instances), self.scaled.instances, strict=True))
+            instances = tuple(
+                known.get(id(each)) or scaled_instance(each, prediction, width, height) for each in prediction.instances
+            )
+            scaled = replace(self.scaled, instances=instances)
         labels = tuple(instance_labels(prediction))
-        return replace(self, prediction=prediction, scaled=scaled, labels=labels, drawn=self.drawn + 1)
+        return replace(self, prediction=prediction, scaled=scaled, labels=labels, edits=edits, origins=origins)
 
     def with_probabilities(self, prediction: Prediction) -> Result:
         """The same with each pixel's probability.
@@ -167,24 +211,25 @@ class Result:
         Raises:
             RequestError: it has other objects, since another model was served when the result was made.
         """
-        found = self.detected
+        found = self.found.instances
         if [each.bbox for each in found] != [each.bbox for each in prediction.instances]:
             raise RequestError(
                 "The model has changed since this result was made. Press Find again.", code="result_changed", status=409
             )
-        known = [
+        known = tuple(
             replace(instance, probabilities=other.probabilities)
             for instance, other in zip(found, prediction.instances, strict=True)
-        ]
-        instances = (*known, *self.prediction.instances[len(found) :])
-        return replace(self, prediction=replace(self.prediction, instances=instances))
+        )
+        whole = replace(self.found, instances=known)
+        corrected = replay(whole, [[edit] for edit in self.edits])
+        return replace(self, found=whole, prediction=replace(corrected, timing_ms=self.prediction.timing_ms))
 
     @property
     def nbytes(self) -> int:
         """About how much memory it takes, in bytes."""
         masks = sum(
             len(instance.segmentation["counts"])
-            for prediction in (self.prediction, self.scaled)
+            for prediction in (self.prediction, self.scaled, *([self.found] if self.edits else []))
             for instance in prediction.instances
             if isinstance(instance.segmentation, dict)
         )
@@ -240,36 +285,3 @@ def fitted(photo: Picture) -> Picture:
         return photo
     size = max(1, round(width * shrink)), max(1, round(height * shrink))
     return np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
-
-
-def _scaled(prediction: Prediction, width: int, height: int) -> Prediction:
-    """The prediction of the same photo at another size."""
-    return replace(
-        prediction,
-        width=width,
-        height=height,
-        instances=tuple(_scaled_instance(each, prediction, width, height) for each in prediction.instances),
-    )
-
-
-def _scaled_instance(instance: Instance, prediction: Prediction, width: int, height: int) -> Instance:
-    across, down = width / prediction.width, height / prediction.height
-    x, y, box_width, box_height = instance.bbox
-    box = (x * across, y * down, box_width * across, box_height * down)
-    if instance.segmentation is None:
-        return replace(instance, bbox=box)
-    left, top, mask = window(instance.segmentation, (prediction.height, prediction.width))
-    if mask.size == 0:
-        empty = encode_crop(np.zeros((0, 0), dtype=np.bool_), 0, 0, height, width)
-        return replace(instance, bbox=box, segmentation=empty)
-    # The window's edges fall between the screen's pixels: widen to whole ones, and read the mask at their centres.
-    x0, y0 = int(left * across), int(top * down)
-    x1 = min(width, int(np.ceil((left + mask.shape[1]) * across)))
-    y1 = min(height, int(np.ceil((top + mask.shape[0]) * down)))
-    columns = ((np.arange(x0, x1) + 0.5) / across - left).astype(int)
-    rows = ((np.arange(y0, y1) + 0.5) / down - top).astype(int)
-    inside_columns = (columns >= 0) & (columns < mask.shape[1])
-    inside_rows = (rows >= 0) & (rows < mask.shape[0])
-    small = np.zeros((y1 - y0, x1 - x0), dtype=np.bool_)
-    small[np.ix_(inside_rows, inside_columns)] = mask[np.ix_(rows[inside_rows], columns[inside_columns])]
-    return replace(instance, bbox=box, segmentation=encode_crop(small, x0, y0, height, width))

@@ -19,6 +19,7 @@ SCRIPTS = (
     "effects",
     "viewport",
     "box_tool",
+    "edits",
     "adding",
     "doubt",
     "camera",
@@ -37,7 +38,7 @@ const viewer = new Viewer(element.querySelector(".pr-viewer"), props, trigger, u
 element.querySelector(".pr-viewer").viewer = viewer;
 watch("value", () => viewer.receive(props.value));
 element.addEventListener("pr-lost", () => viewer.lost());
-element.addEventListener("pr-code", (event) => viewer.code.show(event.detail, viewer.scene?.drawn > 0));
+element.addEventListener("pr-code", (event) => viewer.code.show(event.detail, viewer.scene ?? {}));
 """
 
 
@@ -52,8 +53,9 @@ def make_viewer(
 ) -> gr.HTML:
     """A large picture with its objects, their list, and the ways in and out for photos.
 
-    Its value is a message to it, see :mod:`gradio_app.payload`. It sends the events ``photo``, ``cancel``, ``restore``,
-    ``save`` and ``code``. A function, since Gradio writes a file beside every module that has a class of components.
+    Its value is a message to it, see :mod:`gradio_app.payload`. It sends the events ``photo``, ``edit``, ``cancel``,
+    ``restore``, ``save`` and ``code``. A function, since Gradio writes a file beside every module that has a class of
+    components.
 
     Args:
         first: the photo that is seen before anything was asked.

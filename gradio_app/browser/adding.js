@@ -39,23 +39,19 @@ class Adding {
     /** Ask for the mask of what is in a box, [x, y, width, height] in pixels of the shown photo. */
     _ask(box) {
         const {viewer} = this;
-        const {id, name, size, screen, photo} = viewer.scene;
+        const {id, name, size, screen} = viewer.scene;
         const scale = size[0] / screen[0];
         const job = viewer.jobs.add(name, async (job) => {
             viewer.jobs.reach("network");
             viewer.send("photo", {ticket: job.ticket, of: id, box: box.map((value) => value * scale)});
         });
-        Object.assign(job, {isFirst: true, adds: viewer.scene, replaces: viewer.photos.find((each) => each.scene?.id === id)});
-        job.preview = {name, size, screen, photo: photo.src};
+        deriveResult(viewer, job, (scene) => this._show(scene, job.derives));
     }
 
-    /** Show a result with one object more: what was hidden stays so, and the new object is singled out. */
-    show(scene, before) {
+    /** Show a result with one object more: it is singled out. */
+    _show(scene, before) {
         const {choice} = this.viewer;
-        const {closed} = choice;
-        scene.hidden = before.hidden;
-        this.viewer.show(scene);
-        choice.closed = closed;
+        showDerived(this.viewer, scene, before);
         choice.chosen = scene.objects.length - 1;
         const {score} = scene.objects[choice.chosen];
         if (score < choice.threshold) this.viewer.say(`What is in the box has a score of ${percent(score)}, below the threshold.`);

@@ -54,12 +54,12 @@ class Panel {
             const count = above.filter((index) => scene.objects[index].category === name).length;
             row.lastChild.textContent = `${name}${count > 1 ? ` (${count})` : ""}`;
         });
-        const rows = above.filter((index) => !choice.closed.has(scene.objects[index].category));
-        this._keep(this.list, rows.map(String), (key) => this._row(Number(key)), (row, key) => {
+        this._keep(this.list, scene.listed(choice).map(String), (key) => this._row(Number(key)), (row, key) => {
             const index = Number(key), isShown = !scene.hidden.has(index);
             row.classList.toggle("pr-chosen", index === choice.chosen);
             row.classList.toggle("pr-hovered", index === choice.hovered);
             row.querySelector(".pr-name").setAttribute("aria-pressed", String(index === choice.chosen));
+            if (!scene.isMap) row.querySelector(".pr-check input").checked = scene.marked.has(index);
             const eye = row.querySelector(".pr-eye");
             eye.setAttribute("aria-pressed", String(isShown));
             eye.title = isShown ? "Hide" : "Show";
@@ -138,13 +138,29 @@ class Panel {
             make("span", {class: "pr-label", text: scene.isMap ? category : label}),
             make("span", {class: "pr-score", text: scene.isMap ? "" : percent(score)}),
             make("span", {class: "pr-share", text: `${(100 * share).toFixed(1)} %`, title: "Share of the photo"}));
-        name.addEventListener("click", () => listeners.choose(index));
-        const row = make("li", {}, eye, name);
+        name.addEventListener("click", (event) => (event.ctrlKey || event.metaKey || event.shiftKey ? this._mark(index, event.shiftKey) : listeners.choose(index)));
+        const check = make("input", {type: "checkbox", "aria-label": `Select ${label}`, title: "Select, to correct several at once"});
+        check.addEventListener("click", (event) => this._mark(index, event.shiftKey));
+        const row = make("li", {}, scene.isMap ? "" : make("label", {class: "pr-check"}, check), eye, name);
         row.addEventListener("pointerenter", () => listeners.hover(index));
         row.addEventListener("pointerleave", () => listeners.hover(null));
         name.addEventListener("focus", () => listeners.hover(index));
         name.addEventListener("blur", () => listeners.hover(null));
         return row;
+    }
+
+    /** Check an object or not; with Shift, all from the last one that was. */
+    _mark(index, isRange) {
+        const {scene, choice, listeners} = this;
+        const rows = scene.listed(choice);
+        const from = isRange && this._lastMarked?.scene === scene ? rows.indexOf(this._lastMarked.index) : -1;
+        const isOn = from >= 0 || !scene.marked.has(index), to = rows.indexOf(index);
+        for (const each of rows.slice(Math.min(from < 0 ? to : from, to), Math.max(from, to) + 1)) {
+            if (isOn) scene.marked.add(each);
+            else scene.marked.delete(each);
+        }
+        this._lastMarked = {scene, index};
+        listeners.changed();
     }
 
     _keep(parent, keys, create, update) {

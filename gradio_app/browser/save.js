@@ -71,7 +71,7 @@ class CodePanel {
         this.texts = {};
         this.bar = make("div");
         this.text = make("code");
-        this.note = make("p", {hidden: true, text: "It leaves out the boxes that you drew: send them as the option boxes, [[x, y, width, height], ...] in pixels of the photo."});
+        this.note = make("p", {hidden: true});
         const copy = makeButton("Copy", "Copy the code", async () => {
             copy.textContent = (await copyText(this.text)) ? "Copied" : "Press Ctrl-C";
             setTimeout(() => (copy.textContent = "Copy"), 1500);
@@ -83,10 +83,13 @@ class CodePanel {
 
     /**
      * @param {Record<string, string>} texts by language
-     * @param {boolean} isPartial whether the result has objects of boxes that were drawn
+     * @param {{edits: number, drawn: number}} scene the result; edits counts its corrections, boxes that were drawn among them
      */
-    show(texts, isPartial) {
-        this.note.hidden = !isPartial;
+    show(texts, {edits, drawn}) {
+        const missing = [edits > drawn && "your corrections", drawn > 0 && "the boxes that you drew"].filter(Boolean);
+        this.note.hidden = !missing.length;
+        const advice = drawn > 0 ? ". Send boxes as the option boxes, [[x, y, width, height], ...] in pixels of the photo." : ": a request finds what the model finds.";
+        this.note.textContent = `It leaves out ${listed(missing)}${advice}`;
         this.texts = texts;
         const languages = Object.keys(texts);
         if (!languages.includes(this.language)) this.language = languages[0];

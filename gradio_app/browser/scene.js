@@ -27,6 +27,7 @@ class Scene {
         [this.width, this.height] = payload.screen;
         this.objects = payload.objects ?? [];
         this.hidden = new Set(); // places of objects whose eye is closed
+        this.marked = new Set(); // places of objects that are checked, to be corrected together
         this.line = Math.max(1, Math.round(Math.min(this.width, this.height) / 320));
         this._layers = new Map();
     }
@@ -71,7 +72,12 @@ class Scene {
      * @param {{threshold: number, closed: Set<string>}} choice closed has names of categories
      */
     visible(choice) {
-        return this.above(choice.threshold).filter((index) => !this.hidden.has(index) && !choice.closed.has(this.objects[index].category));
+        return this.listed(choice).filter((index) => !this.hidden.has(index));
+    }
+
+    /** Places of the objects in the list: those to be seen, and those whose eye is closed. */
+    listed(choice) {
+        return this.above(choice.threshold).filter((index) => !choice.closed.has(this.objects[index].category));
     }
 
     /** Places of the objects that reach a score. */

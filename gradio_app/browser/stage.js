@@ -35,7 +35,7 @@ class Stage {
 
     /** @param {Scene} scene */
     show(scene) {
-        if (this.scene === null || scene.id !== this.scene.id) this.view.reset();
+        if (this.scene?.photo.src !== scene.photo.src) this.view.reset(); // a corrected result is seen as before
         this.scene = scene;
         this.view.photo = scene;
         this._effect.key = "";

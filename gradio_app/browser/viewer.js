@@ -56,6 +56,7 @@ class Viewer {
         views.id = "view";
         this.compare = makeButton("Compare", "Compare with the photo", () => this._divide(this.choice.divider === null ? 0.5 : null), {class: "pr-button", id: "compare", "aria-pressed": "false"});
         this.adding = new Adding(this);
+        this.edits = new Edits(this);
         this.doubt = new DoubtView(this);
         const bar = make("div", {class: "pr-bar", role: "toolbar", "aria-label": "Photo"},
             makeUpload("Choose photos", (files) => this.take(files), {id: "upload"}),
@@ -85,6 +86,7 @@ class Viewer {
         this.doubt.update();
         this.stage.draw();
         this.panel.update();
+        this.edits.update();
         if (this.code.element.open) this._askCode();
     }
 
@@ -168,12 +170,13 @@ class Viewer {
         }
         job.scene = scene;
         if (job.replaces) this.photos[this.photos.indexOf(job.replaces)] = job;
-        else if (job.adds) this.photos.push(job); // an example is the visitor's own from now on
+        else if (job.derives) this.photos.push(job); // an example is the visitor's own from now on
+        if (job.replaces) forgetResults([job.replaces.scene.id]);
         if (!job.isExample) keepResult(scene.id, this.props.keptSeconds);
         this.jobs.finish();
         this._before = scene;
         this._updateStrip();
-        if (job.adds) this.adding.show(scene, job.adds);
+        if (job.present) job.present(scene);
         else if (isSeen) this.show(scene);
     }
 

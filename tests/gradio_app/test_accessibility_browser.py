@@ -57,7 +57,7 @@ def test_everything_of_the_image_tab_is_reached_by_keyboard(browser, page_url):
         wait_for(page, "#status", "Found")
         page.get_by_role("tab", name="Image").focus()
         reached = []
-        for _ in range(80):
+        for _ in range(100):
             page.keyboard.press("Tab")
             name = page.evaluate(
                 "() => { const e = document.activeElement; return e.id || e.className || e.getAttribute('aria-label') }"
@@ -67,6 +67,8 @@ def test_everything_of_the_image_tab_is_reached_by_keyboard(browser, page_url):
             "pr-stage",
             "pr-name",
             "pr-eye",
+            "edit-category",
+            "edit-delete",
             "threshold",
             "opacity",
             "snapshot",

@@ -183,7 +183,7 @@ def test_the_named_endpoints_refuse_the_same(page: Page, hostile: dict[str, Any]
 
 def test_what_an_event_brings_beside_its_inputs_is_checked_too(me: RawCaller, hostile: dict[str, Any]) -> None:
     """The viewer's events bring their files so, wherever in what they bring."""
-    named = {"find", "save", "restore", "write_code"}
+    named = {"find", "edit", "save", "restore", "write_code"}
     found = [(event, usual) for event, usual in events(me) if event["api_name"] in named]
     assert {event["api_name"] for event, _ in found} == named
     for event, usual in found:
@@ -206,6 +206,7 @@ def test_a_result_is_seen_by_its_viewer_only(page: Page) -> None:
         assert ("person" in said) == (caller is mine)
     for name, brought in (
         ("find", {"ticket": "1", "again": identity}),
+        ("edit", {"ticket": "1", "of": identity, "edit": {"delete": [0]}}),
         ("save", {"kind": "coco", "results": [{"id": identity, "selection": {"kept": [0]}}]}),
         ("write_code", {"id": identity, "page": page.url, "threshold": 0.5, "categories": ["person"]}),
     ):

@@ -5,10 +5,22 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradio_app.result import BOXES, CUTOUTS, MASKS, SCREEN_SIDE, SEMANTIC, UNSURE, VIEWS, Result, ViewSelection
+from gradio_app.result import (
+    BOXES,
+    CUTOUTS,
+    MASKS,
+    MOST_OBJECTS,
+    SCREEN_SIDE,
+    SEMANTIC,
+    UNSURE,
+    VIEWS,
+    Result,
+    ViewSelection,
+)
 from pointrend.errors import RequestError, UnsupportedImage
 from pointrend.masks.probabilities import encode_probabilities
 from pointrend.masks.rle import encode_crop
+from pointrend.structures.corrections import Add, Delete, Merge
 from pointrend.structures.prediction import Instance, Prediction
 from pointrend.visualize.palettes import colour
 
@@ -109,10 +121,39 @@ def test_what_is_unsure_is_coloured_of_what_is_visible():
 
 def test_objects_of_drawn_boxes_need_no_probabilities():
     result = make()
-    drawn = replace(result, drawn=1)
-    detected = replace(result.prediction, instances=result.prediction.instances[:2])
-    known = drawn.with_probabilities(unsure(detected))
+    drawn = replace(result.prediction.instances[2], score=0.3)
+    known = result.edited(Delete((1,))).edited(Add((drawn,))).with_probabilities(unsure(result.found))
     assert [each.probabilities is None for each in known.prediction.instances] == [False, False, True]
+    assert [each.score for each in known.prediction.instances] == [0.9, 0.4, 0.3]
+
+
+def test_corrections_are_of_the_shown_photo_too_and_are_undone_one_by_one():
+    for scale in (1, 20):  # shown as it is, and smaller
+        result = make(scale=scale)
+        merged = result.edited(Merge((2, 0)))
+        assert (merged.labels, merged.origins) == (("person 1", "dog 1"), (0, 1))
+        both = [result.scaled.instances[index].mask() for index in (0, 2)]
+        assert (merged.scaled.instances[0].mask() == both[0] | both[1]).mean() > 0.99
+        deleted = merged.edited(Delete((0,)))
+        assert (deleted.labels, deleted.origins, len(deleted.edits)) == (("dog 1",), (1,), 2)
+        assert deleted.scaled.instances == merged.scaled.instances[1:]
+        undone = deleted.undone()
+        assert undone.prediction == merged.prediction
+        assert undone.scaled == merged.scaled
+        assert (undone.labels, undone.origins) == (merged.labels, (None, 0))
+        again = undone.undone()
+        assert (again.prediction, again.scaled, again.edits) == (result.prediction, result.scaled, ())
+        with pytest.raises(RequestError, match="There is no correction to undo"):
+            again.undone()
+
+
+def test_no_more_objects_are_made_than_are_kept():
+    result = make()
+    object_ = result.prediction.instances[0]
+    full = result.edited(Add((object_,) * (MOST_OBJECTS - 3)))
+    with pytest.raises(RequestError, match=f"would have {MOST_OBJECTS + 1} objects; at most {MOST_OBJECTS}"):
+        full.edited(Add((object_,)))
+    assert full.drawn == 1
 
 
 def test_probabilities_of_another_model_are_refused():
