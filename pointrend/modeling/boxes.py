@@ -14,6 +14,7 @@ from torch import Tensor
 
 MAX_LOG_SCALE = math.log(1000.0 / 16)  # a box grows at most 62.5 times: exp() of a wild offset stays finite
 NMS_BLOCK = 128  # boxes that are compared with each other at once
+MOST_PAIRS = 2**20  # that are compared one by one: 100 MB for a moment
 
 
 def encode_boxes(references: Tensor, targets: Tensor, weights: tuple[float, float, float, float]) -> Tensor:
@@ -96,6 +97,55 @@ def grouped_nms(boxes: Tensor, scores: Tensor, groups: Tensor, threshold: float)
 
 
 def _greedy(boxes: NDArray[np.float32], threshold: float) -> NDArray[np.int64]:
+    """Rows that survive among boxes in order of preference."""
+    near = _near_pairs(boxes, threshold)
+    return _greedy_in_blocks(boxes, threshold) if near is None else _greedy_of_pairs(boxes, *near, threshold)
+
+
+def _near_pairs(boxes: NDArray[np.float32], threshold: float) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    """Rows of those pairs of boxes that lie near enough across to overlap by more than a threshold.
+
+    Of two such boxes, the one further right begins before the other's last ``threshold`` of its width. None where
+    hardly a pair is ruled out by that, or too many are left.
+    """
+    order = np.argsort(boxes[:, 0], kind="stable")
+    left = boxes[order, 0]
+    reach = left + (1 - threshold) * (boxes[order, 2] - left)
+    reach += 1e-3 + 1e-5 * np.abs(reach)  # more than any rounding
+    row = np.arange(len(boxes))
+    counts = np.maximum(np.searchsorted(left, reach, side="right") - row - 1, 0)
+    total = int(counts.sum())
+    if total > min(len(boxes) ** 2 // 8, MOST_PAIRS):
+        return None
+    first = np.repeat(row, counts)
+    second = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts) + first + 1
+    return order[first], order[second]
+
+
+def _greedy_of_pairs(
+    boxes: NDArray[np.float32], first: NDArray[np.int64], second: NDArray[np.int64], threshold: float
+) -> NDArray[np.int64]:
+    """Rows that survive where only pairs of rows, ``first`` and ``second``, can overlap by more than a threshold."""
+    x0, y0, x1, y1 = boxes.T
+    height = np.minimum(y1[first], y1[second]) - np.maximum(y0[first], y0[second])
+    beside = np.flatnonzero(height > 0)
+    first, second, height = first[beside], second[beside], height[beside]
+    width = np.minimum(x1[first], x1[second]) - np.maximum(x0[first], x0[second])
+    intersection = np.maximum(width, 0) * height
+    area = (x1 - x0) * (y1 - y0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        overlap = intersection / (area[first] + area[second] - intersection)
+    struck = overlap > np.float32(threshold)
+    better, worse = np.minimum(first, second)[struck], np.maximum(first, second)[struck]
+    order = np.argsort(better, kind="stable")
+    alive = np.ones(len(boxes), dtype=bool)
+    for index, other in zip(better[order].tolist(), worse[order].tolist(), strict=True):
+        if alive[index]:
+            alive[other] = False
+    return np.flatnonzero(alive)
+
+
+def _greedy_in_blocks(boxes: NDArray[np.float32], threshold: float) -> NDArray[np.int64]:
     """Rows that survive among boxes in order of preference.
 
     Blocks of boxes are decided among themselves, then their survivors strike the rest at once: the loop in Python

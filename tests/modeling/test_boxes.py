@@ -8,6 +8,10 @@ from torch import Tensor
 
 from pointrend.modeling.boxes import (
     MAX_LOG_SCALE,
+    _greedy,
+    _greedy_in_blocks,
+    _greedy_of_pairs,
+    _near_pairs,
     box_area,
     clip_boxes,
     decode_boxes,
@@ -69,6 +73,31 @@ def test_clipping_area_and_emptiness() -> None:
     assert clipped.tolist() == [[0.0, 0.0, 10.0, 4.0], [20.0, 1.0, 20.0, 2.0]]
     assert box_area(clipped).tolist() == [40.0, 0.0]
     assert nonempty(clipped).tolist() == [True, False]
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.5, 0.7])
+@pytest.mark.parametrize("spread", [0.0, 3.0, 60.0, 3000.0])
+def test_boxes_that_lie_apart_need_not_be_compared(spread: float, threshold: float) -> None:
+    """Duplicates, clusters and lone boxes, some of them empty: near pairs decide as all pairs do."""
+    generator = torch.Generator().manual_seed(0)
+    shifts = (spread * torch.rand(12, 300 // 12, 2, generator=generator)).flatten(0, 1).repeat(1, 2)
+    boxes = (random_boxes(12, 5).repeat_interleave(25, dim=0) + shifts).numpy()
+    boxes[::17, 2] = boxes[::17, 0]
+    expected = _greedy_in_blocks(boxes, threshold)
+    assert _greedy(boxes, threshold).tolist() == expected.tolist()
+    near = _near_pairs(boxes, threshold)
+    if near is not None:
+        assert _greedy_of_pairs(boxes, *near, threshold).tolist() == expected.tolist()
+
+
+def test_only_pairs_that_can_overlap_enough_are_compared() -> None:
+    boxes = torch.tensor([[0.0, 0.0, 10.0, 10.0], [2.0, 0.0, 12.0, 10.0], [6.0, 0.0, 16.0, 10.0]]).repeat(10, 1)
+    boxes += torch.arange(10).repeat_interleave(3)[:, None] * torch.tensor([100.0, 0.0, 100.0, 0.0])
+    near = _near_pairs(boxes.numpy(), 0.7)
+    assert near is not None
+    assert sorted(near[0] % 3) == [0] * 10
+    assert sorted(near[1] % 3) == [1] * 10
+    assert _near_pairs(boxes.numpy() % 100, 0.0) is None  # all lie in one place: blocks are faster
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.7])
