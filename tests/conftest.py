@@ -132,3 +132,13 @@ def cvat_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *packages]
     subprocess.run(command, check=True, timeout=300)
     return folder
+
+
+@pytest.fixture(scope="session")
+def onnx_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ONNX and its runtime from the registry in a folder of their own."""
+    folder = tmp_path_factory.mktemp("onnx-runtime")
+    packages = ("onnx==1.23.2", "onnxruntime==1.32.0", "ml_dtypes==0.6.0", "flatbuffers==25.12.19")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *packages]
+    subprocess.run(command, check=True, timeout=300)
+    return folder

@@ -25,6 +25,7 @@ COMMANDS = {
     "batch": ("batch", "Segment millions of images on Ray: sharded, and resumed after a crash."),
     "label-studio": ("label_studio", "Serve a model to Label Studio, which labels photos with it, until Ctrl-C."),
     "archive": ("archive", "Build a self-contained TorchServe archive of a model."),
+    "export": ("export", "Write a model in another runtime's format: ONNX."),
     "weights": ("weights", "List, pull, convert and publish models."),
     "train": ("train", "Train or fine-tune a model."),
     "eval": ("evaluate", "Measure a model on labelled images: box, mask and boundary AP."),

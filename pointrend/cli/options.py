@@ -16,13 +16,11 @@ Engine = Annotated[
         "openvino-int8 for the others if the CPU has VNNI; eager if their packages are not installed."
     ),
 ]
-Model = Annotated[
-    str,
-    typer.Option(
-        help="demo, a published model ('pointrend weights list'), hf://OWNER/NAME\\[@REVISION], or a model folder. "
-        "Downloaded if necessary."
-    ),
-]
+MODEL_HELP = (
+    "demo, a published model ('pointrend weights list'), hf://OWNER/NAME\\[@REVISION], or a model folder. "
+    "Downloaded if necessary."
+)
+Model = Annotated[str, typer.Option(help=MODEL_HELP)]
 Server = Annotated[
     str | None,
     typer.Option(help="Use the server at this URL (http, https, grpc, grpcs) instead of loading a model."),

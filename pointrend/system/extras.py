@@ -30,6 +30,8 @@ EXTRAS: Mapping[str, str] = {
     "openvino": "openvino-runtime",
     "nncf": "openvino",
     "skimage": "openvino",
+    "onnxruntime": "onnx",
+    "onnx": "onnx",
     "detectron2": "detectron2",
     "av": "video",
     "norfair": "video",
