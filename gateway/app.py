@@ -34,9 +34,9 @@ from gateway.access import AccessPolicy
 from gateway.cors import Cors
 from gateway.http_server import server
 from gateway.image_download import ImageDownloads
-from gateway.image_urls import IMAGE_ORIGINS, UrlPolicy
+from gateway.image_urls import UrlPolicy
 from gateway.limits import ClientLimits, ServerLimits
-from gateway.origins import ALLOW_ORIGINS, read_origins
+from gateway.origins import ALLOW_ORIGINS, IMAGE_ORIGINS, read_origins
 from gateway.request_filter import RequestFilter
 from gateway.responses import fail, refuse, refuse_route
 from gateway.routes import Gateway
@@ -66,7 +66,7 @@ def build(
         client_limits: what callers may take.
         page: the page's URL, where readiness includes it.
         telemetry: sends spans; closed with the application.
-        image_origins: where images may be fetched from, see :data:`gateway.image_urls.IMAGE_ORIGINS`.
+        image_origins: where images may be fetched from, see :data:`gateway.origins.IMAGE_ORIGINS`.
         grpc_address: where the Open Inference Protocol is served by gRPC too, as ``HOST:PORT``.
 
     Raises:

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.image_urls import IMAGE_ORIGINS, UrlPolicy
-from gateway.origins import ALLOW_ORIGINS, read_origins
+from gateway.origins import ALLOW_ORIGINS, IMAGE_ORIGINS, read_image_origins, read_origins
 from pointrend.engines import AUTO, EAGER, OPENVINO, OPENVINO_INT8, VARIABLE
 from pointrend.errors import ConfigError, PointRendError
 from pointrend.system.environment import Variable
@@ -186,7 +185,7 @@ def _origins(text: str) -> tuple[str, ...]:
 def _check_image_origins(text: str) -> None:
     """The gateway reads the variable itself."""
     try:
-        UrlPolicy.read(text)
+        read_image_origins(text)
     except ConfigError as error:
         raise VariableError(f"{IMAGE_ORIGINS.name}: {error}") from error
 

@@ -6,24 +6,14 @@ import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from gateway.origins import read_origins
-from pointrend.errors import ConfigError, RequestError
-from pointrend.system.environment import Variable
+import httpx
 
-if TYPE_CHECKING:
-    import httpx
+from gateway.origins import IMAGE_ORIGINS, read_image_origins
+from pointrend.errors import RequestError
 
-IMAGE_ORIGINS = Variable(
-    "POINTREND_IMAGE_ORIGINS",
-    "",
-    "Origins that images may be fetched from (`image_url`), such as `https://photos.example`, separated by commas; by "
-    "default none. `private:` before one allows private addresses.",
-)
 FIELD = "image_url"
 MAX_URL = 2048
-_PRIVATE = "private:"
 _PORTS = {"http": 80, "https": 443}
 _PLAIN = re.compile(r"[^\x00-\x20\x7f\\]+")
 # IPv6 addresses that carry one of IPv4, which a router or the system may send it to.
@@ -45,16 +35,12 @@ class UrlPolicy:
 
     @classmethod
     def read(cls, text: str) -> UrlPolicy:
-        """Read a setting, see :data:`IMAGE_ORIGINS`.
+        """Read a setting, see :data:`gateway.origins.IMAGE_ORIGINS`.
 
         Raises:
             ConfigError: it names something else than an origin.
         """
-        entries = [entry.strip() for entry in text.split(",") if entry.strip()]
-        private = read_origins(entry.removeprefix(_PRIVATE) for entry in entries if entry.startswith(_PRIVATE))
-        public = read_origins(entry for entry in entries if not entry.startswith(_PRIVATE))
-        if public & private:
-            raise ConfigError(f"{IMAGE_ORIGINS.name} names {min(public & private)} twice, once as private.")
+        public, private = read_image_origins(text)
         return cls(public | private, private)
 
     def check_url(self, text: str) -> httpx.URL:
@@ -63,8 +49,6 @@ class UrlPolicy:
         Raises:
             RequestError: 422, it is not one, it carries a user's name or password, or its origin is not allowed.
         """
-        import httpx  # which the launcher, who only reads the setting, does without
-
         if not self.origins:
             raise refused(
                 f"This server fetches no images; {IMAGE_ORIGINS.name} names the origins that it may fetch from."

@@ -1,4 +1,4 @@
-"""Origins as settings list them; apart from what uses them, so that the launcher reads them without a framework."""
+"""The settings that name origins: of pages that may call the API, and of images that may be fetched."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ ALLOW_ORIGINS = Variable(
     "",
     "Origins whose pages may call the API from a browser (CORS), such as `https://notes.example`, separated by commas.",
 )
+IMAGE_ORIGINS = Variable(
+    "POINTREND_IMAGE_ORIGINS",
+    "",
+    "Origins that images may be fetched from (`image_url`), such as `https://photos.example`, separated by commas; by "
+    "default none. `private:` before one allows private addresses.",
+)
+_PRIVATE = "private:"
 _HOST = r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:]+\])"
 _ORIGIN = re.compile(rf"https?://{_HOST}(?::(?!0)[0-9]{{1,5}})?", re.ASCII)
 _DEFAULT_PORT = re.compile(r"http://.*:80|https://.*:443", re.ASCII)
@@ -38,3 +45,20 @@ def read_origins(texts: Iterable[str]) -> frozenset[str]:
                 "http:// or https://, the host in lower case, the port unless it is the default one, no path, no *."
             )
     return frozenset(origins)
+
+
+def read_image_origins(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The origins of :data:`IMAGE_ORIGINS`: those with public addresses alone, and those that may have private ones.
+
+    >>> read_image_origins("private:http://nas.lan:8080")
+    (frozenset(), frozenset({'http://nas.lan:8080'}))
+
+    Raises:
+        ConfigError: it names something else than an origin, or one twice.
+    """
+    entries = [entry.strip() for entry in text.split(",") if entry.strip()]
+    private = read_origins(entry.removeprefix(_PRIVATE) for entry in entries if entry.startswith(_PRIVATE))
+    public = read_origins(entry for entry in entries if not entry.startswith(_PRIVATE))
+    if public & private:
+        raise ConfigError(f"{IMAGE_ORIGINS.name} names {min(public & private)} twice, once as private.")
+    return public, private

@@ -37,6 +37,7 @@ EXTRAS: Mapping[str, str] = {
     "norfair": "video",
     "sahi": "sahi",
     "cvat_sdk": "cvat",
+    "opentelemetry": "telemetry",
 }
 """The extra that brings each optional module."""
 
