@@ -188,6 +188,7 @@ def test_torchserve_sees_only_what_the_gateway_has_written(start: Start, torchse
         "accept",
         "content-length",
         "content-type",
+        "traceparent",
         "x-request-id",
     }
 
