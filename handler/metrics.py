@@ -5,28 +5,13 @@ Each has TorchServe's dimensions ModelName and Level, and a Hostname that it add
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ts.metrics.metric_type_enum import MetricTypes
 
-from pointrend.structures.options import Options
-
-IMAGES = "pointrend_images_total"
-INSTANCES = "pointrend_instances_total"
-ERRORS = "pointrend_errors_total"
-STAGES = ("decode", "inference", "encode", "reply")
-
-DESCRIPTIONS = {
-    IMAGES: "images segmented, by `task` and `format`",
-    INSTANCES: "instances or segments in those responses",
-    ERRORS: "requests that failed, by error `code`",
-    "pointrend_decode_seconds": "histogram: reading the request and decoding the image",
-    "pointrend_inference_seconds": "histogram: resizing, network and mask logits",
-    "pointrend_encode_seconds": "histogram: pasting and encoding masks",
-    "pointrend_reply_seconds": "histogram: writing the JSON, PNG or zip",
-}
-"""What is counted, for people."""
+from pointrend.service.answering import Outcome
+from pointrend.service.inputs import SEGMENT
+from pointrend.service.metrics import ERRORS, IMAGES, INSTANCES, STAGES, stage_metric
 
 
 class Metrics:
@@ -46,21 +31,15 @@ class Metrics:
         self._images = add(IMAGES, "count", MetricTypes.COUNTER, "task", "format")
         self._instances = add(INSTANCES, "count", MetricTypes.COUNTER)
         self._errors = add(ERRORS, "count", MetricTypes.COUNTER, "code")
-        self._stages = {stage: add(f"pointrend_{stage}_seconds", "seconds", MetricTypes.HISTOGRAM) for stage in STAGES}
+        self._stages = {stage: add(stage_metric(stage), "seconds", MetricTypes.HISTOGRAM) for stage in STAGES}
 
-    def answered(self, options: Options, found: int, timing_ms: Mapping[str, float]) -> None:
-        """An image was answered.
-
-        Args:
-            options: as they were read.
-            found: instances or segments.
-            timing_ms: milliseconds by stage, of :data:`STAGES`.
-        """
-        self._images.add_or_update(1, [*self._common, options.task, options.format])
-        self._instances.add_or_update(found, self._common)
-        for stage, milliseconds in timing_ms.items():
-            self._stages[stage].add_or_update(round(milliseconds / 1000, 6), self._common)
-
-    def refused(self, code: str) -> None:
-        """A request was answered with an error."""
-        self._errors.add_or_update(1, [*self._common, code])
+    def count(self, outcome: Outcome) -> None:
+        """A request was answered, with a prediction, an error or what else was asked for."""
+        facts = outcome.facts
+        if "code" in facts:
+            self._errors.add_or_update(1, [*self._common, facts["code"]])
+        elif facts["action"] == SEGMENT:
+            self._images.add_or_update(1, [*self._common, facts["task"], facts["format"]])
+            self._instances.add_or_update(facts["found"], self._common)
+            for stage, milliseconds in outcome.timing_ms.items():
+                self._stages[stage].add_or_update(round(milliseconds / 1000, 6), self._common)

@@ -5,7 +5,6 @@ TorchServe imports this module by its bare name from the unpacked archive; ``han
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import os
@@ -20,28 +19,19 @@ if not __package__:
     # tested with, must win over others that happen to be installed.
     sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import numpy as np
-
 import pointrend
 from handler import inputs
 from handler.config import HandlerConfig
 from handler.metrics import Metrics
 from pointrend.engines import VARIABLE
-from pointrend.errors import RequestError, ServerError
-from pointrend.images.decode import decode
-from pointrend.inference.tile_grid import TileGrid
-from pointrend.service import outputs
-from pointrend.service.description import describe
-from pointrend.service.inputs import DESCRIBE, HEALTH, Request
-from pointrend.structures.options import Options
+from pointrend.service.answering import ModelService
+from pointrend.service.inputs import DESCRIBE, Request
 from pointrend.system.memory import MemoryLimit
 
 logger = logging.getLogger(__name__)
 
 MODEL_FOLDER = "model"  # where the archive keeps weights, configuration and model.json
 CLIENT_ID_HEADER = "X-Client-Request-Id"
-# A strip: the network's longest edge bounds its size, to a fraction of a photo's, and a busy machine answers in time.
-_HEALTH_IMAGE = np.full((4, 256, 3), 128, dtype=np.uint8)
 
 
 class PointRendHandler:
@@ -58,11 +48,10 @@ class PointRendHandler:
             ConfigError: one of them is not allowed, or the engine does not run here.
         """
         config = HandlerConfig.read((context.model_yaml_config or {}).get("handler"))
-        self._max_tiles = config.max_tiles
-        self._limits, self._max_response_bytes = config.image_limits, config.max_response_bytes
         folder = Path(context.system_properties["model_dir"]) / MODEL_FOLDER
         engine = os.environ.get(VARIABLE) or config.engine
-        self._segmenter = pointrend.load(folder, threads=config.threads, engine=engine)
+        segmenter = pointrend.load(folder, threads=config.threads, engine=engine)
+        self._service = ModelService(segmenter, config.image_limits, config.max_response_bytes, config.max_tiles)
         self._memory = MemoryLimit()
         self._metrics = Metrics(context.metrics, context.model_name)
 
@@ -75,7 +64,9 @@ class PointRendHandler:
     def _handle_one(self, item: Mapping[str, Any], context: Any, index: int) -> bytes:
         started = time.perf_counter()
         headers, request_id = context.get_all_request_header(index), context.get_request_id(index)
-        reply, facts = self._answer(item, headers, request_id)
+        outcome = self._service.answer(lambda: self._read(item, headers), request_id)
+        self._metrics.count(outcome)
+        reply = outcome.reply
         context.set_response_status(reply.status, reply.phrase, index)
         context.set_response_content_type(index, reply.content_type)
         for name, value in reply.headers.items():
@@ -98,82 +89,14 @@ class PointRendHandler:
             status=reply.status,
             answer_bytes=len(reply.body),
             total_ms=round((time.perf_counter() - started) * 1000, 1),
-            **facts,
+            **outcome.facts,
         )
         return reply.body
 
-    def _answer(
-        self, item: Mapping[str, Any], headers: Mapping[str, Any], request_id: str | None
-    ) -> tuple[outputs.Reply, dict[str, Any]]:
-        """The reply, and what the log may say of the request: nothing that tells what is in the image."""
-        try:
-            try:
-                return self._perform(item, headers)
-            except RequestError as error:
-                return self._refuse(error)
-        except Exception:
-            # Whatever else goes wrong, in a refusal too, is ours: it must neither fail the batch nor end the worker.
-            logger.exception("Request %s failed", request_id)
-            return self._refuse(
-                ServerError(f"The server failed on this request; its log has the details under {request_id}.")
-            )
-
-    def _perform(self, item: Mapping[str, Any], headers: Mapping[str, Any]) -> tuple[outputs.Reply, dict[str, Any]]:
-        started = time.perf_counter()
-        request = Request(DESCRIBE) if inputs.asks_description(headers) else self._read(item, headers)
-        if request.action == DESCRIBE:
-            tree = describe(self._segmenter, self._limits, self._max_response_bytes)
-            return outputs.Reply.json(tree), {"action": request.action}
-        if request.action == HEALTH:
-            return self._health(), {"action": request.action}
-        return self._segment(request, started)
-
-    def _refuse(self, error: RequestError) -> tuple[outputs.Reply, dict[str, Any]]:
-        reply = outputs.refusal(error)
-        self._metrics.refused(error.code)
-        return reply, {"code": error.code, "field": error.field}
-
     def _read(self, item: Mapping[str, Any], headers: Mapping[str, Any]) -> Request:
-        return inputs.read(item, headers, self._limits)
-
-    def _segment(self, request: Request, started: float) -> tuple[outputs.Reply, dict[str, Any]]:
-        options = request.options
-        image = decode(request.image, self._limits)
-        if options.tiles is not None:
-            TileGrid.of(image.shape[:2], options.tiles, self._max_tiles)  # refuses what would take too long
-        decoded = time.perf_counter()
-        # A picture shows masks whether or not they are asked for as run lengths.
-        masks = "probability" if options.format == "uncertainty" else "rle"
-        wanted = options if options.format == "json" else dataclasses.replace(options, masks=masks)
-        prediction = self._segmenter(image, wanted, started=started)
-        timing = {"decode": (decoded - started) * 1000, **prediction.timing_ms}
-        prediction = dataclasses.replace(prediction, timing_ms=timing)
-        replying = time.perf_counter()
-        reply = outputs.reply(prediction, image, options, self._max_response_bytes)
-        timing = {**timing, "reply": (time.perf_counter() - replying) * 1000}
-        found = len(prediction.segments if options.task == "semantic" else prediction.instances)
-        self._metrics.answered(options, found, timing)
-        reply = dataclasses.replace(reply, headers={**reply.headers, "Server-Timing": outputs.server_timing(timing)})
-        facts = {
-            "action": request.action,
-            "task": options.task,
-            "format": options.format,
-            "image_bytes": len(request.image),
-            "width": prediction.width,
-            "height": prediction.height,
-            "found": found,
-            "timing_ms": {stage: round(value, 1) for stage, value in timing.items()},
-        }
-        return reply, facts
-
-    def _health(self) -> outputs.Reply:
-        """Send a small grey image through the whole network: a worker that is up but cannot predict is not healthy."""
-        # The task that every model answers.
-        options = Options(task="semantic", score_threshold=0.0, max_detections=1, categories=("all",))
-        prediction = self._segmenter(_HEALTH_IMAGE, options)
-        return outputs.Reply.json(
-            {"health": "ok", "model": prediction.model, "inference_ms": round(prediction.timing_ms["inference"], 1)}
-        )
+        if inputs.asks_description(headers):
+            return Request(DESCRIBE)
+        return inputs.read(item, headers, self._service.limits)
 
 
 def _log(**facts: Any) -> None:

@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from handler.config import HandlerConfig  # noqa: E402
-from handler.metrics import DESCRIPTIONS  # noqa: E402
 from pointrend.error_codes import ERROR_CODES  # noqa: E402
+from pointrend.service.metrics import DESCRIPTIONS  # noqa: E402
 from pointrend.structures.option_combinations import FORMATS  # noqa: E402
 from pointrend.structures.options import table  # noqa: E402
 from pointrend.system.environment import VARIABLES  # noqa: E402

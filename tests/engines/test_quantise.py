@@ -137,8 +137,8 @@ def test_an_archive_brings_the_files_and_the_handler_uses_them(quantised: Path, 
     finally:
         shutil.move(tmp_path / "away", quantised)
     cat = np.asarray(Image.open(DEMO_PHOTOS / "chelsea.png").convert("RGB"))
-    assert handler._segmenter.engine == OPENVINO_INT8
-    assert [each.category for each in handler._segmenter(cat, Options()).instances] == ["cat"]
+    assert handler._service.segmenter.engine == OPENVINO_INT8
+    assert [each.category for each in handler._service.segmenter(cat, Options()).instances] == ["cat"]
 
 
 def lost_in_int8(folder: Path) -> Path:

@@ -12,8 +12,9 @@ import ts
 from ts.context import Context, RequestProcessor
 from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 
-from handler.pointrend_handler import _HEALTH_IMAGE, PointRendHandler
+from handler.pointrend_handler import PointRendHandler
 from pointrend.modeling.preprocess import network_size
+from pointrend.service.answering import HEALTH_IMAGE
 from pointrend.weights import zoo
 from pointrend.weights.folder import ModelFolder
 
@@ -76,7 +77,7 @@ def test_each_request_of_a_batch_is_answered_for_itself(context: Context) -> Non
 @pytest.mark.parametrize("model", zoo.models(), ids=lambda model: model.name)
 def test_asking_for_health_costs_a_fraction_of_a_photo(model: zoo.ZooModel) -> None:
     """Probes ask often, and give up after seconds."""
-    height, width = network_size(*_HEALTH_IMAGE.shape[:2], model.config)
+    height, width = network_size(*HEALTH_IMAGE.shape[:2], model.config)
     photo_height, photo_width = network_size(480, 640, model.config)
     assert 10 * height * width < photo_height * photo_width
 

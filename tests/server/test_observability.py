@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from handler.metrics import DESCRIPTIONS
+from pointrend.service.metrics import DESCRIPTIONS
 
 pytestmark = pytest.mark.server
 

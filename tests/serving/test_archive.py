@@ -84,7 +84,10 @@ def test_the_archives_own_packages_win(model_folder, tmp_path):
     unpacked = tmp_path / "unpacked"
     shutil.unpack_archive(build(model_folder, tmp_path), unpacked, "zip")
 
-    program = "import pointrend_handler as p; print(p.pointrend.__file__, p.outputs.__file__, p.inputs.__file__)"
+    program = (
+        "import pointrend_handler as p, sys; "
+        "print(p.pointrend.__file__, sys.modules[p.ModelService.__module__].__file__, p.inputs.__file__)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program],
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(other), str(unpacked)])},
@@ -94,7 +97,7 @@ def test_the_archives_own_packages_win(model_folder, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    files = ("pointrend/__init__.py", "pointrend/service/outputs.py", "handler/inputs.py")
+    files = ("pointrend/__init__.py", "pointrend/service/answering.py", "handler/inputs.py")
     assert list(map(Path, done.stdout.split())) == [unpacked / file for file in files]
 
 
