@@ -16,6 +16,9 @@ from gateway.config import ContainerConfig
 from gateway.limits import ServerLimits
 from gateway.nginx import Nginx, Upstreams
 from pointrend.errors import PointRendError
+from pointrend.serving.archive import ARCHIVE_NAME
+from pointrend.serving.asgi import AsgiServer, ModelFiles
+from pointrend.serving.backends import ASGI
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.page_process import Page
 from pointrend.serving.server_config import ServerConfig
@@ -31,7 +34,7 @@ SERVER_SETTINGS = {"vmargs": JAVA_OPTIONS}
 # What ends or hangs ends the container: whoever runs it starts another, counts that, and looks after its limits.
 NO_RESTARTS = Limit(restarts=0)
 
-_Service = Nginx | TorchServe | Gateway | Page
+_Service = Nginx | TorchServe | Gateway | AsgiServer | Page
 
 
 def main(environment: Mapping[str, str]) -> None:
@@ -60,11 +63,8 @@ def _serve(config: ContainerConfig, stack: ExitStack) -> None:
     server_url = config.server
     if config.serves_model:
         folder = store.prepare(config, stack, _say)
-        server = TorchServe(folder, ports, SERVER_SETTINGS, private=True, engine=config.engine, relay=True)
-        services.append(server)
-        gateway = Gateway(server, ports.inference, _gateway_options(config, ports), relay=True)
-        services.append(gateway)
-        server_url = gateway.url
+        start = _start_asgi if config.backend == ASGI else _start_torchserve
+        server_url = start(config, folder, ports, services)
         if not config.serves_api:
             _say("The API is closed: POINTREND_TOKEN or POINTREND_TOKEN_FILE opens it.")
     if config.serves_page:
@@ -77,6 +77,24 @@ def _serve(config: ContainerConfig, stack: ExitStack) -> None:
     _say(f"Ready after {time.monotonic() - started:.0f} s at {nginx.url}, as {config.role}.")
     with Supervisor(services, _say, limit=NO_RESTARTS) as supervisor:
         supervisor.wait()
+
+
+def _start_torchserve(config: ContainerConfig, folder: Path, ports: Ports, services: list[_Service]) -> str:
+    """TorchServe and the gateway before it; the URL."""
+    server = TorchServe(folder, ports, SERVER_SETTINGS, private=True, engine=config.engine, relay=True)
+    services.append(server)
+    gateway = Gateway(server, ports.inference, _gateway_options(config, ports), relay=True)
+    services.append(gateway)
+    return gateway.url
+
+
+def _start_asgi(config: ContainerConfig, folder: Path, ports: Ports, services: list[_Service]) -> str:
+    """The gateway with workers of its own; the URL."""
+    files = {ARCHIVE_NAME: ModelFiles(folder / store.FILE)}
+    options = _gateway_options(config, ports)
+    server = AsgiServer(files, ports.inference, options, engine=config.engine, relay=True)
+    services.append(server)
+    return server.url
 
 
 def _gateway_options(config: ContainerConfig, ports: Ports) -> list[str]:

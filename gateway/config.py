@@ -11,6 +11,7 @@ from pathlib import Path
 from gateway.origins import ALLOW_ORIGINS, IMAGE_ORIGINS, read_image_origins, read_origins
 from pointrend.engines import AUTO, EAGER, OPENVINO, OPENVINO_INT8, VARIABLE
 from pointrend.errors import ConfigError, PointRendError
+from pointrend.serving.backends import ASGI, NAMES, TORCHSERVE
 from pointrend.system.environment import Variable
 from pointrend.system.loopback import is_loopback
 
@@ -47,6 +48,7 @@ VARIABLES = (
         "",
         "`auto`, `eager`, `openvino` or `openvino-int8`; by default what the archive says, and `auto` in the image.",
     ),
+    Variable("POINTREND_BACKEND", TORCHSERVE, "What runs the model: `torchserve`, or `asgi`, without Java and gRPC."),
     Variable("POINTREND_SERVER", "", "The server's URL; required for the role `page`."),
     Variable(
         "POINTREND_RATE",
@@ -77,6 +79,7 @@ class ContainerConfig:
         model: a model's name, address or folder; empty for the one in the store.
         store: the folder with the archive, where there is one.
         engine: one of :data:`ENGINES`; None for what the archive says.
+        backend: what runs the model: one of :data:`pointrend.serving.backends.NAMES`.
         server: where the page asks, for :data:`PAGE`.
         rate: requests a second for one address.
         trusted_proxies: networks in CIDR notation.
@@ -92,6 +95,7 @@ class ContainerConfig:
     model: str
     store: Path | None
     engine: str | None
+    backend: str
     server: str
     rate: int
     trusted_proxies: tuple[str, ...]
@@ -124,7 +128,14 @@ class ContainerConfig:
         role = values["POINTREND_ROLE"]
         if role not in ROLES:
             raise VariableError(f"POINTREND_ROLE is {role!r}; it may be {', '.join(ROLES)}.")
+        backend = values["POINTREND_BACKEND"]
+        if backend not in NAMES:
+            raise VariableError(f"POINTREND_BACKEND is {backend!r}; it may be {', '.join(NAMES)}.")
         grpc_port = _number(values, "POINTREND_GRPC_PORT", 0, 65535)
+        if role != PAGE and backend == ASGI:
+            if environment.get("POINTREND_GRPC_PORT", "").strip() and grpc_port:
+                raise VariableError("POINTREND_GRPC_PORT is set, and POINTREND_BACKEND is asgi, which has no gRPC.")
+            grpc_port = 0
         config = cls(
             role=role,
             host=_host(values["POINTREND_HOST"]),
@@ -134,6 +145,7 @@ class ContainerConfig:
             model=values["POINTREND_MODEL"],
             store=Path(values["POINTREND_STORE"]) if values["POINTREND_STORE"] else None,
             engine=_engine(values[VARIABLE]),
+            backend=backend,
             server=values["POINTREND_SERVER"],
             rate=_number(values, "POINTREND_RATE", 1, 100_000),
             trusted_proxies=tuple(map(_network, filter(None, values["POINTREND_TRUSTED_PROXIES"].split(",")))),

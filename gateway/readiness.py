@@ -11,8 +11,8 @@ from pathlib import Path
 
 import httpx
 
+from gateway.model_server import ModelServer
 from gateway.refusals import overloaded
-from gateway.upstream import Upstream
 from pointrend.errors import RequestError, ServerError
 from pointrend.serving.server_config import INFERENCE
 
@@ -55,7 +55,7 @@ class Readiness:
         page: the page's URL, where it counts.
     """
 
-    def __init__(self, upstream: Upstream, folders: Sequence[Path], page: str | None = None) -> None:
+    def __init__(self, upstream: ModelServer, folders: Sequence[Path], page: str | None = None) -> None:
         self._upstream = upstream
         self._folders = folders
         self._page = page

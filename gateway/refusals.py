@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from pointrend.errors import ImageTooLarge, InvalidRequest, RequestError, ServerError
 
@@ -13,6 +15,7 @@ _CODES = {
     417: "expectation_failed",
     431: "headers_too_long",
 }
+ID_HEADERS = ("x-request-id", "x-client-request-id")
 _RETRY_AFTER = {"disk_full": "10", "server_restarting": "5"}  # seconds; 2 otherwise
 
 
@@ -83,8 +86,32 @@ def timeout(seconds: float) -> RequestError:
     return ServerError(f"The model did not answer within {seconds:g} s.", limit=seconds, code="timeout", status=504)
 
 
+class ModelRefusal(RequestError):
+    """An error that the model has told; it is passed on unchanged, with the request's ids.
+
+    Args:
+        tree: its JSON.
+        status: of HTTP.
+        headers: that came with it.
+    """
+
+    def __init__(self, tree: Mapping[str, Any], status: int, headers: Mapping[str, str]) -> None:
+        detail = tree["error"]
+        super().__init__(str(detail.get("message")), code=str(detail.get("code")), status=status)
+        self._tree = dict(tree)
+        self.headers = {name: headers[name] for name in ID_HEADERS if name in headers}
+
+    def to_dict(self) -> dict[str, object]:
+        """The JSON as it came."""
+        return self._tree
+
+
 def headers_of(error: RequestError) -> dict[str, str]:
     """What an error says in HTTP's headers beside its JSON."""
+    return {**_by_status(error), **(error.headers if isinstance(error, ModelRefusal) else {})}
+
+
+def _by_status(error: RequestError) -> dict[str, str]:
     if error.status == 401:
         return {"WWW-Authenticate": "Bearer"}
     if error.status == 405:

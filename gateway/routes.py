@@ -15,29 +15,29 @@ from starlette.types import Send
 from gateway.image_download import ImageDownloads
 from gateway.image_urls import UrlPolicy
 from gateway.limits import ClientLimits
+from gateway.model_server import ModelServer
 from gateway.open_inference.routes import OpenInference
 from gateway.predictions import check_headers, cleaned, model_path
 from gateway.readiness import Readiness
 from gateway.responses import Streamed
 from gateway.uploads import Uploads
-from gateway.upstream import Upstream
 from gateway.upstream import headers_of as answer_headers
 from pointrend.errors import ServerError
 from pointrend.serving.server_config import INFERENCE, MANAGEMENT, METRICS
 
 
 class Gateway:
-    """Answers requests with TorchServe's help.
+    """Answers requests with the help of what runs the models.
 
     Args:
-        upstream: TorchServe.
+        upstream: runs the models.
         limits: what callers may take.
         page: the page's URL, where readiness includes it.
         downloads: fetches images by URL; by default none is fetched.
     """
 
     def __init__(
-        self, upstream: Upstream, limits: ClientLimits, page: str | None, downloads: ImageDownloads | None = None
+        self, upstream: ModelServer, limits: ClientLimits, page: str | None, downloads: ImageDownloads | None = None
     ) -> None:
         self._upstream = upstream
         self._downloads = downloads or ImageDownloads(UrlPolicy(), 0)

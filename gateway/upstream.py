@@ -9,7 +9,15 @@ from pathlib import Path
 
 import httpx
 
-from gateway.refusals import model_not_found, overloaded, request_too_large, restarting, timeout, worker_died
+from gateway.refusals import (
+    ModelRefusal,
+    model_not_found,
+    overloaded,
+    request_too_large,
+    restarting,
+    timeout,
+    worker_died,
+)
 from gateway.tracing import upstream_span
 from pointrend.errors import InvalidRequest, RequestError, ServerError
 from pointrend.serving.server_config import METRICS, ServerConfig
@@ -48,6 +56,9 @@ class Upstream:
         # TorchServe gives up first, and says so.
         self._seconds = answer_seconds + 10
         self._clients = {kind: _client(address, self._seconds) for kind, address in config.addresses.items()}
+
+    async def start(self) -> None:
+        """Nothing is to be done: connections are opened as they are needed."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -91,7 +102,8 @@ class Upstream:
             span.answered(answer.status_code, answer.headers)
             try:
                 if answer.status_code >= 400:
-                    error = failure(answer.status_code, await _beginning(answer), self.max_request_bytes)
+                    said = await _beginning(answer)
+                    error = failure(answer.status_code, said, self.max_request_bytes, answer.headers)
                     raise self._unavailable() if error.code == "overloaded" else error
                 yield answer
             finally:
@@ -168,11 +180,11 @@ def headers_of(answer: httpx.Response) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def failure(status: int, body: bytes, request_bytes: int) -> RequestError:
+def failure(status: int, body: bytes, request_bytes: int, headers: Mapping[str, str]) -> RequestError:
     """What an answer with an error's status says: the model's own words, or TorchServe's in our form."""
     own = _own(body)
     if own is not None:
-        return _AsItIs(own, status)
+        return ModelRefusal(own, status, headers)
     said = body.decode(errors="replace")
     if status == 404:
         return model_not_found()
@@ -185,19 +197,6 @@ def failure(status: int, body: bytes, request_bytes: int) -> RequestError:
     if status < 500:
         return InvalidRequest(f"TorchServe refuses the request with status {status}: {said[:300]!r}.")
     return ServerError(f"TorchServe failed on this request with status {status}.", code="internal_error")
-
-
-class _AsItIs(RequestError):
-    """An error that the model has told; it is passed on unchanged."""
-
-    def __init__(self, tree: dict[str, object], status: int) -> None:
-        detail = tree["error"]
-        assert isinstance(detail, dict)
-        super().__init__(str(detail.get("message")), code=str(detail.get("code")), status=status)
-        self._tree = tree
-
-    def to_dict(self) -> dict[str, object]:
-        return self._tree
 
 
 def _own(body: bytes) -> dict[str, object] | None:

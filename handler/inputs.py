@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from pointrend.images.limits import ImageLimits
 from pointrend.service.inputs import BODY, Request, read_form, read_json
-from pointrend.system.trace_context import TRACEPARENT, TraceContext
-
-_CLIENT_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 
 
 def read(data: Mapping[str, Any], headers: Mapping[str, Any], limits: ImageLimits) -> Request:
@@ -38,18 +34,6 @@ def is_grpc(headers: Mapping[str, Any]) -> bool:
 def asks_description(headers: Mapping[str, Any]) -> bool:
     """Whether TorchServe's management asks for a description (``GET /models/pointrend?customized=true``)."""
     return bool(headers.get("describe") == "True")
-
-
-def client_id(headers: Mapping[str, Any]) -> str | None:
-    """The request id that the sender chose, where it is safe to repeat in a header and a log."""
-    given = next((value for name, value in headers.items() if name.lower() == "x-request-id"), None)
-    return given if isinstance(given, str) and _CLIENT_ID.fullmatch(given) else None
-
-
-def trace_context(headers: Mapping[str, Any]) -> TraceContext | None:
-    """The trace that the request belongs to; the gateway always names one."""
-    given = [value for name, value in headers.items() if name.lower() == TRACEPARENT and isinstance(value, str)]
-    return TraceContext.parse(given)
 
 
 def _is_json(headers: Mapping[str, Any]) -> bool:

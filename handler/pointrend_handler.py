@@ -26,6 +26,8 @@ from handler.metrics import Metrics
 from pointrend.engines import VARIABLE
 from pointrend.service.answering import ModelService
 from pointrend.service.inputs import DESCRIBE, Request
+from pointrend.service.request_ids import client_id as given_id
+from pointrend.service.request_ids import trace_context
 from pointrend.system.memory import MemoryLimit
 
 logger = logging.getLogger(__name__)
@@ -76,10 +78,10 @@ class PointRendHandler:
             # The last of a stream of one. Without it, TorchServe 0.12 fails on StreamPredictions and ends the worker;
             # Predictions ignores it; over REST it would leave the answer open.
             context.set_response_header(index, "ts_stream_next", "false")
-        client_id = inputs.client_id(headers)
+        client_id = given_id(headers)
         if client_id is not None:  # TorchServe puts its own id into X-Request-Id, whatever a handler says
             context.set_response_header(index, CLIENT_ID_HEADER, client_id)
-        trace = inputs.trace_context(headers)
+        trace = trace_context(headers)
         _log(
             request_id=request_id,
             client_request_id=client_id,

@@ -35,7 +35,11 @@ def keep(name: str, golden: str) -> Path:
 def exchangeable(store: Path) -> Iterator[tuple[ServedModel, Gateway]]:
     """A TorchServe with the demo model, behind a gateway."""
     console, demo = Console(file=StringIO()), ModelFolder.open("demo")
-    pack(demo, store, ARCHIVE_NAME, "eager", console)
+
+    def put(folder: ModelFolder) -> None:
+        pack(folder, store, ARCHIVE_NAME, "eager", console)
+
+    put(demo)
     with (
         TorchServe(store, Ports(*free_ports(6)), private=True) as server,
         Gateway(server, free_ports(1)[0]) as gateway,
@@ -43,6 +47,6 @@ def exchangeable(store: Path) -> Iterator[tuple[ServedModel, Gateway]]:
         gateway.wait_ready()
         server.wait_ready()
         yield (
-            ServedModel(server, store, ARCHIVE_NAME, model="demo", folder=demo, engine="eager", console=console),
+            ServedModel(server, put, model="demo", folder=demo, console=console),
             gateway,
         )

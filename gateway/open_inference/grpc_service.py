@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 
+from gateway.model_server import ModelServer
 from gateway.open_inference import metadata
 from gateway.open_inference.grpc_messages import MESSAGES, METHODS, SERVICE
 from gateway.open_inference.images import passed_id, segment_all
@@ -28,7 +29,6 @@ from gateway.open_inference.tensors import (
 from gateway.predictions import model_path
 from gateway.readiness import Readiness
 from gateway.tracing import Export, request_span
-from gateway.upstream import Upstream
 from pointrend.errors import RequestError, ServerError
 from pointrend.structures.options import Options
 from pointrend.system.trace_context import TRACEPARENT, TRACESTATE, TraceContext
@@ -57,7 +57,12 @@ class GrpcServer:
     """
 
     def __init__(
-        self, upstream: Upstream, readiness: Readiness, address: str, buffered_bytes: int, export: Export | None = None
+        self,
+        upstream: ModelServer,
+        readiness: Readiness,
+        address: str,
+        buffered_bytes: int,
+        export: Export | None = None,
     ) -> None:
         self._upstream = upstream
         self._readiness = readiness

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.forms import BINARY, JSON, Field, write
+from gateway.model_server import ModelServer
 from gateway.refusals import body_of
-from gateway.upstream import Upstream
 from pointrend.errors import InvalidRequest, RequestError, ResponseTooLarge
 from pointrend.serving.server_config import INFERENCE
 
@@ -39,7 +39,7 @@ class ImageResult:
 
 
 async def segment_all(
-    upstream: Upstream,
+    upstream: ModelServer,
     path: str,
     images: Sequence[bytes | RequestError],
     options: Mapping[str, Any],

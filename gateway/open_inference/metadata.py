@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.forms import JSON
+from gateway.model_server import ModelServer
 from gateway.open_inference.tensors import BYTES, IMAGE, INT32, PREDICTION, STATUS
-from gateway.upstream import Upstream
 from pointrend.errors import ServerError
 from pointrend.serving.server_config import INFERENCE
 from pointrend.version import __version__
@@ -22,7 +22,7 @@ def server() -> dict[str, Any]:
     return {"name": SERVER_NAME, "version": __version__, "extensions": list(EXTENSIONS)}
 
 
-async def model(upstream: Upstream, name: str, path: str) -> dict[str, Any]:
+async def model(upstream: ModelServer, name: str, path: str) -> dict[str, Any]:
     """A model's inputs, outputs and parameters.
 
     Args:

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Send
 
+from gateway.model_server import ModelServer
 from gateway.open_inference import metadata
 from gateway.open_inference.images import passed_id, segment_all
 from gateway.open_inference.requests import json_length, read
@@ -27,7 +28,6 @@ from gateway.predictions import check_headers, model_path
 from gateway.readiness import Readiness
 from gateway.responses import Streamed
 from gateway.uploads import Uploads
-from gateway.upstream import Upstream
 
 
 class OpenInference:
@@ -39,7 +39,7 @@ class OpenInference:
         readiness: of all models.
     """
 
-    def __init__(self, upstream: Upstream, uploads: Uploads, readiness: Readiness) -> None:
+    def __init__(self, upstream: ModelServer, uploads: Uploads, readiness: Readiness) -> None:
         self._upstream = upstream
         self._uploads = uploads
         self._readiness = readiness

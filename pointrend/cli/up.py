@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pointrend.cli.options import Engine, Model, Port
+from pointrend.serving.backends import ASGI, TORCHSERVE
 from pointrend.serving.torchserve import Ports
 from pointrend.serving.up import up as launch
 from pointrend.system.extras import require_modules
@@ -25,12 +26,15 @@ def up(
     page: Annotated[bool, typer.Option(help="Also start the web page.")] = True,
     mcp: Annotated[bool, typer.Option(help="Offer the page's functions over MCP (extra mcp).")] = False,
     engine: Engine = "auto",
+    server: Annotated[str, typer.Option(help="torchserve, or asgi: without Java and without gRPC.")] = TORCHSERVE,
 ) -> None:
-    """Serve a model with TorchServe and open the page, until Ctrl-C.
+    """Serve a model and open the page, until Ctrl-C.
 
-    The server uses --server-port and two ports for gRPC: 7070 and 7071, shifted by as much as the server's port.
+    The server uses --server-port; TorchServe two ports for gRPC as well: 7070 and 7071, shifted by as much as the
+    server's port.
     """
-    require_modules("pointrend up", "ts", "model_archiver")
+    needed = ("uvicorn", "starlette", "python_multipart") if server == ASGI else ("ts", "model_archiver")
+    require_modules("pointrend up", *needed)
     if page:
         require_modules("pointrend up with its page", "gradio")
-    launch(model, Ports.beside(server_port, port), page=page, mcp=mcp, also=also or (), engine=engine)
+    launch(model, Ports.beside(server_port, port), page=page, mcp=mcp, also=also or (), engine=engine, server=server)

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from pointrend.errors import RequestError, ServerError
-from pointrend.images.decode import ImageLimits, decode
+from pointrend.images.decode import decode
+from pointrend.images.limits import ImageLimits
 from pointrend.inference.base import Segmenter
 from pointrend.inference.tile_grid import TileGrid
 from pointrend.service import outputs

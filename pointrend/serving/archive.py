@@ -95,7 +95,7 @@ def build(
         # a fixed name inside TMPDIR, so that two builds at once would mix without one of their own.
         with tempfile.TemporaryDirectory(dir=destination, prefix=".building-") as scratch:
             if folder.weights.name != WEIGHTS:
-                folder = _with_safetensors(folder, Path(scratch) / "model")
+                folder = with_safetensors(folder, Path(scratch) / "model")
             files = {Path(path.name): path for path in _model_files(folder)}
             brings = automatic(folder.network) if engine == AUTO else engine
             if brings == EAGER:
@@ -153,8 +153,16 @@ def _model_files(folder: ModelFolder) -> list[Path]:
     return sorted(path for path in folder.path.iterdir() if path.is_file() and path.suffix in MODEL_SUFFIXES)
 
 
-def _with_safetensors(folder: ModelFolder, copy: Path) -> ModelFolder:
-    """A copy of a model folder with its weights as safetensors: a server reads no pickle."""
+def with_safetensors(folder: ModelFolder, copy: Path) -> ModelFolder:
+    """A copy of a model folder with its weights as safetensors: a server reads no pickle.
+
+    Args:
+        folder: of the model.
+        copy: is made.
+
+    Raises:
+        CheckpointError: the weights cannot be read.
+    """
     from pointrend.weights.checkpoint import read_checkpoint, save_safetensors  # with it comes torch
 
     copy.mkdir()

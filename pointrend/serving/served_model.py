@@ -1,12 +1,12 @@
-"""The model that a running TorchServe serves, and its exchange for another one that is on this machine.
+"""The model that a running server serves, and its exchange for another one that is on this machine.
 
-TorchServe's model API stays off: the archive is replaced under its name, and TorchServe is started anew in its folder.
-Meanwhile the gateway answers that the server is restarting; the page stays.
+TorchServe's model API stays off: the archive is replaced under its name, and the server is started anew in its folder.
+Meanwhile the gateway before a TorchServe answers that the server is restarting; the page stays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from pointrend.engines import AUTO, EXPORTED, OPENVINO_INT8, resolve, store
 from pointrend.engines.fallback import make_or_fall_back
 from pointrend.errors import PointRendError
 from pointrend.serving.archive import build
-from pointrend.serving.torchserve import TorchServe
+from pointrend.serving.supervisor import Supervised
 from pointrend.system.channel import ChannelError
 from pointrend.system.processes import LaunchError
 from pointrend.weights import cache, zoo
@@ -27,33 +27,28 @@ SUGGESTED = "coco-r50-3x"
 
 
 class ServedModel:
-    """One archive of a model store, by the name of the model in it; safe to call from several threads.
+    """What a server serves under one name; safe to call from several threads.
 
     Args:
-        server: serves the archive.
-        model_store: where the archive lies.
-        archive: its name, without ``.mar``.
+        server: serves it.
+        put: has the server serve a model instead, from its next start on; what
+            :class:`~pointrend.errors.PointRendError` it raises becomes a :class:`ChannelError`.
         model: what the caller named: a model's name, its address on the Hub, or a folder.
         folder: that model, opened.
-        engine: for every model: a name, or ``auto``.
         console: is told of an exchange.
     """
 
     def __init__(
         self,
-        server: TorchServe,
-        model_store: Path,
-        archive: str,
+        server: Supervised,
+        put: Callable[[ModelFolder], None],
         *,
         model: str | Path,
         folder: ModelFolder,
-        engine: str,
         console: Console,
     ) -> None:
         self._server = server
-        self._model_store = model_store
-        self._archive = archive
-        self._engine = engine
+        self._put = put
         self._console = console
         # A folder is shown by its model's name: a path is nobody's business.
         self._first = folder.info.name if Path(model).is_dir() else str(model)
@@ -104,7 +99,7 @@ class ServedModel:
     def _exchange(self, name: str) -> None:
         before = self._served
         try:
-            self._pack(name)
+            self._put_name(name)
         except PointRendError as error:  # nothing has changed yet
             raise ChannelError(f"{name} cannot be served: {error} {before} is served as before.") from error
         try:
@@ -117,14 +112,13 @@ class ServedModel:
 
     def _bring_back(self, name: str) -> None:
         try:
-            self._pack(name)
+            self._put_name(name)
             self._restart()
         except PointRendError as error:
             raise ChannelError(f"{name} could not be restarted: {error}") from error
 
-    def _pack(self, name: str) -> None:
-        folder = self._first_folder if name == self._first else ModelFolder.open(name)
-        pack(folder, self._model_store, self._archive, self._engine, self._console)
+    def _put_name(self, name: str) -> None:
+        self._put(self._first_folder if name == self._first else ModelFolder.open(name))
 
     def _restart(self) -> None:
         self._server.restart()
@@ -144,6 +138,22 @@ def pack(folder: ModelFolder, model_store: Path, archive: str, engine: str, cons
     Raises:
         PointRendError: as :func:`pointrend.serving.archive.build` says.
     """
+    engine = prepare_engine(folder, engine, console)
+    with console.status("Building the archive"):
+        path = build(folder, model_store, archive, engine=engine)
+    size = f"{path.stat().st_size / 2**20:.1f} MiB"
+    console.print(f"Built {path.name} ({size}) with {folder.info.name}, for the engine {engine}.")
+
+
+def prepare_engine(folder: ModelFolder, engine: str, console: Console) -> str:
+    """Make what an engine needs, where this was not done before; the console tells of it.
+
+    Returns:
+        its name; ``eager`` where ``auto`` fell back to it.
+
+    Raises:
+        PointRendError: it cannot be made.
+    """
     engine, _ = make_or_fall_back(
         resolve(engine, folder.network),
         lambda name: _export(folder, name, console),
@@ -151,10 +161,7 @@ def pack(folder: ModelFolder, model_store: Path, archive: str, engine: str, cons
         model=folder.info.name,
         tell=lambda message: console.print(message, markup=False, soft_wrap=True),
     )
-    with console.status("Building the archive"):
-        path = build(folder, model_store, archive, engine=engine)
-    size = f"{path.stat().st_size / 2**20:.1f} MiB"
-    console.print(f"Built {path.name} ({size}) with {folder.info.name}, for the engine {engine}.")
+    return engine
 
 
 def _export(folder: ModelFolder, engine: str, console: Console) -> None:

@@ -1,12 +1,13 @@
-"""``pointrend up``: TorchServe, the gateway and the page on one machine, started and stopped together."""
+"""``pointrend up``: the server and the page on one machine, started and stopped together."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -14,23 +15,42 @@ from rich.console import Console
 
 from pointrend.engines import AUTO, EAGER, require, resolve
 from pointrend.errors import Unreachable
-from pointrend.serving.archive import ARCHIVE_NAME
+from pointrend.serving.archive import ARCHIVE_NAME, with_safetensors
+from pointrend.serving.asgi import AsgiServer, ModelFiles
+from pointrend.serving.backends import ASGI, NAMES, TORCHSERVE
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.page_process import Page
-from pointrend.serving.served_model import ServedModel, pack, suggestion
+from pointrend.serving.served_model import ServedModel, pack, prepare_engine, suggestion
 from pointrend.serving.supervisor import Supervised, Supervisor
 from pointrend.serving.torchserve import Ports, TorchServe
 from pointrend.system.channel import Channel
 from pointrend.system.home import home
 from pointrend.system.processes import LaunchError, require_free_port
 from pointrend.system.stop_signals import StopSignals
-from pointrend.weights.folder import ModelFolder
+from pointrend.weights.folder import WEIGHTS, ModelFolder
 from pointrend.weights.obtain import obtain
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 # An installed package has no folder of its own to write to.
 STORE = (_CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else home()) / "model_store"
 FREE_BYTES_NEEDED = 512 * 2**20  # the archive, its unpacked copy in the temporary folder, and logs
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that was started, and need not be ready yet.
+
+    Attributes:
+        url: where it answers.
+        server: what serves the models, which is restarted where another one is to be served.
+        services: all that was started.
+        put: has the server serve a model under a name from its next start on.
+    """
+
+    url: str
+    server: Supervised
+    services: Sequence[Supervised]
+    put: Callable[[str, ModelFolder], None]
 
 
 def up(
@@ -41,8 +61,9 @@ def up(
     mcp: bool = False,
     also: Sequence[str | Path] = (),
     engine: str = EAGER,
+    server: str = TORCHSERVE,
 ) -> None:
-    """Build the archives, serve them, open the page, and stay until Ctrl-C or SIGTERM.
+    """Serve models, open the page, and stay until Ctrl-C or SIGTERM.
 
     What ends by itself is restarted, see :mod:`pointrend.serving.supervisor`.
 
@@ -54,16 +75,19 @@ def up(
         also: more models to serve beside ``model``, each under its own name; the page shows the first.
         engine: what computes the networks: one of :data:`pointrend.engines.NAMES`, or ``auto``, for what
             :func:`pointrend.engines.resolve` chooses.
+        server: what serves them: one of :data:`pointrend.serving.backends.NAMES`.
 
     Raises:
         ConfigError: there is no such engine, its package is not installed, or it has no such network.
         LaunchError: something is in the way, or ended too often; nothing is left running.
         Unreachable: a published model is not here, and cannot be downloaded now.
     """
+    if server not in NAMES:
+        raise LaunchError(f"There is no server {server!r:.100}; choose one of {', '.join(NAMES)}.")
     console = Console()
     if engine != AUTO:
         require(engine)
-    _check_machine(ports, page=page)
+    _check_machine(ports, page=page, rpc=server == TORCHSERVE)
     folders = {ARCHIVE_NAME: _obtain(model, console)}
     for each in also:
         folder = _obtain(each, console)
@@ -74,38 +98,73 @@ def up(
         resolve(engine, folder.network)  # refuses what does not fit before anything is started
     started = time.monotonic()
     with StopSignals(), ExitStack() as stack:
-        for name, folder in folders.items():
-            pack(folder, STORE, name, engine, console)
-        server = stack.enter_context(TorchServe(STORE, ports, models=tuple(folders), private=True))
-        gateway = stack.enter_context(Gateway(server, ports.inference))
-        services: list[TorchServe | Gateway | Page] = [server, gateway]
+        running = stack.enter_context(SERVERS[server](folders, ports, engine, console))
+        services: list[Supervised] = list(running.services)
         if page:
             served = ServedModel(
-                server,
-                STORE,
-                ARCHIVE_NAME,
+                running.server,
+                partial(running.put, ARCHIVE_NAME),
                 model=model,
                 folder=folders[ARCHIVE_NAME],
-                engine=engine,
                 console=console,
             )
             channel = stack.enter_context(Channel(served.answer))
             # Beside the server: it needs none until somebody opens it, who cannot change the model until it answers.
-            services.append(stack.enter_context(Page(gateway.url, ports.page, mcp=mcp, channel=channel.environment)))
-        with server.replacing, console.status("Starting TorchServe and waiting for a first prediction"):
-            gateway.wait_ready()
-            server.wait_ready()
+            gradio_page = Page(running.url, ports.page, mcp=mcp, channel=channel.environment)
+            services.append(stack.enter_context(gradio_page))
+        with running.server.replacing, console.status("Starting the server and waiting for a first prediction"):
+            for service in reversed(running.services):
+                service.wait_ready()
         for name in folders:
-            console.print(f"The server answers at [bold]{gateway.url}/predictions/{name}[/]")
-        console.print(f"TorchServe's management is at {server.management_url}", soft_wrap=True)
+            console.print(f"The server answers at [bold]{running.url}/predictions/{name}[/]")
+        if isinstance(running.server, TorchServe):
+            console.print(f"TorchServe's management is at {running.server.management_url}", soft_wrap=True)
         if page:
             with console.status("Starting the page"):
-                services[-1].wait_ready()
-            console.print(f"Open [bold]{services[-1].url}[/] in a browser.")
+                gradio_page.wait_ready()
+            console.print(f"Open [bold]{gradio_page.url}[/] in a browser.")
             if hint := suggestion():
                 console.print(hint, soft_wrap=True)
         _stay(console, started, *services)
     console.print("Stopped.")
+
+
+@contextmanager
+def _torchserve(folders: Mapping[str, ModelFolder], ports: Ports, engine: str, console: Console) -> Iterator[Running]:
+    """Pack the models, and start TorchServe behind the gateway."""
+
+    def put(name: str, folder: ModelFolder) -> None:
+        pack(folder, STORE, name, engine, console)
+
+    for name, folder in folders.items():
+        put(name, folder)
+    with (
+        TorchServe(STORE, ports, models=tuple(folders), private=True) as server,
+        Gateway(server, ports.inference) as gateway,
+    ):
+        yield Running(gateway.url, server, (server, gateway), put)
+
+
+@contextmanager
+def _asgi(folders: Mapping[str, ModelFolder], ports: Ports, engine: str, console: Console) -> Iterator[Running]:
+    """Start the server that runs the models in processes of its own, from their folders."""
+    with tempfile.TemporaryDirectory(prefix="pointrend-converted-") as converted:
+
+        def files(folder: ModelFolder) -> ModelFiles:
+            if folder.weights.name != WEIGHTS:
+                folder = with_safetensors(folder, Path(tempfile.mkdtemp(dir=converted)) / "model")
+            return ModelFiles(folder.path, prepare_engine(folder, engine, console))
+
+        with AsgiServer({name: files(folder) for name, folder in folders.items()}, ports.inference) as server:
+
+            def put(name: str, folder: ModelFolder) -> None:
+                server.put(name, files(folder))
+
+            yield Running(server.url, server, (server,), put)
+
+
+SERVERS = {TORCHSERVE: _torchserve, ASGI: _asgi}
+"""What may serve, by its name."""
 
 
 def _obtain(model: str | Path, console: Console) -> ModelFolder:
@@ -126,12 +185,11 @@ def _stay(console: Console, started: float, *services: Supervised) -> None:
         supervisor.wait()
 
 
-def _check_machine(ports: Ports, *, page: bool) -> None:
-    for name, purpose in (
-        ("inference", "the server"),
-        ("grpc_inference", "gRPC"),
-        ("grpc_management", "TorchServe's management by gRPC"),
-    ):
+def _check_machine(ports: Ports, *, page: bool, rpc: bool) -> None:
+    wanted = [("inference", "the server")]
+    if rpc:
+        wanted += [("grpc_inference", "gRPC"), ("grpc_management", "TorchServe's management by gRPC")]
+    for name, purpose in wanted:
         require_free_port(getattr(ports, name), purpose, "--server-port")
     if page:
         require_free_port(ports.page, "the page", "--port")

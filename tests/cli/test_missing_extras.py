@@ -42,6 +42,7 @@ main()
         ("model_archiver", ["up", "--no-page"]),
         ("gradio", ["up"]),
         ("httpx", ["up"]),
+        ("uvicorn", ["up", "--server", "asgi"]),
         ("model_archiver", ["archive", "--engine", "eager", "--destination", "{out}"]),
         ("openvino", ["predict", "{images}", "--out", "{out}/results", "--engine", "openvino"]),
         ("httpx", ["predict", "{images}", "--out", "{out}/results", "--server", "http://127.0.0.1:9"]),

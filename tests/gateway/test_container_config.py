@@ -33,6 +33,11 @@ def test_page_and_server_in_one_keep_the_api_closed_without_a_secret() -> None:
     assert not config.serves_api
 
 
+def test_without_torchserve_there_is_no_rpc_and_its_port_is_free() -> None:
+    config = ContainerConfig.read({"POINTREND_BACKEND": "asgi", "PORT": "7070"})
+    assert (config.backend, config.port, config.grpc_port) == ("asgi", 7070, None)
+
+
 def test_a_file_may_hold_several_secrets(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(f"{SECRET}\n\n  another-long-secret= \n")
@@ -54,6 +59,8 @@ def test_a_file_may_hold_several_secrets(tmp_path: Path) -> None:
         ({"POINTREND_TOKEN_FILE": "/dev/null"}, "is empty"),
         ({"POINTREND_ROLE": "page"}, "The page needs POINTREND_SERVER"),
         ({"POINTREND_ENGINE": "int8"}, "POINTREND_ENGINE is 'int8'; it may be auto, eager, openvino, openvino-int8"),
+        ({"POINTREND_BACKEND": "triton"}, "POINTREND_BACKEND is 'triton'; it may be torchserve, asgi"),
+        ({"POINTREND_BACKEND": "asgi", "POINTREND_GRPC_PORT": "7070"}, "asgi, which has no gRPC"),
         ({"POINTREND_RATE": "-1"}, "POINTREND_RATE is '-1'"),
         ({"POINTREND_TRUSTED_PROXIES": "10.0.0.0/8,all"}, "names 'all'"),
         ({"POINTREND_ALLOW_ORIGINS": "https://a.example,*"}, r"POINTREND_ALLOW_ORIGINS: '\*' is not an origin"),

@@ -1,4 +1,4 @@
-"""Every task, format and option of the contract, in every form of a request, on a real TorchServe."""
+"""Every task, format and option of the contract, in every form of a request, on TorchServe and on the ASGI server."""
 
 import base64
 import io
@@ -25,11 +25,11 @@ ALL = {"score_threshold": 0.1, "categories": "all"}
 
 
 @pytest.fixture
-def ask(served):
+def ask(either):
     """Ask with options, in one of the three forms; answers the response."""
 
     def post(form="header", photo=PHOTO, headers=None, **options):
-        url = f"{served.url}/predictions/pointrend"
+        url = f"{either.url}/predictions/pointrend"
         headers = headers or {}
         if form == "header":
             headers |= {"Content-Type": "application/octet-stream", "X-PointRend-Options": urlencode(options)}
@@ -43,10 +43,10 @@ def ask(served):
 
 
 @pytest.fixture(scope="module")
-def found(served):
+def found(either):
     """What is on the photo, at a low threshold."""
     response = requests.post(
-        f"{served.url}/predictions/pointrend", files={"image": PHOTO}, data=ALL, timeout=120
+        f"{either.url}/predictions/pointrend", files={"image": PHOTO}, data=ALL, timeout=120
     ).json()
     prediction = Prediction.from_dict(response)
     assert len(prediction.instances) >= 3
@@ -272,8 +272,8 @@ def test_accept_asks_for_a_picture_unless_format_says_otherwise(ask):
     assert ask(headers=dict(accept), format="json").headers["Content-Type"] == "application/json"
 
 
-def test_what_the_model_says_of_itself(served):
-    url = f"{served.url}/predictions/pointrend"
+def test_what_the_model_says_of_itself(either):
+    url = f"{either.url}/predictions/pointrend"
     described = requests.post(url, json={"describe": True}, timeout=60).json()
     assert fits(described, "Description")
     assert described["name"] == "pointrend-demo"
@@ -284,13 +284,13 @@ def test_what_the_model_says_of_itself(served):
     assert described["mask_heads"] == ["point", "conv"]
     assert described["options"]["masks"]["enum"] == ["rle", "polygon", "none", "probability"]
     assert requests.post(url, files={"describe": (None, "true")}, timeout=60).json() == described
-    managed = requests.get(f"{served.management_url}/models/pointrend?customized=true", timeout=60).json()
+    managed = requests.get(f"{either.management_url}/models/pointrend?customized=true", timeout=60).json()
     said = managed[0]["customizedMetadata"]
     assert (json.loads(said) if isinstance(said, str) else said) == described
 
 
-def test_health_runs_the_model(served):
-    answer = requests.post(f"{served.url}/predictions/pointrend", json={"health": True}, timeout=60)
+def test_health_runs_the_model(either):
+    answer = requests.post(f"{either.url}/predictions/pointrend", json={"health": True}, timeout=60)
     assert answer.status_code == 200
     assert fits(answer.json(), "Health")
     assert answer.json()["health"] == "ok"

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from pointrend.service.metrics import DESCRIPTIONS
+from pointrend.serving.torchserve import TorchServe
 
 pytestmark = pytest.mark.server
 
@@ -16,14 +17,14 @@ PHOTO = (Path(__file__).parents[1] / "demo" / "astronaut.png").read_bytes()
 RAW = {"Content-Type": "application/octet-stream"}
 
 
-def ask(served, data=PHOTO, **headers):
-    return requests.post(f"{served.url}/predictions/pointrend", data=data, headers=RAW | headers, timeout=120)
+def ask(either, data=PHOTO, **headers):
+    return requests.post(f"{either.url}/predictions/pointrend", data=data, headers=RAW | headers, timeout=120)
 
 
-def metrics(served):
+def metrics(either):
     """Every sample of the metrics port, by name and labels (Hostname left out)."""
     samples = {}
-    for line in requests.get(served.metrics_url, timeout=30).text.splitlines():
+    for line in requests.get(either.metrics_url, timeout=30).text.splitlines():
         match = re.fullmatch(r"(\w+)(?:\{(.*)\})? (\S+)", line)
         if match:
             labels = re.findall(r'(\w+)="([^"]*)"', match[2] or "")
@@ -44,12 +45,12 @@ def eventually(condition):
     return result
 
 
-def test_metrics_count_images_instances_stages_and_errors(served):
-    before = metrics(served)
-    answer = ask(served, **{"X-PointRend-Options": "task=detection"})
+def test_metrics_count_images_instances_stages_and_errors(either):
+    before = metrics(either)
+    answer = ask(either, **{"X-PointRend-Options": "task=detection"})
     found = len(answer.json()["instances"])
     assert found
-    assert ask(served, b"no photo").status_code == 415
+    assert ask(either, b"no photo").status_code == 415
     grown = {
         ("pointrend_images_total", (("task", "detection"), ("format", "json"))): 1,
         ("pointrend_instances_total", (("ModelName", "pointrend"),)): found,
@@ -61,7 +62,7 @@ def test_metrics_count_images_instances_stages_and_errors(served):
     }
 
     def all_grown():
-        after = metrics(served)
+        after = metrics(either)
         return (
             after
             if all(
@@ -81,10 +82,10 @@ def test_metrics_count_images_instances_stages_and_errors(served):
     assert all(name in names or f"{name}_count" in names for name in DESCRIPTIONS)
 
 
-def test_the_log_has_a_line_of_json_for_each_request(served):
-    good = ask(served, **{"X-Request-Id": "trace-7:a"})
-    bad = ask(served, b"no photo")
-    lines = eventually(lambda: _lines(served, {good.headers["x-request-id"], bad.headers["x-request-id"]}))
+def test_the_log_has_a_line_of_json_for_each_request(either):
+    good = ask(either, **{"X-Request-Id": "trace-7:a"})
+    bad = ask(either, b"no photo")
+    lines = eventually(lambda: _lines(either, {good.headers["x-request-id"], bad.headers["x-request-id"]}))
     line = lines[good.headers["x-request-id"]]
     assert line["client_request_id"] == good.headers["X-Client-Request-Id"] == "trace-7:a"
     assert (line["transport"], line["status"], line["task"], line["format"]) == ("rest", 200, "instances", "json")
@@ -96,13 +97,14 @@ def test_the_log_has_a_line_of_json_for_each_request(served):
     assert (refused["status"], refused["code"], refused["field"]) == (415, "unsupported_image", "image")
 
 
-def test_browsers_are_told_how_long_each_stage_took(served):
-    timing = ask(served).headers["Server-Timing"]
+def test_browsers_are_told_how_long_each_stage_took(either):
+    timing = ask(either).headers["Server-Timing"]
     assert re.fullmatch(r"decode;dur=\S+, inference;dur=\S+, encode;dur=\S+, reply;dur=\S+", timing)
 
 
-def _lines(served, wanted):
-    text = (served.folder / "logs" / "model_log.log").read_text()
+def _lines(either, wanted):
+    kept = "logs/model_log.log" if isinstance(either, TorchServe) else "output.log"
+    text = (either.folder / kept).read_text()
     lines = [json.loads(found) for found in re.findall(r'\{"event": "request".*\}$', text, re.MULTILINE)]
     by_id = {line["request_id"]: line for line in lines}
     return by_id if wanted <= set(by_id) else None

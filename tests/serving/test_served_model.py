@@ -38,12 +38,12 @@ def served_model(home: Path, tmp_path: Path) -> Iterator[tuple[ServedModel, Gate
         yield started
 
 
-def test_what_is_pulled_can_be_chosen_and_the_better_model_is_suggested(home: Path, tmp_path: Path) -> None:
+def test_what_is_pulled_can_be_chosen_and_the_better_model_is_suggested(home: Path) -> None:
     demo = ModelFolder.open("demo")
 
     def choice(model: str | Path) -> ServedModel:
         server: TorchServe = None  # type: ignore[assignment]  # not asked
-        return ServedModel(server, tmp_path, "a", model=model, folder=demo, engine="eager", console=Console())
+        return ServedModel(server, lambda _: None, model=model, folder=demo, console=Console())
 
     assert choice("demo").choices() == ["demo"]
     assert choice(demo.path).choices() == [demo.info.name, "demo"]  # not the path
@@ -122,6 +122,7 @@ def test_an_exchange_is_not_overtaken_by_another_and_ends_when_the_server_stops(
     with pytest.raises(ChannelError, match="coco-r50-3x is being started; try again"):
         served.answer({"serve": "demo"})
     assert served._server.replacing.locked()  # so that nobody restarts it meanwhile
+    assert isinstance(served._server, TorchServe)
     served._server.stop()
     thread.join(60)
     assert not thread.is_alive()
