@@ -26,7 +26,7 @@ _HELP = {
     QUEUED: "microseconds that requests waited for a worker, together",
     "Requests2XX": "answers that are successes",
     "Requests4XX": "answers that refuse a request",
-    "Requests5XX": "answers that tell of a failure of the server",
+    "Requests5XX": "answers that report a failure of the server",
     WORKERS: "workers that are ready",
     RESTARTS: "workers that became ready since the start",
 }
