@@ -33,8 +33,8 @@ def up(
     The server uses --server-port; TorchServe two ports for gRPC as well: 7070 and 7071, shifted by as much as the
     server's port.
     """
-    needed = ("uvicorn", "starlette", "python_multipart") if server == ASGI else ("ts", "model_archiver")
-    require_modules("pointrend up", *needed)
+    needed = () if server == ASGI else ("ts", "model_archiver")
+    require_modules("pointrend up", *needed, "uvicorn", "starlette", "python_multipart", "httpx")  # the gateway's
     if page:
         require_modules("pointrend up with its page", "gradio")
     launch(model, Ports.beside(server_port, port), page=page, mcp=mcp, also=also or (), engine=engine, server=server)
