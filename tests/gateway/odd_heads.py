@@ -117,7 +117,7 @@ def lines() -> Iterator[tuple[str, bytes, set[int]]]:
         "/predictions/" + "x" * 5000,
         "/%2e%2e/ping",
         "/models/x",
-        "/v2/models/pointrend/infer",
+        "/v3/models/pointrend/infer",
         "/explanations/pointrend",
         "/workflows",
         "/token",
