@@ -30,6 +30,10 @@ class PointFeatures:
         """The map."""
         return self._make()
 
+    def make_ready(self) -> None:
+        """Make the map, before several threads would."""
+        _ = self.map
+
 
 @dataclass(slots=True, eq=False)
 class MaskChunk:

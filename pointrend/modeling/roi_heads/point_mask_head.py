@@ -6,6 +6,7 @@ pixels of the network's input.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
@@ -24,6 +25,7 @@ from pointrend.modeling.point_rend import (
 )
 from pointrend.modeling.roi_heads.mask_chunk import MaskChunk, PointFeatures
 from pointrend.modeling.roi_heads.mask_head import CoarseMaskHead
+from pointrend.modeling.side_by_side import side_by_side
 
 FINE_LEVEL = "p2"  # where both heads read their features
 # Regions that a mask head computes together: enough for large matrix products.
@@ -127,7 +129,8 @@ class PointRendMaskHead(nn.Module):
         points = len(boxes) * (self.first_side**2 + sum(counts))
         read = PointFeatures(lambda: self._point_features(fine, points))
         point_classes = torch.zeros_like(classes) if self.class_agnostic else classes
-        count = REGIONS_IN_CACHE if boxes.device.type == "cpu" else REGIONS_AT_ONCE
+        most = REGIONS_IN_CACHE if boxes.device.type == "cpu" else REGIONS_AT_ONCE
+        count = math.ceil(len(boxes) / max(math.ceil(len(boxes) / most), 1)) or most  # all of about one size
         for start in range(0, len(boxes), count):
             place = slice(start, start + count)
             regions = (boxes[place], point_classes[place], coarse[place])
@@ -181,10 +184,21 @@ class PointRendMaskHead(nn.Module):
 
 
 def _finished(chunks: Iterable[MaskChunk], coarse: Tensor, side: int) -> Tensor:
-    """The masks (R, side, side) of all chunks, each refined to its end before the next one is begun."""
+    """The masks (R, side, side) of all chunks, each refined to its end by one thread of a CPU."""
     masks = coarse.new_empty(len(coarse), side, side)
-    for chunk in chunks:
+
+    def finish(chunk: MaskChunk) -> None:
         while not chunk.is_finished:
             chunk.step()
         masks[chunk.place] = chunk.logits
+        chunk.logits = masks[chunk.place]  # lets go of its own
+
+    waiting = list(chunks)
+    # An engine that computes the points itself has threads of its own, and calls of it take turns.
+    if not waiting or waiting[0].is_finished or waiting[0].head.project is None or masks.device.type != "cpu":
+        for chunk in waiting:
+            finish(chunk)
+    else:
+        waiting[0].features.make_ready()  # which all share
+        side_by_side(finish, waiting)
     return masks
