@@ -1,8 +1,8 @@
 """Independent work of one prediction side by side, each piece on one thread.
 
 PyTorch divides each operation among its threads, which then wait for each other. Refining many masks is thousands of
-short operations: as pieces that each have a thread of their own, the threads wait once, at the end. That takes less
-time, and far less where other processes use the same cores.
+short operations: as pieces that each have a thread of their own, the threads wait once, at the end, which takes less
+processor time.
 """
 
 from __future__ import annotations
