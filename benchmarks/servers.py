@@ -27,7 +27,7 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 
-from benchmarks.server import CONCURRENCIES, Figures, measure, photo
+from benchmarks.server import CONCURRENCIES, Figures, Subject, measure, photo
 from pointrend.serving.archive import build
 from pointrend.serving.asgi import AsgiServer, ModelFiles
 from pointrend.serving.gateway_process import Gateway
@@ -39,6 +39,7 @@ from pointrend.weights.folder import ModelFolder
 
 TORCHSERVE, ASGI = "torchserve", "asgi"
 WARM_UP = 300  # requests that are refused at once: Java compiles what is asked often
+ONE_WORKER = Subject(workers=1, batch=1)
 REST_SECONDS = 30  # Java gives memory back meanwhile
 
 
@@ -102,7 +103,8 @@ def in_turns(
     for _ in range(rounds):
         for place, clients in enumerate(concurrencies):
             for name, server in running.items():
-                figures[name][place].append(measure(server.url, body, clients, requests))
+                run = measure(server.url, body, clients, requests)
+                figures[name][place].append(Figures.of(ONE_WORKER, clients, [run]))
     return figures
 
 

@@ -57,7 +57,7 @@ def _serve(config: ContainerConfig, stack: ExitStack) -> None:
     # nginx ends first: it lets what is in flight finish while everything behind it still runs.
     stack.callback(_stop, services)
     # It also stands first: platforms look for an open port long before the model can answer.
-    nginx = Nginx(config, upstreams, ServerLimits.read(), relay=True)
+    nginx = Nginx(config, upstreams, ServerLimits.read(config.workers), relay=True)
     services.append(nginx)
     nginx.wait_ready()
     server_url = config.server
@@ -74,14 +74,17 @@ def _serve(config: ContainerConfig, stack: ExitStack) -> None:
     # They start side by side: the page needs no server until somebody opens it.
     for service in services[1:]:
         service.wait_ready()
-    _say(f"Ready after {time.monotonic() - started:.0f} s at {nginx.url}, as {config.role}.")
+    with_workers = f" with {config.workers}" if config.serves_model else ""
+    _say(f"Ready after {time.monotonic() - started:.0f} s at {nginx.url}, as {config.role}{with_workers}.")
     with Supervisor(services, _say, limit=NO_RESTARTS) as supervisor:
         supervisor.wait()
 
 
 def _start_torchserve(config: ContainerConfig, folder: Path, ports: Ports, services: list[_Service]) -> str:
     """TorchServe and the gateway before it; the URL."""
-    server = TorchServe(folder, ports, SERVER_SETTINGS, private=True, engine=config.engine, relay=True)
+    server = TorchServe(
+        folder, ports, SERVER_SETTINGS, private=True, engine=config.engine, workers=config.workers, relay=True
+    )
     services.append(server)
     gateway = Gateway(server, ports.inference, _gateway_options(config, ports), relay=True)
     services.append(gateway)
@@ -90,7 +93,7 @@ def _start_torchserve(config: ContainerConfig, folder: Path, ports: Ports, servi
 
 def _start_asgi(config: ContainerConfig, folder: Path, ports: Ports, services: list[_Service]) -> str:
     """The gateway with workers of its own; the URL."""
-    files = {ARCHIVE_NAME: ModelFiles(folder / store.FILE)}
+    files = {ARCHIVE_NAME: ModelFiles(folder / store.FILE, workers=config.workers)}
     options = _gateway_options(config, ports)
     server = AsgiServer(files, ports.inference, options, engine=config.engine, relay=True)
     services.append(server)

@@ -12,6 +12,7 @@ from gateway.origins import ALLOW_ORIGINS, IMAGE_ORIGINS, read_image_origins, re
 from pointrend.engines import AUTO, EAGER, OPENVINO, OPENVINO_INT8, VARIABLE
 from pointrend.errors import ConfigError, PointRendError
 from pointrend.serving.backends import ASGI, NAMES, TORCHSERVE
+from pointrend.serving.workers import Workers, choose
 from pointrend.system.environment import Variable
 from pointrend.system.loopback import is_loopback
 
@@ -25,6 +26,7 @@ class VariableError(PointRendError):
     """A variable that keeps the container from starting; one sentence names it."""
 
 
+WORKERS = "POINTREND_WORKERS"
 ENGINES = (AUTO, EAGER, OPENVINO, OPENVINO_INT8)
 VARIABLES = (
     Variable("POINTREND_ROLE", ALL, "What this container runs: `server`, the model; `page`, the page; `all`, both."),
@@ -49,6 +51,11 @@ VARIABLES = (
         "`auto`, `eager`, `openvino` or `openvino-int8`; by default what the archive says, and `auto` in the image.",
     ),
     Variable("POINTREND_BACKEND", TORCHSERVE, "What runs the model: `torchserve`, or `asgi`, without Java and gRPC."),
+    Variable(
+        WORKERS,
+        "",
+        "Processes that predict at the same time, sharing the cores; by default one for every 4, as memory allows.",
+    ),
     Variable("POINTREND_SERVER", "", "The server's URL; required for the role `page`."),
     Variable(
         "POINTREND_RATE",
@@ -80,6 +87,7 @@ class ContainerConfig:
         store: the folder with the archive, where there is one.
         engine: one of :data:`ENGINES`; None for what the archive says.
         backend: what runs the model: one of :data:`pointrend.serving.backends.NAMES`.
+        workers: that run the model.
         server: where the page asks, for :data:`PAGE`.
         rate: requests a second for one address.
         trusted_proxies: networks in CIDR notation.
@@ -96,6 +104,7 @@ class ContainerConfig:
     store: Path | None
     engine: str | None
     backend: str
+    workers: Workers
     server: str
     rate: int
     trusted_proxies: tuple[str, ...]
@@ -146,6 +155,7 @@ class ContainerConfig:
             store=Path(values["POINTREND_STORE"]) if values["POINTREND_STORE"] else None,
             engine=_engine(values[VARIABLE]),
             backend=backend,
+            workers=_workers(values[WORKERS]),
             server=values["POINTREND_SERVER"],
             rate=_number(values, "POINTREND_RATE", 1, 100_000),
             trusted_proxies=tuple(map(_network, filter(None, values["POINTREND_TRUSTED_PROXIES"].split(",")))),
@@ -169,6 +179,15 @@ def _engine(text: str) -> str | None:
     if text and text not in ENGINES:
         raise VariableError(f"{VARIABLE} is {text!r}; it may be {', '.join(ENGINES)}.")
     return text or None
+
+
+def _workers(text: str) -> Workers:
+    try:
+        return choose(int(text) if text else None)
+    except ValueError:
+        raise VariableError(f"{WORKERS} is {text!r}; it must be a whole number, or empty.") from None
+    except ConfigError as error:
+        raise VariableError(f"{WORKERS}: {error}") from error
 
 
 def _host(text: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from handler.config import ModelConfig
 from pointrend.serving.server_config import ServerConfig
+from pointrend.serving.workers import SINGLE, Workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +26,17 @@ class ServerLimits:
     answer_seconds: int
 
     @classmethod
-    def read(cls) -> ServerLimits:
-        """Those in ``config.properties`` and in the model's ``model-config.yaml``."""
+    def read(cls, workers: Workers = SINGLE) -> ServerLimits:
+        """Those in ``config.properties`` and in the model's ``model-config.yaml``.
+
+        Args:
+            workers: of each model.
+        """
         model = ModelConfig.read()
         return cls(
             request_bytes=ServerConfig.read().max_request_bytes,
             image_bytes=model.handler.max_image_bytes,
-            requests=model.queue_size + model.batch_size * model.max_workers,
+            requests=workers.held,
             answer_seconds=model.response_seconds,
         )
 

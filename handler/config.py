@@ -25,7 +25,8 @@ class HandlerConfig:
         default=EAGER, metadata={"help": "What computes the network, see docs/engines.md; `pointrend archive` sets it."}
     )
     threads: int | None = field(
-        default=None, metadata={"help": "Threads per prediction; by default one per core that the worker may use."}
+        default=None,
+        metadata={"help": "Threads per prediction; by default the worker's share of the cores that it may use."},
     )
     max_image_bytes: int = field(
         default=_IMAGE.max_bytes, metadata={"help": "The largest image file; a larger one is answered with 413."}
@@ -88,19 +89,11 @@ class ModelConfig:
     """What of ``model-config.yaml`` others than TorchServe depend on.
 
     Attributes:
-        workers: processes that run the model.
-        max_workers: that TorchServe's management may raise them to.
-        batch_size: requests that a worker takes at a time.
-        queue_size: requests that wait for a worker.
         response_seconds: after which a worker that has not answered is restarted.
         startup_seconds: within which a worker has to load the model.
         handler: the handler's own settings.
     """
 
-    workers: int
-    max_workers: int
-    batch_size: int
-    queue_size: int
     response_seconds: int
     startup_seconds: int
     handler: HandlerConfig
@@ -117,10 +110,6 @@ class ModelConfig:
             if not isinstance(tree, dict):
                 raise ConfigError("it holds no settings.")
             return cls(
-                workers=_require_whole_number("minWorkers", tree.get("minWorkers")),
-                max_workers=_require_whole_number("maxWorkers", tree.get("maxWorkers")),
-                batch_size=_require_whole_number("batchSize", tree.get("batchSize")),
-                queue_size=_require_whole_number("jobQueueSize", tree.get("jobQueueSize")),
                 response_seconds=_require_whole_number("responseTimeout", tree.get("responseTimeout")),
                 startup_seconds=_require_whole_number("startupTimeout", tree.get("startupTimeout")),
                 handler=HandlerConfig.read(tree.get("handler")),

@@ -29,6 +29,7 @@ from pointrend.service.inputs import DESCRIBE, Request
 from pointrend.service.request_ids import client_id as given_id
 from pointrend.service.request_ids import trace_context
 from pointrend.system.memory import MemoryLimit
+from pointrend.system.threads import VARIABLE as THREADS
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ class PointRendHandler:
 
         Args:
             context: TorchServe's; ``model_yaml_config["handler"]`` has the settings of
-                :class:`handler.config.HandlerConfig`. The variable ``POINTREND_ENGINE`` comes before its ``engine``.
+                :class:`handler.config.HandlerConfig`. The variable ``POINTREND_ENGINE`` comes before its ``engine``,
+                ``POINTREND_THREADS`` counts where that says no ``threads``.
 
         Raises:
             ConfigError: one of them is not allowed, or the engine does not run here.
@@ -52,7 +54,9 @@ class PointRendHandler:
         config = HandlerConfig.read((context.model_yaml_config or {}).get("handler"))
         folder = Path(context.system_properties["model_dir"]) / MODEL_FOLDER
         engine = os.environ.get(VARIABLE) or config.engine
-        segmenter = pointrend.load(folder, threads=config.threads, engine=engine)
+        share = os.environ.get(THREADS)
+        threads = config.threads or (int(share) if share else None)
+        segmenter = pointrend.load(folder, threads=threads, engine=engine)
         self._service = ModelService(segmenter, config.image_limits, config.max_response_bytes, config.max_tiles)
         self._memory = MemoryLimit()
         self._metrics = Metrics(context.metrics, context.model_name)

@@ -14,6 +14,7 @@ from typing import Any
 
 from handler.config import MODEL_CONFIG, ModelConfig
 from pointrend.errors import ConfigError
+from pointrend.serving.workers import SINGLE
 from pointrend.weights.folder import ModelFolder
 
 _MODEL = "model"
@@ -54,8 +55,8 @@ def read_table(table: Path, scratch: Path, engine: str | None = None) -> list[Mo
     """Read which models to serve, and unpack those that are archives.
 
     The table is JSON: ``{"pointrend": {"path": "/store/pointrend.mar"}}``. Beside ``path`` there may be ``engine``,
-    ``workers``, ``threads`` and ``waiting``, which go before ``handler.engine``, ``minWorkers``, ``handler.threads``
-    and ``jobQueueSize`` of the archive's ``model-config.yaml``.
+    ``workers``, ``threads`` and ``waiting``. The engine goes before ``handler.engine`` of the archive's
+    ``model-config.yaml``; ``handler.threads`` of that goes before the threads here, as with TorchServe.
 
     Args:
         table: the file.
@@ -99,9 +100,9 @@ def _read(table: Path, name: str, entry: Any, scratch: Path, engine: str | None)
         config_file,
         config,
         engine=engine or entry.get("engine") or config.handler.engine,
-        workers=entry.get("workers", config.workers),
-        threads=entry.get("threads", config.handler.threads),
-        waiting=entry.get("waiting", config.queue_size),
+        workers=entry.get("workers", SINGLE.count),
+        threads=config.handler.threads or entry.get("threads"),
+        waiting=entry.get("waiting", SINGLE.waiting),
     )
 
 

@@ -27,6 +27,10 @@ def up(
     mcp: Annotated[bool, typer.Option(help="Offer the page's functions over MCP (extra mcp).")] = False,
     engine: Engine = "auto",
     server: Annotated[str, typer.Option(help="torchserve, or asgi: without Java and without gRPC.")] = TORCHSERVE,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes that predict at the same time, sharing the cores; one for every 4 by default."),
+    ] = None,
 ) -> None:
     """Serve a model and open the page, until Ctrl-C.
 
@@ -37,4 +41,13 @@ def up(
     require_modules("pointrend up", *needed, "uvicorn", "starlette", "python_multipart", "httpx")  # the gateway's
     if page:
         require_modules("pointrend up with its page", "gradio")
-    launch(model, Ports.beside(server_port, port), page=page, mcp=mcp, also=also or (), engine=engine, server=server)
+    launch(
+        model,
+        Ports.beside(server_port, port),
+        page=page,
+        mcp=mcp,
+        also=also or (),
+        engine=engine,
+        server=server,
+        workers=workers,
+    )

@@ -6,12 +6,13 @@ import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
 from pointrend.serving.supervisor import Probe
 from pointrend.serving.torchserve import HANGING_SECONDS, PROBE_SECONDS, START_SECONDS
+from pointrend.serving.workers import SINGLE, Workers
 from pointrend.system.http_probe import ask
 from pointrend.system.processes import child_environment
 from pointrend.system.service import Service
@@ -19,25 +20,27 @@ from pointrend.system.service import Service
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """What is served under one name; what is None is as ``model-config.yaml`` says.
+    """What is served under one name.
 
     Attributes:
         path: an archive, or a model's folder.
-        engine: what computes its network.
-        workers: processes that run it.
-        threads: of each of them.
-        waiting: requests that wait while all are busy; the next one is answered 503.
+        engine: what computes its network; None for what ``model-config.yaml`` says.
+        workers: processes that run it, with how many threads each, and how many requests wait for them.
     """
 
     path: Path
     engine: str | None = None
-    workers: int | None = None
-    threads: int | None = None
-    waiting: int | None = None
+    workers: Workers = SINGLE
 
     def entry(self) -> dict[str, str | int]:
         """What the server's table of models says of it."""
-        said = {**asdict(self), "path": str(self.path.resolve())}
+        said = {
+            "path": str(self.path.resolve()),
+            "engine": self.engine,
+            "workers": self.workers.count,
+            "threads": self.workers.threads,
+            "waiting": self.workers.waiting,
+        }
         return {key: value for key, value in said.items() if value is not None}
 
 

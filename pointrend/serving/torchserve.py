@@ -14,15 +14,18 @@ from http import HTTPStatus
 from pathlib import Path
 
 from pointrend.engines import VARIABLE
-from pointrend.serving.server_config import KINDS, PACKAGED
+from pointrend.serving.server_config import KINDS, PACKAGED, ServerConfig
 from pointrend.serving.server_state import READY, RESTARTING, STARTING, ServerState
 from pointrend.serving.supervisor import Probe
+from pointrend.serving.workers import SINGLE, Workers
 from pointrend.system import properties
 from pointrend.system.http_probe import UNIX, ask
-from pointrend.system.processes import child_environment, free_ports
+from pointrend.system.processes import LaunchError, child_environment, free_ports
 from pointrend.system.service import Service
+from pointrend.system.threads import VARIABLE as THREADS
 
 START_SECONDS = 180.0
+KEY_FILE = "key_file.json"  # TorchServe's, in its folder, where it asks for tokens
 LONGEST_SOCKET_PATH = 100  # the system's limit is 107 bytes, or 103
 PROBE_SECONDS = 5.0
 HANGING_SECONDS = 60.0  # Java alone answers /ping, whatever the workers do: this long it is no load
@@ -79,6 +82,20 @@ def server_settings(ports: Ports, model_store: Path) -> dict[str, str]:
     }
 
 
+def worker_settings(workers: Workers, java_options: str | None = None) -> dict[str, str]:
+    """What of ``config.properties`` depends on the workers: the queue, and the heap that it lies in.
+
+    Args:
+        workers: of each model.
+        java_options: to be added to; None for those of the packaged file.
+    """
+    if workers.count == 1:
+        return {} if java_options is None else {"vmargs": java_options}
+    options = ServerConfig.read().java_options if java_options is None else java_options
+    # Of two of the same kind Java takes the last.
+    return {"job_queue_size": str(workers.waiting), "vmargs": f"{options} -Xmx{workers.heap_mib}m"}
+
+
 def private_settings(folder: Path) -> dict[str, str]:
     """What keeps TorchServe's HTTP from everyone but this user: sockets in the user's own folder.
 
@@ -108,6 +125,7 @@ class TorchServe(Service):
         private: whether only the gateway shall reach its HTTP, see :func:`private_settings`; gRPC keeps its ports,
             which no web page can speak to.
         engine: what computes the models' networks; None for what each archive says.
+        workers: of each model; the first one of each starts at once, the others once that has answered.
         relay: whether its log goes to this process' output.
     """
 
@@ -120,8 +138,10 @@ class TorchServe(Service):
         *,
         private: bool = False,
         engine: str | None = None,
+        workers: Workers = SINGLE,
         relay: bool = False,
     ) -> None:
+        self.workers = workers
         self.models = tuple(models)
         self.rpc_url = f"grpc://127.0.0.1:{ports.grpc_inference}"
         self.grpc_address = f"127.0.0.1:{ports.grpc_inference}"
@@ -129,7 +149,8 @@ class TorchServe(Service):
         self.folder = folder = Path(tempfile.mkdtemp(prefix="pointrend-"))
         self.config = folder / "config.properties"
         load = {"load_models": ",".join(f"{name}.mar" for name in models)}
-        overrides = server_settings(ports, model_store.resolve()) | load | dict(settings or {})
+        sizes = worker_settings(workers, (settings or {}).get("vmargs"))
+        overrides = server_settings(ports, model_store.resolve()) | load | dict(settings or {}) | sizes
         if private:
             overrides |= private_settings(folder)
         self.url = overrides["inference_address"]
@@ -141,7 +162,7 @@ class TorchServe(Service):
         self._state.write(STARTING)
         command = [sys.executable, "-m", "pointrend.serving.torchserve_starter", "--start", "--foreground", "--ncs"]
         command += ["--ts-config", str(self.config)]
-        super().__init__("TorchServe", command, folder, _environment(folder, engine), relay=relay)
+        super().__init__("TorchServe", command, folder, _environment(folder, engine, workers), relay=relay)
 
     def wait_ready(self) -> None:
         """Return when each model has answered a real prediction; ``/ping`` says Healthy long before that.
@@ -156,6 +177,7 @@ class TorchServe(Service):
                 from pointrend.client import Client  # which asks for the token; a launcher by sockets needs none
 
                 self.wait_until(Client(self.url, model=name, timeout=30).ready, START_SECONDS)
+        self._add_workers()
         self._state.write(READY)
 
     def restart(self) -> None:
@@ -200,6 +222,42 @@ class TorchServe(Service):
             return True
         return True
 
+    def workers_ready(self) -> int:
+        """Workers of the first model that are ready; 0 where TorchServe does not tell."""
+        try:
+            path = f"/models/{self.models[0]}"
+            answer = ask(self.management_url, path, seconds=PROBE_SECONDS, headers=self._key())
+        except OSError:
+            return 0
+        return _ready(answer.body) if answer.status == HTTPStatus.OK else 0
+
+    def _add_workers(self) -> None:
+        """Ask for the workers beyond the first, which come up meanwhile; an archive says that it wants one.
+
+        Raises:
+            LaunchError: TorchServe refuses them.
+        """
+        count = self.workers.count
+        if count == 1:
+            return
+        for name in self.models:
+            path = f"/models/{name}?min_worker={count}&max_worker={count}"
+            try:
+                answer = ask(self.management_url, path, seconds=START_SECONDS, method="PUT", headers=self._key())
+            except OSError as error:
+                raise LaunchError(f"TorchServe did not start {self.workers} of {name}: {error}") from error
+            if answer.status >= HTTPStatus.BAD_REQUEST:
+                said = answer.body.decode("utf-8", "replace")
+                raise LaunchError(f"TorchServe did not start {self.workers} of {name}: {answer.status} {said:.500}")
+
+    def _key(self) -> dict[str, str]:
+        """The header that management wants where it is on a port that others reach too."""
+        try:
+            key = json.loads((self.folder / KEY_FILE).read_text())["management"]["key"]
+        except FileNotFoundError:
+            return {}
+        return {"Authorization": f"Bearer {key}"}
+
     def _clear(self) -> None:
         """Java that was killed leaves its sockets and its PID; a cleaner of temporary files may have taken the rest."""
         for left in (*self.folder.glob("*.sock"), self.folder / ".model_server.pid"):
@@ -211,13 +269,18 @@ def _lacks_worker(described: bytes) -> bool:
     """Whether a model, as TorchServe's management describes it, shall have workers and none of them is ready."""
     try:
         (version, *_) = json.loads(described)
-        states = [worker["status"] for worker in version["workers"]]
-        return version["minWorkers"] > 0 and "READY" not in states
+        return version["minWorkers"] > 0 and _ready(described) == 0
     except (ValueError, KeyError, TypeError):
         return False
 
 
-def _environment(folder: Path, engine: str | None) -> dict[str, str]:
+def _ready(described: bytes) -> int:
+    """Workers that are ready of a model, as TorchServe's management describes it."""
+    (version, *_) = json.loads(described)
+    return sum(worker["status"] == "READY" for worker in version["workers"])
+
+
+def _environment(folder: Path, engine: str | None, workers: Workers) -> dict[str, str]:
     """Environment of TorchServe: Java from its wheel unless JAVA_HOME names another, temporary files in ``folder``."""
     java_home = os.environ.get("JAVA_HOME")
     if java_home is None:
@@ -234,4 +297,7 @@ def _environment(folder: Path, engine: str | None) -> dict[str, str]:
         METRICS_LOCATION=str(folder / "logs"),
     )
     environment.pop(VARIABLE, None)  # the archives were made for what this process was asked for
+    environment.pop(THREADS, None)
+    if workers.count > 1 and workers.threads is not None:  # one takes all that there are, or that OMP_NUM_THREADS says
+        environment[THREADS] = str(workers.threads)
     return environment if engine is None else environment | {VARIABLE: engine}

@@ -23,6 +23,7 @@ from pointrend.serving.page_process import Page
 from pointrend.serving.served_model import ServedModel, pack, prepare_engine, suggestion
 from pointrend.serving.supervisor import Supervised, Supervisor
 from pointrend.serving.torchserve import Ports, TorchServe
+from pointrend.serving.workers import Workers, choose
 from pointrend.system.channel import Channel
 from pointrend.system.home import home
 from pointrend.system.processes import LaunchError, require_free_port
@@ -62,6 +63,7 @@ def up(
     also: Sequence[str | Path] = (),
     engine: str = EAGER,
     server: str = TORCHSERVE,
+    workers: int | None = None,
 ) -> None:
     """Serve models, open the page, and stay until Ctrl-C or SIGTERM.
 
@@ -76,9 +78,11 @@ def up(
         engine: what computes the networks: one of :data:`pointrend.engines.NAMES`, or ``auto``, for what
             :func:`pointrend.engines.resolve` chooses.
         server: what serves them: one of :data:`pointrend.serving.backends.NAMES`.
+        workers: of each model, see :func:`pointrend.serving.workers.choose`.
 
     Raises:
-        ConfigError: there is no such engine, its package is not installed, or it has no such network.
+        ConfigError: there is no such engine, its package is not installed, or it has no such network; or cores or
+            memory do not allow so many workers.
         LaunchError: something is in the way, or ended too often; nothing is left running.
         Unreachable: a published model is not here, and cannot be downloaded now.
     """
@@ -87,6 +91,7 @@ def up(
     console = Console()
     if engine != AUTO:
         require(engine)
+    chosen = choose(workers, models=1 + len(also))
     _check_machine(ports, page=page, rpc=server == TORCHSERVE)
     folders = {ARCHIVE_NAME: _obtain(model, console)}
     for each in also:
@@ -98,7 +103,7 @@ def up(
         resolve(engine, folder.network)  # refuses what does not fit before anything is started
     started = time.monotonic()
     with StopSignals(), ExitStack() as stack:
-        running = stack.enter_context(SERVERS[server](folders, ports, engine, console))
+        running = stack.enter_context(SERVERS[server](folders, ports, engine, chosen, console))
         services: list[Supervised] = list(running.services)
         if page:
             served = ServedModel(
@@ -116,7 +121,7 @@ def up(
             for service in reversed(running.services):
                 service.wait_ready()
         for name in folders:
-            console.print(f"The server answers at [bold]{running.url}/predictions/{name}[/]")
+            console.print(f"The server answers at [bold]{running.url}/predictions/{name}[/] with {chosen}")
         if isinstance(running.server, TorchServe):
             console.print(f"TorchServe's management is at {running.server.management_url}", soft_wrap=True)
         if page:
@@ -130,7 +135,9 @@ def up(
 
 
 @contextmanager
-def _torchserve(folders: Mapping[str, ModelFolder], ports: Ports, engine: str, console: Console) -> Iterator[Running]:
+def _torchserve(
+    folders: Mapping[str, ModelFolder], ports: Ports, engine: str, workers: Workers, console: Console
+) -> Iterator[Running]:
     """Pack the models, and start TorchServe behind the gateway."""
 
     def put(name: str, folder: ModelFolder) -> None:
@@ -139,21 +146,23 @@ def _torchserve(folders: Mapping[str, ModelFolder], ports: Ports, engine: str, c
     for name, folder in folders.items():
         put(name, folder)
     with (
-        TorchServe(STORE, ports, models=tuple(folders), private=True) as server,
+        TorchServe(STORE, ports, models=tuple(folders), private=True, workers=workers) as server,
         Gateway(server, ports.inference) as gateway,
     ):
         yield Running(gateway.url, server, (server, gateway), put)
 
 
 @contextmanager
-def _asgi(folders: Mapping[str, ModelFolder], ports: Ports, engine: str, console: Console) -> Iterator[Running]:
+def _asgi(
+    folders: Mapping[str, ModelFolder], ports: Ports, engine: str, workers: Workers, console: Console
+) -> Iterator[Running]:
     """Start the server that runs the models in processes of its own, from their folders."""
     with tempfile.TemporaryDirectory(prefix="pointrend-converted-") as converted:
 
         def files(folder: ModelFolder) -> ModelFiles:
             if folder.weights.name != WEIGHTS:
                 folder = with_safetensors(folder, Path(tempfile.mkdtemp(dir=converted)) / "model")
-            return ModelFiles(folder.path, prepare_engine(folder, engine, console))
+            return ModelFiles(folder.path, prepare_engine(folder, engine, console), workers)
 
         with AsgiServer({name: files(folder) for name, folder in folders.items()}, ports.inference) as server:
 

@@ -25,14 +25,24 @@ class Answer(NamedTuple):
     body: bytes
 
 
-def ask(address: str, path: str, *, seconds: float, json_body: Mapping[str, Any] | None = None) -> Answer:
+def ask(
+    address: str,
+    path: str,
+    *,
+    seconds: float,
+    json_body: Mapping[str, Any] | None = None,
+    method: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
     """Send one request, past any proxy, and follow no redirect.
 
     Args:
         address: ``http://HOST:PORT``, or ``unix:`` and the path of a socket.
         path: that is asked for.
         seconds: that connecting, and each piece of the response, may take.
-        json_body: sent by POST; a GET where there is none.
+        json_body: that is sent.
+        method: of HTTP; None for POST with a body, and GET without.
+        headers: to send beside the body's type.
 
     Raises:
         OSError: nothing answers there in that time, or not by HTTP.
@@ -48,9 +58,8 @@ def ask(address: str, path: str, *, seconds: float, json_body: Mapping[str, Any]
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=seconds)
     body = None if json_body is None else json.dumps(json_body)
     try:
-        connection.request(
-            "GET" if body is None else "POST", path, body, {} if body is None else {"Content-Type": "application/json"}
-        )
+        kind = {} if body is None else {"Content-Type": "application/json"}
+        connection.request(method or ("GET" if body is None else "POST"), path, body, kind | dict(headers or {}))
         with connection.getresponse() as response:
             return Answer(response.status, response.read())
     except http.client.HTTPException as error:

@@ -12,6 +12,8 @@ import os
 import sys
 from collections.abc import MutableMapping
 
+VARIABLE = "POINTREND_THREADS"
+"""Tells each of several workers of a server how many threads are its share, unless its archive says how many."""
 SPIN_COUNT = "GOMP_SPINCOUNT"
 TURNS = 10_000
 """Turns of libgomp's loop before a thread sleeps: some tenths of a millisecond, in place of its 300,000.

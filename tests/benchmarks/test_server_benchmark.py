@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from benchmarks.server import Figures, handler_milliseconds, markdown, measure, photo, worker_bytes
+from benchmarks.server import Figures, Memory, Subject, handler_milliseconds, markdown, measure, photo
 
 
 def test_the_handlers_time_is_the_sum_of_its_stages():
@@ -15,15 +15,15 @@ def test_the_handlers_time_is_the_sum_of_its_stages():
 
 
 def test_the_table_is_markdown():
-    lines = markdown([Figures(4, 412.3, 500.6, 9.876, 301.25)], "Two cores.").splitlines()
-    assert [cell.strip() for cell in lines[2].strip("|").split("|")] == ["4", "412", "501", "9.88", "301.2"]
-    assert {line.count("|") for line in lines[:3]} == {6}
+    lines = markdown([Figures(2, 1, 4, 412.3, 500.6, 9.876, 301.25)], "Two cores.").splitlines()
+    assert [cell.strip() for cell in lines[2].strip("|").split("|")] == ["2", "1", "4", "412", "501", "9.88", "301.2"]
+    assert {line.count("|") for line in lines[:3]} == {8}
     assert lines[-1] == "Two cores."
 
 
 @pytest.mark.server
 def test_clients_together_are_answered_and_the_handlers_time_is_within_theirs(served):
-    figures = measure(served.url, photo(96), clients=2, requests=6)
+    figures = Figures.of(Subject(1, 1), 2, [measure(served.url, photo(96), clients=2, requests=6)])
     assert figures.clients == 2
     assert figures.p95_ms >= figures.p50_ms > figures.beyond_ms > 0
     assert figures.answers_a_second > 0
@@ -31,8 +31,10 @@ def test_clients_together_are_answered_and_the_handlers_time_is_within_theirs(se
 
 @pytest.mark.server
 def test_the_worker_is_found_by_its_server_and_by_nobody_else(served):
-    assert worker_bytes(served.pid) > 100e6  # torch alone takes more
+    memory = Memory.of(served.pid)
+    assert memory.resident == memory.largest > 100e6  # torch alone takes more
+    assert 0 < memory.proportional <= memory.resident
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         with pytest.raises(ValueError, match="no worker"):
-            worker_bytes(other.pid)
+            Memory.of(other.pid)
         other.communicate()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
-import re
 import threading
-import zipfile
 
 import pytest
 
@@ -78,20 +76,18 @@ def canned():
     server.close()
 
 
-GUARDED_SETTINGS = {"disable_token_authorization": "false", "max_request_size": "1000000"}
+GUARDED_SETTINGS = {
+    "disable_token_authorization": "false",
+    "max_request_size": "1000000",
+    "job_queue_size": "1",
+}
 
 
 @pytest.fixture(scope="session")
 def guarded(tmp_path_factory):
     """A TorchServe that asks for tokens, takes a megabyte a request, and lets one request wait."""
-    archive = build(ModelFolder.open("demo"), tmp_path_factory.mktemp("built"))
     store = tmp_path_factory.mktemp("guarded-store")
-    with zipfile.ZipFile(archive) as built, zipfile.ZipFile(store / archive.name, "w") as changed:
-        for entry in built.infolist():
-            content = built.read(entry)
-            if entry.filename.endswith("model-config.yaml"):
-                content = re.sub(rb"(?m)^(jobQueueSize|batchSize): .*", rb"\1: 1", content)
-            changed.writestr(entry, content)
+    build(ModelFolder.open("demo"), store)
     with TorchServe(store, Ports(*free_ports(6)), GUARDED_SETTINGS) as server:
         server.wait_ready()
         yield server

@@ -10,7 +10,7 @@ from openapi_spec_validator import validate
 from gateway import config
 from pointrend.error_codes import CLIENT, ERROR_CODES, GATEWAY, MODEL, SERVER
 from pointrend.errors import RequestError
-from pointrend.system import channel, environment
+from pointrend.system import channel, environment, threads
 from scripts import write_api_docs
 
 ROOT = Path(__file__).parents[2]
@@ -73,4 +73,5 @@ def test_every_variable_that_the_library_reads_is_in_a_table():
     paths = sorted((ROOT / "pointrend").rglob("*.py"))
     mentioned = set(re.findall(r"\bPOINTREND_[A-Z_]+", "\n".join(path.read_text() for path in paths)))
     own = {variable.name for variable in (*environment.VARIABLES, *config.VARIABLES)}
-    assert mentioned - own == {channel.ADDRESS, channel.SECRET}  # from the launcher to the page, for nobody else
+    # From the launcher to the page and to its workers, for nobody else.
+    assert mentioned - own == {channel.ADDRESS, channel.SECRET, threads.VARIABLE}

@@ -130,7 +130,7 @@ def test_a_full_queue_refuses_and_forgets_nobody_who_waits(asgi: AsgiServer, pre
     (worker,) = workers_of(asgi)
     worker.suspend()
     try:
-        waiting = Crowd(predictions, photo, 20)  # one at the worker, jobQueueSize in the queue
+        waiting = Crowd(predictions, photo, 20)  # one at the worker, the others in the queue
         eventually(lambda: pending(asgi) == 19, asgi)
         refused = httpx.post(predictions, content=photo, timeout=60)
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "overloaded")

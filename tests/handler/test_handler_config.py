@@ -43,7 +43,7 @@ def test_the_key_of_a_wrong_setting_is_named(tree: object, message: str) -> None
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("jobQueueSize: 19", "", r"jobQueueSize is None"),
+        ("responseTimeout: 120", "", r"responseTimeout is None"),
         ("handler: {}", "handler: {threads: no}", r"handler\.threads is False"),
         ("handler: {}", "handler: {", "model-config"),
     ],

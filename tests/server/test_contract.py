@@ -320,7 +320,7 @@ def test_many_at_once_keep_every_answer_with_its_request(ask):
     ]
     asked = [(["header", "form", "json"][i % 3], photo(*size), options[i % 4]) for i, size in enumerate(sizes)]
     bad = [("form", b"no photo", {}), ("json", PHOTO, {"task": "x"}), ("header", b"", {}), ("form", PHOTO, {"a": "b"})]
-    with ThreadPoolExecutor(12) as pool:  # one at work and jobQueueSize waiting is the most it takes
+    with ThreadPoolExecutor(12) as pool:  # one at work and job_queue_size waiting is the most it takes
         answers = list(pool.map(lambda one: ask(one[0], one[1], **one[2]), asked + bad))
     assert [size_of(answer) for answer in answers[:16]] == sizes
     assert [answer.status_code for answer in answers[16:]] == [415, 422, 400, 422]

@@ -24,6 +24,7 @@ from pointrend.serving.backends import ASGI
 from pointrend.serving.served_model import ServedModel
 from pointrend.serving.torchserve import Ports
 from pointrend.serving.up import SERVERS, up
+from pointrend.serving.workers import SINGLE
 from pointrend.system.channel import ChannelError
 from pointrend.weights.checkpoint import read_checkpoint
 from pointrend.weights.convert import convert
@@ -75,7 +76,7 @@ def test_models_are_exchanged_and_a_failure_brings_the_last_one_back(
     monkeypatch.setenv("POINTREND_HOME", str(tmp_path / "home"))
     console, demo = Console(file=StringIO()), ModelFolder.open("demo")
     ports = Ports.beside(free_server_port(), free_ports(1)[0])
-    with SERVERS[ASGI]({ARCHIVE_NAME: demo}, ports, "eager", console) as running:
+    with SERVERS[ASGI]({ARCHIVE_NAME: demo}, ports, "eager", SINGLE, console) as running:
         served = ServedModel(
             running.server, lambda folder: running.put(ARCHIVE_NAME, folder), model="demo", folder=demo, console=console
         )

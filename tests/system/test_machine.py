@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import pointrend
-from pointrend.system.machine import core_quota, has_int8_products
+from pointrend.system.machine import core_quota, has_int8_products, usable_memory
 
 
 @pytest.mark.parametrize(
@@ -21,13 +21,34 @@ from pointrend.system.machine import core_quota, has_int8_products
         ({"cpu/cpu.cfs_quota_us": "300000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
         ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
         ({}, None),
+        # That of a group above holds too; and of those that are bound, each controller has its own.
+        ({"cpu.max": "max 100000\n", "a/cpu.max": "200000 100000\n", "a/b/cpu.max": "400000 100000\n"}, 2),
+        ({"cpu/c/cpu.cfs_quota_us": "150000\n", "cpu/c/cpu.cfs_period_us": "100000\n"}, 2),
+        ({"cpu/a/cpu.cfs_quota_us": "150000\n", "cpu/a/cpu.cfs_period_us": "100000\n"}, None),
     ],
 )
 def test_the_limit_of_a_containers_time_is_read(files: dict[str, str], cores: int | None, tmp_path: Path) -> None:
     for name, content in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
-    assert core_quota(tmp_path) == cores
+    membership = tmp_path / "membership"
+    membership.write_text("2:cpu,cpuacct:/c\n1:memory:/m\n0::/a/b\n")
+    assert core_quota(tmp_path, membership) == cores
+
+
+def test_the_limit_of_a_containers_memory_is_read(tmp_path: Path) -> None:
+    membership = tmp_path / "membership"
+    membership.write_text("1:memory:/m\n0::/a\n")
+    machine = usable_memory(tmp_path, membership)
+    assert machine > 2**28
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "memory.max").write_text("max\n")
+    assert usable_memory(tmp_path, membership) == machine
+    (tmp_path / "memory.max").write_text(f"{2**27}\n")
+    assert usable_memory(tmp_path, membership) == 2**27
+    (tmp_path / "memory" / "m").mkdir(parents=True)
+    (tmp_path / "memory" / "m" / "memory.limit_in_bytes").write_text(f"{2**26}\n")
+    assert usable_memory(tmp_path, membership) == 2**26
 
 
 def test_a_model_takes_no_more_threads_than_its_container_has_cores(monkeypatch: pytest.MonkeyPatch) -> None:
