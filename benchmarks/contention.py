@@ -1,10 +1,14 @@
-"""Seconds a photo beside busy processes, with the threads' spinning limited (``pointrend.system.threads``) and without.
+"""Seconds a photo beside busy processes, by how the threads wait for each other.
+
+They spin as long as the load allows (``pointrend.system.spinning``), for as many turns whatever the load
+(``pointrend.system.threads``), or as libgomp would let them.
 
     python -m benchmarks.contention [--model demo] [--engine eager ...] [--threads 2 ...] [--neighbours 4 ...]
 
 Each engine, number of threads and way of waiting has a process of its own, which keeps its model. They take turns: in a
 round each predicts :data:`BURST` times, the others asleep, beside so many processes that only count. The first of a
-burst is left out: whoever slept is given the processor first. All rounds are interleaved, so that other load meets all
+burst are left out: whoever slept is given the processor first, and threads follow the load from the next prediction on,
+or from the fourth where it has gone. All rounds are interleaved, so that other load meets all
 alike. Cells are medians with quartiles; "times alone" relates a row's median to the one without neighbours.
 
 The neighbours are of this process's session: where Linux groups processes by session (``sched_autogroup_enabled``), one
@@ -40,12 +44,13 @@ from pointrend.evaluation.tables import Table
 from pointrend.inference.loading import load
 from pointrend.system.machine import processor
 from pointrend.system.memory import MemoryLimit
-from pointrend.system.threads import SPIN_COUNT, TURNS
+from pointrend.system.threads import SPIN_COUNT, TURNS, TURNS_WHILE_FREE
 
-LIMITED, DEFAULT = "limited", "libgomp's"
-SPINS = {LIMITED: str(TURNS), DEFAULT: "300000"}  # the latter as OMP_DISPLAY_ENV=verbose tells it
+FOLLOWING, FIXED, DEFAULT = "following the load", "fixed", "libgomp's"
+# Turns; with others than the first the package does not follow. The last one is as OMP_DISPLAY_ENV=verbose tells it.
+SPINS = {FOLLOWING: str(TURNS_WHILE_FREE), FIXED: str(TURNS), DEFAULT: "300000"}
 SIDE = 512  # pixels
-WARM_UP, BURST = 4, 4
+WARM_UP, BURST, LEFT_OUT = 4, 8, 4
 SETTLE_SECONDS = 0.3  # until the neighbours count
 HEADER = ("engine", "threads", "spinning", "neighbours", "photos", "ms", "quartiles", "times alone", "CPU ms")
 
@@ -144,14 +149,14 @@ def measure(
             for count in neighbours:
                 with busy(count):
                     for setting, worker in workers.items():
-                        costs[setting, count] += worker.predict(BURST)[1:]
+                        costs[setting, count] += worker.predict(BURST)[LEFT_OUT:]
     return costs
 
 
 def ways(engines: Sequence[str], threads: Sequence[int]) -> list[Setting]:
     """Each engine with each number of threads, waiting in each way; one thread waits for no other."""
     settings = (Setting(*each) for each in product(engines, threads, SPINS))
-    return [setting for setting in settings if setting.threads > 1 or setting.spinning == LIMITED]
+    return [setting for setting in settings if setting.threads > 1 or setting.spinning == FOLLOWING]
 
 
 def rows(costs: dict[tuple[Setting, int], list[Cost]]) -> Iterator[tuple[str, ...]]:

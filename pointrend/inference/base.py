@@ -22,6 +22,7 @@ from pointrend.structures.model_info import ModelInfo
 from pointrend.structures.option_combinations import check_budget, check_zoom
 from pointrend.structures.options import FULL_REFINEMENT, Options
 from pointrend.structures.prediction import Instance, Prediction, Segment
+from pointrend.system.spinning import follow_load
 
 Raw = TypeVar("Raw")
 """What a network's output is reduced to before it is encoded: detections, or a class map."""
@@ -89,7 +90,7 @@ class Segmenter(ABC, Generic[Raw]):
         if options.tiles is not None and max(image.shape[:2]) > options.tiles:
             return segment_in_tiles(self, image, options, on_tile)
         size = image.shape[0], image.shape[1]
-        with torch.inference_mode():
+        with torch.inference_mode(), follow_load():
             begun = time.perf_counter()
             raw = self._infer(image, options, wanted, started)
             inferred = time.perf_counter()

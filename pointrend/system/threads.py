@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
 
 VARIABLE = "POINTREND_THREADS"
 """Tells each of several workers of a server how many threads are its share, unless its archive says how many."""
@@ -20,7 +21,20 @@ TURNS = 10_000
 
 Longer than the code between two operations takes, so that threads seldom sleep while a model has the cores to itself.
 """
+TURNS_WHILE_FREE = 100_000
+"""As many where :mod:`pointrend.system.spinning` ends that once others need the cores."""
+WAITED = Path("/proc/thread-self/schedstat")
+"""Where Linux tells of the thread that reads it: nanoseconds on a core, nanoseconds of waiting for one, and turns."""
 _OWN = (SPIN_COUNT, "OMP_WAIT_POLICY")  # either tells libgomp how to wait
+
+
+def spins_while_free(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether threads spin so long that somebody must end it, by :func:`limit_spinning`.
+
+    Args:
+        environment: of this process.
+    """
+    return "OMP_WAIT_POLICY" not in environment and environment.get(SPIN_COUNT) == str(TURNS_WHILE_FREE)
 
 
 def limit_spinning(environment: MutableMapping[str, str] = os.environ) -> None:
@@ -38,4 +52,4 @@ def limit_spinning(environment: MutableMapping[str, str] = os.environ) -> None:
         {'OMP_WAIT_POLICY': 'active'}
     """
     if "torch" not in sys.modules and not any(name in environment for name in _OWN):
-        environment[SPIN_COUNT] = str(TURNS)
+        environment[SPIN_COUNT] = str(TURNS_WHILE_FREE if WAITED.is_file() else TURNS)

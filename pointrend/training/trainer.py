@@ -17,6 +17,7 @@ from torch import Tensor
 
 from pointrend.errors import TrainingError
 from pointrend.modeling.instance_network import InstanceNetwork
+from pointrend.system.spinning import follow_load
 from pointrend.training.budget import Budget
 from pointrend.training.config import TrainingConfig
 from pointrend.training.log import Log
@@ -93,7 +94,9 @@ class Trainer:
             while not budget.is_used_up(progress):
                 began = time.monotonic()
                 used = budget.used(progress) / budget.amount
-                figures = self.step(next(batches), progress.step - progress.began, used)
+                samples = next(batches)
+                with follow_load():
+                    figures = self.step(samples, progress.step - progress.began, used)
                 took = time.monotonic() - began
                 progress = replace(progress, step=progress.step + 1, seconds=progress.seconds + took)
                 speeds.append(took)
