@@ -6,7 +6,7 @@ ARG BASE=docker.io/library/debian:bookworm-slim
 
 # ---- The virtual environment, from locked dependencies and the project's wheel ----
 FROM ${BASE} AS build
-# cpu or cuda: which of the requirements
+# cpu or cuda: which of the requirements; on arm64, cpu has PyTorch of its own
 ARG TORCH=cpu
 # Where pip finds PyTorch's CPU build beside the registry; empty where pip is told otherwise. The hash decides.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
@@ -18,7 +18,8 @@ RUN python3 -m venv /opt/pointrend
 ENV PATH=/opt/pointrend/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 COPY requirements requirements
-RUN pip install --no-compile --require-hashes ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
+RUN if [ "$TORCH-$(uname -m)" = cpu-aarch64 ]; then TORCH=cpu-arm64; fi \
+    && pip install --no-compile --require-hashes ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
       -r requirements/image.txt -r "requirements/$TORCH.txt" \
     # What only quantising a model needs stays out of the image.
     && pip install --require-hashes --no-deps --target /opt/quantise -r requirements/quantise.txt

@@ -1,8 +1,8 @@
 """Write the image's locked dependencies: ``python scripts/lock.py``. Needs uv and the registry.
 
-``requirements/image.txt`` holds what both images have, ``cpu.txt`` and ``cuda.txt`` PyTorch and what else only one of
-them has, and ``quantise.txt`` what the CPU's needs besides while it is built; each with the hashes of the files that
-may be installed. POINTREND_TORCH_WHEELS names the folder or the page with PyTorch's CPU build.
+``requirements/image.txt`` holds what all images have, ``cpu.txt`` (x86-64), ``cpu-arm64.txt`` and ``cuda.txt`` PyTorch
+and what else only one of them has, and ``quantise.txt`` what the CPU's needs besides while it is built; each with the
+hashes of the files that may be installed. POINTREND_TORCH_WHEELS names the folder or the page with PyTorch's CPU build.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "requirements"
 TORCH = "2.13.0"
+ARM64_TORCH = "2.9.1"  # the last one whose build for arm64 in the registry is for CPUs, without CUDA's gigabytes
+X86_64, ARM64 = "x86_64-manylinux_2_28", "aarch64-manylinux_2_35"  # OpenVINO's build for arm64 needs the latter's glibc
 CPU_WHEELS = os.environ.get("POINTREND_TORCH_WHEELS", "https://download.pytorch.org/whl/cpu/torch/")
 SERVED = ["serve", "page"]
-HEADER = "# Written by scripts/lock.py for CPython 3.11 on x86-64 Linux; installed with pip --require-hashes.\n"
+HEADER = "# Written by scripts/lock.py for CPython 3.11 on Linux; installed with pip --require-hashes.\n"
 _ENTRY = re.compile(r"^(?=[a-zA-Z0-9])", re.MULTILINE)
 
 
@@ -31,14 +33,18 @@ def main() -> None:
     versions = "".join(entry.split(maxsplit=1)[0] + "\n" for name, entry in everything.items() if name != "torch")
     cpu = compiled([*SERVED, "openvino-runtime"], *cpu_torch, versions=versions)
     cuda = compiled(SERVED, f"torch=={TORCH}", versions=versions)
-    shared = {name: entry for name, entry in cpu.items() if cuda.get(name) == entry}
+    arm64 = compiled([*SERVED, "openvino-runtime"], f"torch=={ARM64_TORCH}", versions=versions, platform=ARM64)
+    shared = {name: entry for name, entry in cpu.items() if cuda.get(name) == entry == arm64.get(name)}
     write("image.txt", shared)
     write("cpu.txt", {name: entry for name, entry in cpu.items() if name not in shared})
+    write("cpu-arm64.txt", {name: entry for name, entry in arm64.items() if name not in shared})
     write("cuda.txt", {name: entry for name, entry in cuda.items() if name not in shared})
     write("quantise.txt", {name: entry for name, entry in everything.items() if name not in cpu})
 
 
-def compiled(extras: Sequence[str], torch: str, *options: str, versions: str = "") -> dict[str, str]:
+def compiled(
+    extras: Sequence[str], torch: str, *options: str, versions: str = "", platform: str = X86_64
+) -> dict[str, str]:
     """The locked requirements of some extras with one build of PyTorch, by name; ``versions`` are held to."""
     with tempfile.TemporaryDirectory() as scratch:
         override, constraint = Path(scratch) / "override.txt", Path(scratch) / "constraint.txt"
@@ -46,7 +52,7 @@ def compiled(extras: Sequence[str], torch: str, *options: str, versions: str = "
         constraint.write_text(versions)
         command = ["uv", "pip", "compile", "pyproject.toml", "--generate-hashes", "--no-annotate", "--no-header"]
         command += [word for extra in extras for word in ("--extra", extra)]
-        command += ["--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28", "--quiet"]
+        command += ["--python-version", "3.11", "--python-platform", platform, "--quiet"]
         command += ["--override", str(override), "--constraint", str(constraint), *options]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:

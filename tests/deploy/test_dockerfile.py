@@ -31,18 +31,25 @@ def locked(*names: str) -> dict[str, str]:
     return versions
 
 
-@pytest.mark.parametrize("build", ["cpu.txt", "cuda.txt"])
+@pytest.mark.parametrize("build", ["cpu.txt", "cpu-arm64.txt", "cuda.txt"])
 def test_the_lock_holds_what_the_project_asks_for(build: str) -> None:
     versions = locked("image.txt", build)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     texts = [*project["dependencies"], *extras["serve"], *extras["page"]]
-    if build == "cpu.txt":
+    if build.startswith("cpu"):
         versions |= locked("quantise.txt")
         texts += [*extras["openvino-runtime"], *extras["openvino"][1:]]  # whose first is the one before
     for text in texts:
         requirement = Requirement(text)
         assert requirement.specifier.contains(versions[requirement.name.replace("_", "-").lower()]), text
+
+
+def test_images_of_both_processors_differ_by_pytorch_alone() -> None:
+    x86, arm64 = locked("cpu.txt"), locked("cpu-arm64.txt")
+    assert arm64.keys() == x86.keys()
+    assert {name for name in x86 if arm64[name] != x86[name]} == {"torch"}
+    assert not [name for name in arm64 if name.startswith(("nvidia", "cuda", "triton"))]
 
 
 def test_the_dockerfile_copies_only_what_the_ignore_file_lets_through() -> None:
