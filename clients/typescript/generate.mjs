@@ -14,7 +14,7 @@ function typed(schema, indent) {
   if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(" | ");
   if (schema.oneOf) return schema.oneOf.map((each) => typed(each, indent)).join(" | ");
   if (schema.type === undefined) return "unknown";
-  if (Array.isArray(schema.type)) return schema.type.map((type) => typed({ type }, indent)).join(" | ");
+  if (Array.isArray(schema.type)) return schema.type.map((type) => typed({ ...schema, type }, indent)).join(" | ");
   if (schema.type === "array") return list(schema, indent);
   if (schema.type === "object") return object(schema, indent);
   const plain = PLAIN[schema.type];
@@ -23,7 +23,7 @@ function typed(schema, indent) {
 }
 
 function list(schema, indent) {
-  const item = typed(schema.items, indent);
+  const item = typed(schema.items ?? {}, indent);
   if (schema.minItems === schema.maxItems && schema.minItems !== undefined) {
     return `[${Array(schema.minItems).fill(item).join(", ")}]`;
   }
