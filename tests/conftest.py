@@ -135,6 +135,16 @@ def cvat_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def transformers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Hugging Face's transformers from the registry in a folder of their own; torch and the rest are here."""
+    folder = tmp_path_factory.mktemp("transformers")
+    packages = ("transformers==5.24.0", "tokenizers==0.23.3", "regex==2026.11.19")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]  # thousands of modules
+    subprocess.run([*pip, "--target", str(folder), *packages], check=True, timeout=300)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def onnx_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """ONNX and its runtime from the registry in a folder of their own."""
     folder = tmp_path_factory.mktemp("onnx-runtime")
