@@ -18,7 +18,7 @@ from pointrend.system.extras import explain
 
 DISTRIBUTION = "pointrend-serve"
 COMMANDS = {
-    "up": ("up", "Serve a model with TorchServe and open the page, until Ctrl-C."),
+    "up": ("up", "Serve a model and open the page, until Ctrl-C."),
     "predict": ("predict", "Segment images and save the results, one folder per format."),
     "correct": ("correct", "Correct the objects of an image, and write its results again."),
     "video": ("video", "Segment a video, and follow its objects through it."),
