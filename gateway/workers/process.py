@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sys
 import time
+from collections.abc import Coroutine
 
 from gateway.workers.archive import ModelSource
 from gateway.workers.messages import BEGUN, FAILED, READY, Message, read_async, write_async
@@ -14,6 +15,7 @@ from pointrend.system.exit_status import how_ended
 from pointrend.system.processes import child_environment
 
 _BUFFER = 2**20  # bytes that the server reads ahead of a reply
+_LOOK_SECONDS = 0.2  # between looks whether a process has ended
 
 
 class WorkerError(PointRendError):
@@ -90,7 +92,7 @@ class WorkerProcess:
             await _end(process)
             raise WorkerError(f"A worker of {model.name} did not load its model within {seconds} s.") from error
         except (EOFError, OSError) as error:
-            status = await process.wait()
+            status = await _exit(process)
             raise WorkerError(f"A worker of {model.name} {how_ended(status)} before its model was loaded.") from error
         except BaseException:
             await _end(process)
@@ -110,20 +112,42 @@ class WorkerProcess:
             TimeoutError: there was none in time; the process still runs.
         """
         begun = False
+
+        async def converse() -> Message:
+            nonlocal begun
+            await write_async(self._requests, request)
+            while (reply := await read_async(self._replies)).kind == BEGUN:
+                begun = True
+            return reply
+
         try:
             async with asyncio.timeout(seconds):
-                await write_async(self._requests, request)
-                while (reply := await read_async(self._replies)).kind == BEGUN:
-                    begun = True
+                return await self._while_it_runs(converse())
         except (EOFError, OSError) as error:
             if isinstance(error, TimeoutError):
                 raise
             raise WorkerDied(f"The worker {self.pid} {await self.end()}", begun=begun) from error
-        return reply
+
+    async def _while_it_runs(self, conversation: Coroutine[None, None, Message]) -> Message:
+        """A reply, unless the process ends; its pipes may outlive it, where another process holds them too.
+
+        Raises:
+            EOFError: it has ended.
+        """
+        talking = asyncio.create_task(conversation)
+        try:
+            while not talking.done():
+                ended = self._process.returncode is not None
+                await asyncio.wait({talking}, timeout=_LOOK_SECONDS)
+                if ended and not talking.done():
+                    raise EOFError
+            return talking.result()
+        finally:
+            talking.cancel()
 
     async def ended(self) -> str:
         """Wait until it ends by itself; how, in words."""
-        return how_ended(await self._process.wait())
+        return how_ended(await _exit(self._process))
 
     async def end(self) -> str:
         """End it, whatever it does; how it ended, in words."""
@@ -133,4 +157,11 @@ class WorkerProcess:
 async def _end(process: asyncio.subprocess.Process) -> int:
     with contextlib.suppress(ProcessLookupError):
         process.kill()
-    return await process.wait()
+    return await _exit(process)
+
+
+async def _exit(process: asyncio.subprocess.Process) -> int:
+    """The status of a process that ends, without waiting for its pipes as ``process.wait()`` does."""
+    while process.returncode is None:
+        await asyncio.sleep(_LOOK_SECONDS)
+    return process.returncode

@@ -8,11 +8,12 @@ Outputs are written straight into the tensors that PyTorch reads.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -20,6 +21,10 @@ from torch import Tensor
 from pointrend.engines.image_sizes import expected_inputs
 from pointrend.engines.part import Network, Part
 from pointrend.errors import ConfigError
+
+# On import, OpenVINO would tell its makers so, by a process that it forks and that holds this one's pipes open. None is
+# what Python takes for a module that is not there; OpenVINO does without it then.
+cast(dict[str, Any], sys.modules).setdefault("openvino_telemetry", None)
 
 
 @cache

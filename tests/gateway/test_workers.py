@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import re
 import shutil
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,6 +25,7 @@ from gateway.workers import pool as pools
 from gateway.workers.archive import ModelSource, read_table
 from gateway.workers.messages import REQUEST, Message
 from gateway.workers.pool import WorkerPool
+from gateway.workers.process import WorkerDied, WorkerProcess
 from gateway.workers.queue import Job
 from handler.config import MODEL_CONFIG
 from pointrend.errors import ConfigError, RequestError
@@ -279,3 +282,36 @@ def test_an_archives_code_is_not_even_unpacked(store: Path, tmp_path: Path) -> N
     assert not [name for name in files if name.endswith(".py")]
     assert {"model.safetensors", "model-config.yaml"} <= files
     assert (read.name, read.file, read.engine) == ("m", "pointrend.mar", "eager")
+
+
+HOLDS_PIPES = """
+import os, sys, time
+if os.fork() == 0:
+    time.sleep(60)  # with its parent's pipes
+    os._exit(0)
+sys.stdout.write("ready")
+sys.stdout.flush()
+time.sleep(60)
+"""
+
+
+def test_a_dead_worker_whose_pipes_somebody_holds_is_dead() -> None:
+    async def run() -> None:
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", HOLDS_PIPES, stdin=pipe, stdout=pipe, start_new_session=True
+        )
+        assert process.stdout is not None
+        await process.stdout.readexactly(5)
+        worker = WorkerProcess(process, "eager")
+        ended = asyncio.create_task(worker.ended())
+        asked = asyncio.create_task(worker.ask(Message(REQUEST, {"id": "1"}), 50))
+        await asyncio.sleep(0.5)
+        process.kill()
+        with pytest.raises(WorkerDied, match="SIGKILL"):
+            await asyncio.wait_for(asked, 30)
+        assert "SIGKILL" in await asyncio.wait_for(ended, 30)
+        os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()  # with its pipes
+
+    asyncio.run(run())
