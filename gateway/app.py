@@ -52,41 +52,6 @@ GRPC_PORT = "POINTREND_V2_GRPC_PORT"
 
 
 def build(
-    torchserve: Path,
-    access: AccessPolicy,
-    client_limits: ClientLimits | None = None,
-    *,
-    page: str | None = None,
-    telemetry: Exporter | None = None,
-    grpc_address: str | None = None,
-    image_origins: str = "",
-) -> ASGIApp:
-    """The application before one TorchServe; see :func:`build_before`.
-
-    Args:
-        torchserve: the ``config.properties`` that TorchServe was started with, in its working directory.
-        access: which names and origins are answered.
-        client_limits: what callers may take.
-        page: the page's URL, where readiness includes it.
-        telemetry: sends spans; closed with the application.
-        image_origins: where images may be fetched from, see :data:`gateway.origins.IMAGE_ORIGINS`.
-        grpc_address: where the Open Inference Protocol is served by gRPC too, as ``HOST:PORT``.
-
-    Raises:
-        ConfigError: ``config.properties`` cannot be read.
-    """
-    return build_before(
-        Upstream(torchserve, ServerLimits.read().answer_seconds),
-        access,
-        client_limits,
-        page=page,
-        telemetry=telemetry,
-        grpc_address=grpc_address,
-        image_origins=image_origins,
-    )
-
-
-def build_before(
     models: ModelServer,
     access: AccessPolicy,
     client_limits: ClientLimits | None = None,
@@ -104,7 +69,7 @@ def build_before(
         client_limits: what callers may take.
         page: the page's URL, where readiness includes it.
         telemetry: sends spans; closed with the application.
-        image_origins: where images may be fetched from, see :data:`gateway.image_urls.IMAGE_ORIGINS`.
+        image_origins: where images may be fetched from, see :data:`gateway.origins.IMAGE_ORIGINS`.
         grpc_address: where the Open Inference Protocol is served by gRPC too, as ``HOST:PORT``.
     """
     limits = client_limits or ClientLimits()
@@ -189,7 +154,7 @@ def main(
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
         logging.getLogger("httpx").setLevel(logging.WARNING)
         workers = WorkerServer(models, engine)
-    app = build_before(
+    app = build(
         workers or Upstream(cast(Path, torchserve), ServerLimits.read().answer_seconds),
         access,
         limits,

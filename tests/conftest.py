@@ -114,41 +114,36 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TorchServe]:
         yield server
 
 
-@pytest.fixture(scope="session")
-def sahi_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """SAHI from the registry in a folder of its own, with the OpenCV that needs no screen's libraries."""
-    folder = tmp_path_factory.mktemp("sahi")
-    packages = ("sahi==0.12.8", "opencv-python-headless>=4.12", "shapely>=2", "fire", "termcolor")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *packages]
-    subprocess.run(command, check=True, timeout=300)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def cvat_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """CVAT's SDK and command line and nuclio's classes, from the registry in a folder of their own."""
-    folder = tmp_path_factory.mktemp("cvat")
-    packages = ("cvat-sdk==2.80.0", "cvat-cli==2.80.0", "json-with-comments==1.2.10", "nuclio-sdk==0.6.3")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *packages]
-    subprocess.run(command, check=True, timeout=300)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def transformers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Hugging Face's transformers from the registry in a folder of their own; torch and the rest are here."""
-    folder = tmp_path_factory.mktemp("transformers")
-    packages = ("transformers==5.24.0", "tokenizers==0.23.3", "regex==2026.11.19")
+def installed(folder: Path, *packages: str) -> Path:
+    """Packages from the registry in a folder of their own, without what they need: that is here, or among them."""
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile"]  # thousands of modules
     subprocess.run([*pip, "--target", str(folder), *packages], check=True, timeout=300)
     return folder
 
 
 @pytest.fixture(scope="session")
+def sahi_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """SAHI, with the OpenCV that needs no screen's libraries."""
+    packages = ("sahi==0.12.8", "opencv-python-headless>=4.12", "shapely>=2", "fire", "termcolor")
+    return installed(tmp_path_factory.mktemp("sahi"), *packages)
+
+
+@pytest.fixture(scope="session")
+def cvat_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """CVAT's SDK and command line, and nuclio's classes."""
+    packages = ("cvat-sdk==2.80.0", "cvat-cli==2.80.0", "json-with-comments==1.2.10", "nuclio-sdk==0.6.3")
+    return installed(tmp_path_factory.mktemp("cvat"), *packages)
+
+
+@pytest.fixture(scope="session")
+def transformers_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Hugging Face's transformers."""
+    packages = ("transformers==5.24.0", "tokenizers==0.23.3", "regex==2026.11.19")
+    return installed(tmp_path_factory.mktemp("transformers"), *packages)
+
+
+@pytest.fixture(scope="session")
 def onnx_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """ONNX and its runtime from the registry in a folder of their own."""
-    folder = tmp_path_factory.mktemp("onnx-runtime")
+    """ONNX and its runtime."""
     packages = ("onnx==1.23.2", "onnxruntime==1.32.0", "ml_dtypes==0.6.0", "flatbuffers==25.12.19")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *packages]
-    subprocess.run(command, check=True, timeout=300)
-    return folder
+    return installed(tmp_path_factory.mktemp("onnx-runtime"), *packages)

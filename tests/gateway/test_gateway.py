@@ -19,7 +19,8 @@ from gateway import readiness
 from gateway.access import AccessPolicy
 from gateway.app import build
 from gateway.http_server import server
-from gateway.limits import ClientLimits
+from gateway.limits import ClientLimits, ServerLimits
+from gateway.upstream import Upstream
 from pointrend.serving.server_state import READY, RESTARTING, STARTING, ServerState
 from tests.ports import free_ports
 
@@ -76,6 +77,10 @@ class StandIn:
         self.config.write_text("\n".join(lines))
 
 
+def upstream(torchserve: StandIn) -> Upstream:
+    return Upstream(torchserve.config, ServerLimits.read().answer_seconds)
+
+
 @pytest.fixture
 def torchserve(tmp_path: Path) -> Iterator[StandIn]:
     http = ThreadingHTTPServer(("127.0.0.1", 0), _TorchServe)
@@ -98,7 +103,7 @@ def start(torchserve: StandIn) -> Iterator[Start]:
 
         def begin(access: AccessPolicy | None = None, *, proxied: bool = False, **limits: float) -> int:
             bounds = ClientLimits(**limits)  # type: ignore[arg-type]
-            app = build(torchserve.config, access or AccessPolicy(), bounds)
+            app = build(upstream(torchserve), access or AccessPolicy(), bounds)
             port = free_ports(1)[0]
             running = server(app, bounds, port=port, proxied=proxied)
             thread = threading.Thread(target=running.run)
@@ -442,7 +447,7 @@ def test_who_became_ready_is_not_told_otherwise_for_long(
     monkeypatch.setattr(readiness, "KEPT_SECONDS", 1e6)
     page_port, port = free_ports(2)
     running = server(
-        build(torchserve.config, AccessPolicy(), ClientLimits(), page=f"http://127.0.0.1:{page_port}/"),
+        build(upstream(torchserve), AccessPolicy(), ClientLimits(), page=f"http://127.0.0.1:{page_port}/"),
         ClientLimits(),
         port=port,
     )
@@ -480,7 +485,7 @@ def test_readiness_includes_the_page(tmp_path: Path, torchserve: StandIn) -> Non
         lines = torchserve.config.read_text()
         address = lines.split("=")[1].split("\n")[0] if page else f"http://127.0.0.1:{free_ports(1)[0]}"
         bounds = ClientLimits()
-        app = build(torchserve.config, AccessPolicy(), bounds, page=f"{address}/")
+        app = build(upstream(torchserve), AccessPolicy(), bounds, page=f"{address}/")
         port = free_ports(1)[0]
         running = server(app, bounds, port=port)
         thread = threading.Thread(target=running.run)
