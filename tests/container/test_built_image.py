@@ -96,6 +96,7 @@ print(json.dumps({pattern: [str(path.relative_to(site)) for path in site.glob(pa
 # Of what a process has imported, what has to be compiled at each start.
 UNCOMPILED = """
 import importlib, sys
+sys.modules["openvino_telemetry"] = None  # as `pointrend.engines.openvino` has it, which workers take from the archive
 for name in %r:
     importlib.import_module(name)
 files = {name: getattr(module, "__cached__", None) for name, module in sys.modules.items() if name != "__main__"}
