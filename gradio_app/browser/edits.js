@@ -1,5 +1,6 @@
 // Correcting a result: objects are deleted, renamed, merged and split, by the server, and the last step is undone.
 
+const HINT = "Something wrong? Select objects to correct them.";
 const HOW_TO_MARK = "check them in the list, or click them there with Ctrl or Shift";
 
 class Edits {
@@ -36,13 +37,17 @@ class Edits {
         const {scene} = this.viewer;
         this.element.hidden = !scene || scene.isPending || scene.isMap || !(scene.objects.length || scene.edits);
         if (this.element.hidden) return;
+        const wasFocused = this.element.contains(document.activeElement);
         if (scene !== this._scene) this.note.textContent = "";
         this._scene = scene;
         const places = this.selected(), count = places.length;
         this._offer(places);
-        this.about.textContent = `Correct ${count > 1 ? `${count} objects` : count ? scene.objects[places[0]].label : "objects: select them in the list"}`;
+        const isIdle = !count && !scene.edits; // then a hint is enough, and the buttons take no room
+        this.element.classList.toggle("pr-idle", isIdle);
+        this.about.textContent = isIdle ? HINT : `Correct ${count > 1 ? `${count} objects` : count ? scene.objects[places[0]].label : "objects: select them in the list"}`;
         const isFit = {delete: count > 0, rename: count > 0, merge: count > 1, split: count === 1, undo: scene.edits > 0};
         for (const [name, button] of Object.entries(this.buttons)) button.setAttribute("aria-disabled", String(!isFit[name]));
+        if (wasFocused && isIdle) this.viewer.panel.list.querySelector(".pr-name")?.focus(); // its button has gone
     }
 
     /** Fill the categories in, and choose that of what is selected. */

@@ -44,10 +44,12 @@ def several_people(page):
 def test_objects_are_merged_renamed_and_deleted_and_all_is_undone(page, tmp_path):
     before = several_people(page)
     share = look(page, "viewer.scene.objects[0].share")
-    expect(page.locator("#edits")).to_contain_text("Correct objects: select them in the list")
+    expect(page.locator("#edits")).to_contain_text("Something wrong? Select objects to correct them.")
+    expect(page.locator("#edit-merge")).to_be_hidden()
+    page.locator("#found").get_by_label("Select person 1").check()
+    expect(page.locator("#edits")).to_contain_text("Correct person 1")
     page.locator("#edit-merge").click(force=True)  # it says what it needs
     wait_for(page, "#edit-note", "Select two objects or more to merge: check them")
-    page.locator("#found").get_by_label("Select person 1").check()
     page.locator("#found li .pr-name").filter(has_text="person 2").click(modifiers=["Control"])
     expect(page.locator("#edits")).to_contain_text("Correct 2 objects")
     page.locator("#edit-merge").click()
@@ -86,6 +88,8 @@ def test_objects_are_merged_renamed_and_deleted_and_all_is_undone(page, tmp_path
         page.locator("#edit-undo").click()
         edited(page, left)
     assert labels(page) == before
+    expect(page.locator("#edit-undo")).to_be_hidden()  # and the keyboard goes on in the list
+    expect(rows.first.locator(".pr-name")).to_be_focused()
 
 
 def test_what_cannot_be_split_says_so_and_what_was_hidden_stays_so(page):
@@ -111,10 +115,10 @@ def test_another_visitors_example_is_as_the_model_found_it(browser, page, page_u
 def test_corrections_are_within_reach_on_a_phone(browser, page_url):
     with visit(browser, page_url, 390, 844, has_touch=True, is_mobile=True) as page:
         several_people(page)
+        page.locator("#found").get_by_label("Select person 1").tap()
         for name in ("delete", "merge", "split", "undo", "rename", "category"):
             box = page.locator(f"#edit-{name}").bounding_box()
             assert 0 <= box["x"] <= box["x"] + box["width"] <= 390
             assert box["height"] >= 32
-        page.locator("#found").get_by_label("Select person 1").tap()
         page.locator("#edit-delete").tap()
         edited(page, 1)
