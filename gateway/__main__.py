@@ -7,8 +7,9 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 
 from gateway import store
@@ -51,8 +52,10 @@ def main(environment: Mapping[str, str]) -> None:
 
 def _serve(config: ContainerConfig, stack: ExitStack) -> None:
     started = time.monotonic()
-    ports = Ports(*free_ports(6))
-    upstreams = Upstreams(ports.inference, ports.grpc_inference, ports.page)
+    *for_torchserve, free = free_ports(7)
+    ports, is_asgi = Ports(*for_torchserve), config.backend == ASGI
+    open_inference = free if _offers_open_inference(config) else None
+    upstreams = Upstreams(ports.inference, None if is_asgi else ports.grpc_inference, ports.page, open_inference)
     services: list[_Service] = []
     # nginx ends first: it lets what is in flight finish while everything behind it still runs.
     stack.callback(_stop, services)
@@ -63,8 +66,9 @@ def _serve(config: ContainerConfig, stack: ExitStack) -> None:
     server_url = config.server
     if config.serves_model:
         folder = store.prepare(config, stack, _say)
-        start = _start_asgi if config.backend == ASGI else _start_torchserve
-        server_url = start(config, folder, ports, services)
+        options = _gateway_options(config, ports, open_inference)
+        start = _start_asgi if is_asgi else _start_torchserve
+        server_url = start(config, folder, ports, options, services)
         if not config.serves_api:
             _say("The API is closed: POINTREND_TOKEN or POINTREND_TOKEN_FILE opens it.")
     if config.serves_page:
@@ -80,30 +84,49 @@ def _serve(config: ContainerConfig, stack: ExitStack) -> None:
         supervisor.wait()
 
 
-def _start_torchserve(config: ContainerConfig, folder: Path, ports: Ports, services: list[_Service]) -> str:
+def _start_torchserve(
+    config: ContainerConfig, folder: Path, ports: Ports, options: Sequence[str], services: list[_Service]
+) -> str:
     """TorchServe and the gateway before it; the URL."""
     server = TorchServe(
         folder, ports, SERVER_SETTINGS, private=True, engine=config.engine, workers=config.workers, relay=True
     )
     services.append(server)
-    gateway = Gateway(server, ports.inference, _gateway_options(config, ports), relay=True)
+    gateway = Gateway(server, ports.inference, options, relay=True)
     services.append(gateway)
     return gateway.url
 
 
-def _start_asgi(config: ContainerConfig, folder: Path, ports: Ports, services: list[_Service]) -> str:
+def _start_asgi(
+    config: ContainerConfig, folder: Path, ports: Ports, options: Sequence[str], services: list[_Service]
+) -> str:
     """The gateway with workers of its own; the URL."""
     files = {ARCHIVE_NAME: ModelFiles(folder / store.FILE, workers=config.workers)}
-    options = _gateway_options(config, ports)
     server = AsgiServer(files, ports.inference, options, engine=config.engine, relay=True)
     services.append(server)
     return server.url
 
 
-def _gateway_options(config: ContainerConfig, ports: Ports) -> list[str]:
+def _offers_open_inference(config: ContainerConfig) -> bool:
+    """Whether the Open Inference Protocol is reached by gRPC, which needs grpcio; the images have it."""
+    if config.grpc_port is None or not config.serves_api:
+        return False
+    if find_spec("grpc") is None:
+        _say("The Open Inference Protocol is answered by REST alone: grpcio is not installed.")
+        return False
+    return True
+
+
+def _gateway_options(config: ContainerConfig, ports: Ports, grpc_port: int | None) -> list[str]:
     """Callers prove themselves by the secret where there is one, and need no name of loopback's then."""
-    options = ["--proxied", *(["--any-host"] if config.tokens else [])]
-    return [*options, "--page", ports.page_url] if config.serves_page else options
+    options = ["--proxied"]
+    if config.tokens:
+        options += ["--any-host"]
+    if config.serves_page:
+        options += ["--page", ports.page_url]
+    if grpc_port is not None:
+        options += ["--grpc-port", str(grpc_port)]
+    return options
 
 
 def _stop(services: list[_Service]) -> None:

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from gateway.origins import ALLOW_ORIGINS, IMAGE_ORIGINS, read_image_origins, read_origins
@@ -32,7 +33,11 @@ VARIABLES = (
     Variable("POINTREND_ROLE", ALL, "What this container runs: `server`, the model; `page`, the page; `all`, both."),
     Variable("POINTREND_HOST", "127.0.0.1", "The address to listen on; the image sets 0.0.0.0."),
     Variable("PORT", "", "The port of REST and the page; by default 8080 for a server, 7860 otherwise."),
-    Variable("POINTREND_GRPC_PORT", "7070", "The port of gRPC; 0 turns gRPC off."),
+    Variable(
+        "POINTREND_GRPC_PORT",
+        "7070",
+        "The port of gRPC, TorchServe's and the Open Inference Protocol's; 0 turns gRPC off.",
+    ),
     Variable("POINTREND_TOKEN", "", "The secret that callers send as `Authorization: Bearer`; 16 characters or more."),
     Variable(
         "POINTREND_TOKEN_FILE",
@@ -50,7 +55,12 @@ VARIABLES = (
         "",
         "`auto`, `eager`, `openvino` or `openvino-int8`; by default what the archive says, and `auto` in the image.",
     ),
-    Variable("POINTREND_BACKEND", TORCHSERVE, "What runs the model: `torchserve`, or `asgi`, without Java and gRPC."),
+    Variable(
+        "POINTREND_BACKEND",
+        TORCHSERVE,
+        "What runs the model: `torchserve`, or `asgi`, without Java and without TorchServe's gRPC; the slim image has "
+        "`asgi` alone.",
+    ),
     Variable(
         WORKERS,
         "",
@@ -140,16 +150,16 @@ class ContainerConfig:
         backend = values["POINTREND_BACKEND"]
         if backend not in NAMES:
             raise VariableError(f"POINTREND_BACKEND is {backend!r}; it may be {', '.join(NAMES)}.")
-        grpc_port = _number(values, "POINTREND_GRPC_PORT", 0, 65535)
-        if role != PAGE and backend == ASGI:
-            if environment.get("POINTREND_GRPC_PORT", "").strip() and grpc_port:
-                raise VariableError("POINTREND_GRPC_PORT is set, and POINTREND_BACKEND is asgi, which has no gRPC.")
-            grpc_port = 0
+        if role != PAGE and backend == TORCHSERVE and find_spec("ts") is None:
+            raise VariableError(
+                f"POINTREND_BACKEND is {backend!r}, and TorchServe is not installed here: this may be the slim image. "
+                f"Set it to {ASGI!r}, or run the full image."
+            )
         config = cls(
             role=role,
             host=_host(values["POINTREND_HOST"]),
             port=_number(values | {"PORT": values["PORT"] or ("8080" if role == SERVER else "7860")}, "PORT", 1, 65535),
-            grpc_port=grpc_port or None,
+            grpc_port=_number(values, "POINTREND_GRPC_PORT", 0, 65535) or None,
             tokens=_tokens(values["POINTREND_TOKEN"], values["POINTREND_TOKEN_FILE"]),
             model=values["POINTREND_MODEL"],
             store=Path(values["POINTREND_STORE"]) if values["POINTREND_STORE"] else None,

@@ -5,7 +5,8 @@
 ``/v2/...``                             the gateway: the Open Inference Protocol; its health needs no secret
 ``/healthz``                            204 as long as nginx stands
 ``/readyz``                             204 once the model and the page answer, as far as they are here
-gRPC ``.../Predictions``                the model; no other call, since a streaming one can kill a worker
+gRPC ``.../Predictions``                TorchServe; no other call, since a streaming one can kill a worker
+gRPC ``inference.GRPCInferenceService`` the gateway: the Open Inference Protocol, with the secret for every call
 everything else                         the page where there is one, else 404
 ======================================  ==========================================================
 
@@ -27,6 +28,7 @@ from pathlib import Path
 from string import Template
 
 from gateway.config import ContainerConfig
+from gateway.grpc_services import OPEN_INFERENCE, TORCHSERVE
 from gateway.limits import ServerLimits
 from gateway.refusals import (
     bad_request,
@@ -48,7 +50,6 @@ from pointrend.system.service import Service
 START_SECONDS = 20.0
 UPLOAD_MARGIN = 2**20  # the form around an uploaded image
 FORCED_SECONDS = 5.0  # for nginx to end by itself after its time to drain
-SERVICE = "org.pytorch.serve.grpc.inference.InferenceAPIsService"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What nginx finds before it knows a path has none of its own, which a named location would need.
 _BEFORE_ANY_PATH = ("bad_request", "line_too_long", "headers_too_long")
@@ -56,11 +57,19 @@ _BEFORE_ANY_PATH = ("bad_request", "line_too_long", "headers_too_long")
 
 @dataclass(frozen=True, slots=True)
 class Upstreams:
-    """Loopback ports behind nginx."""
+    """Loopback ports behind nginx.
+
+    Attributes:
+        gateway: for REST.
+        grpc: of TorchServe; None where another server runs the models.
+        page: of the page.
+        open_inference: of the gateway, for the Open Inference Protocol over gRPC.
+    """
 
     gateway: int
-    grpc: int
+    grpc: int | None
     page: int
+    open_inference: int | None = None
 
 
 def refusals(limits: ServerLimits, config: ContainerConfig) -> dict[str, RequestError]:
@@ -104,9 +113,7 @@ def render(config: ContainerConfig, upstreams: Upstreams, limits: ServerLimits) 
         "port": config.port,
         "grpc_port": config.grpc_port,
         "gateway": f"127.0.0.1:{upstreams.gateway}",
-        "grpc_upstream": f"127.0.0.1:{upstreams.grpc}",
         "page_upstream": f"127.0.0.1:{upstreams.page}",
-        "service": SERVICE.replace(".", "\\."),
         "rate": config.rate,
         "burst": 2 * config.rate,
         "requests": limits.requests,
@@ -128,7 +135,7 @@ def render(config: ContainerConfig, upstreams: Upstreams, limits: ServerLimits) 
     closed = "location /predictions/ { return 404; } location ~ ^/v2(/|$) { return 404; }"
     values["api"] = "\n    ".join(_fill(file, values) for file in apis) if config.serves_api else closed
     values["page"] = _fill("nginx-page.conf", values) if config.serves_page else "location / { return 404; }"
-    values["grpc"] = _fill("nginx-grpc.conf", values) if config.serves_api and config.grpc_port else ""
+    values["grpc"] = _grpc(values, upstreams) if config.serves_api and config.grpc_port else ""
     return _fill("nginx.conf", values)
 
 
@@ -185,6 +192,17 @@ class Nginx(Service):
             return ask(self.url, path, seconds=15).status == HTTPStatus.NO_CONTENT
         except OSError:
             return False
+
+
+def _grpc(values: Mapping[str, object], upstreams: Upstreams) -> str:
+    """The server for gRPC, with those services that something behind nginx has."""
+    known, filled = [], []
+    for service, port in ((TORCHSERVE, upstreams.grpc), (OPEN_INFERENCE, upstreams.open_inference)):
+        if port is not None:
+            known.append(f"{service.name} has {', '.join(service.calls)}")
+            calls = {"service": re.escape(service.name), "calls": "|".join(service.calls)}
+            filled.append(_fill("nginx-grpc-service.conf", {**values, **calls, "upstream": f"127.0.0.1:{port}"}))
+    return _fill("nginx-grpc.conf", {**values, "services": "\n".join(filled), "known_calls": "; ".join(known)})
 
 
 class _Parts(Template):

@@ -21,7 +21,7 @@ TORCH = "2.13.0"
 ARM64_TORCH = "2.9.1"  # the last one whose build for arm64 in the registry is for CPUs, without CUDA's gigabytes
 X86_64, ARM64 = "x86_64-manylinux_2_28", "aarch64-manylinux_2_35"  # OpenVINO's build for arm64 needs the latter's glibc
 CPU_WHEELS = os.environ.get("POINTREND_TORCH_WHEELS", "https://download.pytorch.org/whl/cpu/torch/")
-SERVED = ["serve", "page"]
+SERVED = ["serve", "page", "client", "telemetry"]
 HEADER = "# Written by scripts/lock.py for CPython 3.11 on Linux; installed with pip --require-hashes.\n"
 _ENTRY = re.compile(r"^(?=[a-zA-Z0-9])", re.MULTILINE)
 

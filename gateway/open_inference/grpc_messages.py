@@ -10,8 +10,6 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 _PACKAGE = "inference"
-SERVICE = f"{_PACKAGE}.GRPCInferenceService"
-
 _PARAMETERS = "map InferParameter parameters"
 _TENSOR = ("string name", "string datatype", "repeated int64 shape")
 # Each message: its fields in the order of their numbers, from 1.
@@ -112,4 +110,3 @@ def _add(message: Any, full_name: str, number: int, text: str) -> None:
 
 MESSAGES = _build()
 """The class of each message, by its name."""
-METHODS = ("ServerLive", "ServerReady", "ModelReady", "ServerMetadata", "ModelMetadata", "ModelInfer")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
 
+from gateway.grpc_services import OPEN_INFERENCE
 from gateway.model_server import ModelServer
 from gateway.open_inference import metadata
-from gateway.open_inference.grpc_messages import MESSAGES, METHODS, SERVICE
+from gateway.open_inference.grpc_messages import MESSAGES
 from gateway.open_inference.images import passed_id, segment_all
 from gateway.open_inference.requests import OUTPUTS, InferenceRequest, check_output
 from gateway.open_inference.responses import MEDIA_TYPES
@@ -35,6 +36,7 @@ from pointrend.system.trace_context import TRACEPARENT, TRACESTATE, TraceContext
 
 ENVELOPE_BYTES = 2**16  # around the images of a request
 DRAIN_SECONDS = 10.0
+_SIZE = "binary_data_size"
 _MODEL_NAME = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-")
 _CODES = {
     404: "NOT_FOUND",
@@ -89,9 +91,9 @@ class GrpcServer:
                 request_deserializer=MESSAGES[f"{name}Request"].FromString,
                 response_serializer=MESSAGES[f"{name}Response"].SerializeToString,
             )
-            for name in METHODS
+            for name in OPEN_INFERENCE.calls
         }
-        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(OPEN_INFERENCE.name, handlers),))
         self._server.add_insecure_port(self._address)
         await self._server.start()
 
@@ -115,8 +117,8 @@ class GrpcServer:
                 if key in given:
                     given[key].append(value)
             parent = TraceContext.parse(given[TRACEPARENT], given[TRACESTATE])
-            with request_span(f"{SERVICE}/{name}", parent, self._export) as span:
-                span.attributes |= {"rpc.system": "grpc", "rpc.service": SERVICE, "rpc.method": name}
+            with request_span(f"{OPEN_INFERENCE.name}/{name}", parent, self._export) as span:
+                span.attributes |= {"rpc.system": "grpc", "rpc.service": OPEN_INFERENCE.name, "rpc.method": name}
                 try:
                     return MESSAGES[f"{name}Response"](**await answers[name](request))
                 except RequestError as error:
@@ -145,7 +147,7 @@ class GrpcServer:
 
     async def _infer(self, request: Any) -> dict[str, Any]:
         path = _path(request.model_name, request.model_version)
-        asked = _read(request)
+        asked = read(request)
         headers = passed_id(asked.id)
         results = await segment_all(self._upstream, path, asked.images, asked.options, headers)
         if any(result.status >= 500 for result in results):
@@ -168,7 +170,7 @@ class GrpcServer:
         }
 
 
-def _read(request: Any) -> InferenceRequest:
+def read(request: Any) -> InferenceRequest:
     """A ModelInferRequest, checked.
 
     Raises:
@@ -180,14 +182,14 @@ def _read(request: Any) -> InferenceRequest:
         raise invalid("inputs", f"inputs must be one input, {IMAGE!r}.", 1, len(request.inputs))
     (given,) = request.inputs
     shape = check_input(given.name, given.datatype, list(given.shape))
-    if given.parameters:
-        name = next(iter(given.parameters))
-        raise invalid("parameters", f"The parameter {name[:100]!r} of {IMAGE!r} is not supported.", None, name)
     elements: Sequence[bytes] = list(given.contents.bytes_contents)
-    if request.raw_input_contents:
-        if elements or len(request.raw_input_contents) != 1:
-            raise invalid("raw_input_contents", f"Send {IMAGE!r} once, in contents or in raw_input_contents.", 1, None)
-        elements = unpack(request.raw_input_contents[0])
+    raw = request.raw_input_contents
+    if raw and (elements or len(raw) != 1):
+        raise invalid("raw_input_contents", f"Send {IMAGE!r} once, in contents or in raw_input_contents.", 1, None)
+    # KServe's client sends by gRPC too what only HTTP needs.
+    _check_parameters(given.parameters, {_SIZE: len(raw[0])} if raw else {})
+    if raw:
+        elements = unpack(raw[0])
     check_count(len(elements), shape)
     outputs: dict[str, bool] = {}
     for output in request.outputs:
@@ -195,6 +197,17 @@ def _read(request: Any) -> InferenceRequest:
         outputs[output.name] = True
     wanted = outputs or dict.fromkeys(OUTPUTS, True)
     return InferenceRequest(request.id or None, list(elements), shape, parameters, options.format, wanted)
+
+
+def _check_parameters(parameters: Mapping[str, Any], known: Mapping[str, int]) -> None:
+    """Refuse what would be ignored otherwise, such as shared memory, and what is not so."""
+    for name, parameter in parameters.items():
+        if name not in known:
+            raise invalid("parameters", f"The parameter {name[:100]!r} of {IMAGE!r} is not supported.", None, name)
+        value = _value(parameter)
+        if value != known[name] or isinstance(value, bool):
+            message = f"{name} of {IMAGE!r} is {repr(value)[:100]}, and {known[name]} bytes were sent."
+            raise invalid(name, message, known[name], value)
 
 
 def _value(parameter: Any) -> Any:

@@ -26,7 +26,7 @@ def up(
     page: Annotated[bool, typer.Option(help="Also start the web page.")] = True,
     mcp: Annotated[bool, typer.Option(help="Offer the page's functions over MCP (extra mcp).")] = False,
     engine: Engine = "auto",
-    server: Annotated[str, typer.Option(help="torchserve, or asgi: without Java and without gRPC.")] = TORCHSERVE,
+    server: Annotated[str, typer.Option(help="torchserve, or asgi: without Java and TorchServe's gRPC.")] = TORCHSERVE,
     workers: Annotated[
         int | None,
         typer.Option(help="Processes that predict at the same time, sharing the cores; one for every 4 by default."),

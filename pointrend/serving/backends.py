@@ -4,5 +4,5 @@ from __future__ import annotations
 
 TORCHSERVE = "torchserve"
 ASGI = "asgi"
-"""The gateway with workers of its own: without Java and gRPC."""
+"""The gateway with workers of its own: without Java and without TorchServe's gRPC."""
 NAMES = (TORCHSERVE, ASGI)

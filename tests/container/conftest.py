@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.container.workshop import IMAGE, MODEL, ROOT, SECRET, SPACE, build
+from tests.container.workshop import IMAGE, MODEL, ROOT, SECRET, SLIM_IMAGE, SPACE, build
 from tests.file_server import served
 from tests.published import write_checkpoint
 
@@ -18,6 +18,13 @@ from tests.published import write_checkpoint
 def image(tmp_path_factory: pytest.TempPathFactory) -> str:
     build(ROOT, IMAGE, tmp_path_factory.mktemp("build"))
     return IMAGE
+
+
+@pytest.fixture(scope="session")
+def slim_image(image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The slim image; built after the image, whose layers it shares."""
+    build(ROOT, SLIM_IMAGE, tmp_path_factory.mktemp("build"), target="slim")
+    return SLIM_IMAGE
 
 
 @pytest.fixture(scope="session")

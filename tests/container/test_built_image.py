@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import httpx
 import pytest
 from gradio_client import Client as PageClient
@@ -23,8 +24,9 @@ from pointrend.engines import AUTO, resolve
 from pointrend.errors import RequestError
 from pointrend.serving.archive import build
 from pointrend.weights.folder import ModelFolder
-from scripts.image.slim import KEPT, UNUSED
+from scripts.image.trim import KEPT, UNUSED
 from tests.container.workshop import HARDENED, LIMITS, PHOTO, PODMAN, ROOT, SECRET, Container, call, missing, running
+from tests.open_inference_calls import instances, refusal
 from tests.ports import free_ports
 
 reason = missing()
@@ -145,6 +147,13 @@ def test_grpc_with_the_secret_a_wrong_one_and_none(container: Container) -> None
         with Client(url, token=token) as client, pytest.raises(RequestError) as caught:
             client.segment(PHOTO)
         assert caught.value.code == "invalid_token"
+
+
+def test_the_open_inference_protocol_by_grpc(container: Container) -> None:
+    address = f"127.0.0.1:{container.grpc_port}"
+    assert instances(address, SECRET, PHOTO.read_bytes())
+    for secret in ("wrong" * 4, None):
+        assert refusal(address, "ServerReady", secret) == grpc.StatusCode.PERMISSION_DENIED
 
 
 def test_the_engine_is_what_auto_stands_for(container: Container) -> None:

@@ -50,6 +50,7 @@ path-exclude /usr/share/lintian/*
 """
 READY_SECONDS = 180.0
 IMAGE = "localhost/pointrend:test"
+SLIM_IMAGE = "localhost/pointrend:slim-test"
 SPACE = "localhost/pointrend:space"
 MODEL = "coco-r50-3x"  # the Space's
 SECRET = "a-secret-for-" + secrets.token_hex(16)
@@ -125,7 +126,9 @@ def pip_mounts(scratch: Path) -> list[str]:
     return [part for mount in mounts for part in ("--volume", mount)]
 
 
-def build(context: Path, name: str, scratch: Path, arguments: Mapping[str, str] | None = None) -> None:
+def build(
+    context: Path, name: str, scratch: Path, arguments: Mapping[str, str] | None = None, target: str | None = None
+) -> None:
     """Build the Dockerfile of a folder.
 
     Args:
@@ -133,12 +136,14 @@ def build(context: Path, name: str, scratch: Path, arguments: Mapping[str, str] 
         name: of the image.
         scratch: for what lies about meanwhile.
         arguments: the Dockerfile's, by their names.
+        target: the stage to build; by default the last one.
     """
     make_base(scratch)
     mounts = pip_mounts(scratch)
     # Where pip is told where PyTorch is, the Dockerfile need not say it.
     given = {**({"TORCH_INDEX": ""} if mounts else {}), **(arguments or {})}
     words = [word for key, value in given.items() for word in ("--build-arg", f"{key}={value}")]
+    words += ["--target", target] if target else []
     options = ["--isolation", "chroot", "--network", "host", "--pull=never", "--layers", "--format", "docker"]
     call("buildah", "bud", *options, *mounts, *words, "-t", name, context, patience=1800)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,14 @@ def test_page_and_server_in_one_keep_the_api_closed_without_a_secret() -> None:
     assert not config.serves_api
 
 
-def test_without_torchserve_there_is_no_rpc_and_its_port_is_free() -> None:
-    config = ContainerConfig.read({"POINTREND_BACKEND": "asgi", "PORT": "7070"})
-    assert (config.backend, config.port, config.grpc_port) == ("asgi", 7070, None)
+def test_the_slim_image_has_no_torchserve(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ts", None)
+    given = {"POINTREND_TOKEN": SECRET}
+    with pytest.raises(VariableError, match=r"'torchserve', and TorchServe is not installed here.*Set it to 'asgi'"):
+        ContainerConfig.read(given)
+    assert ContainerConfig.read(given | {"POINTREND_BACKEND": "asgi"}).grpc_port == 7070
+    page = {"POINTREND_ROLE": "page", "POINTREND_SERVER": "http://server:8080"}
+    assert ContainerConfig.read(page).role == "page"
 
 
 def test_a_file_may_hold_several_secrets(tmp_path: Path) -> None:
@@ -60,7 +66,6 @@ def test_a_file_may_hold_several_secrets(tmp_path: Path) -> None:
         ({"POINTREND_ROLE": "page"}, "The page needs POINTREND_SERVER"),
         ({"POINTREND_ENGINE": "int8"}, "POINTREND_ENGINE is 'int8'; it may be auto, eager, openvino, openvino-int8"),
         ({"POINTREND_BACKEND": "triton"}, "POINTREND_BACKEND is 'triton'; it may be torchserve, asgi"),
-        ({"POINTREND_BACKEND": "asgi", "POINTREND_GRPC_PORT": "7070"}, "asgi, which has no gRPC"),
         ({"POINTREND_WORKERS": "0"}, "POINTREND_WORKERS: workers is 0; it may be 1"),
         ({"POINTREND_WORKERS": "10000"}, "POINTREND_WORKERS: workers is 10000; it may be 1"),
         ({"POINTREND_WORKERS": "two"}, "POINTREND_WORKERS is 'two'; it must be a whole number, or empty"),

@@ -18,6 +18,7 @@ import pytest
 
 from tests.asgi_servers import Crowd
 from tests.gateway.served_nginx import SECRET
+from tests.open_inference_calls import instances
 from tests.ports import free_ports
 
 PATIENCE_SECONDS = 120
@@ -66,8 +67,9 @@ def test_a_killed_torchserve_ends_the_container_with_one_sentence(store: Path, t
 def test_without_torchserve_the_secret_opens_the_api_and_sigterm_lets_requests_finish(
     store: Path, tmp_path: Path, photo: bytes
 ) -> None:
-    port, log = free_ports(1)[0], tmp_path / "out"
+    (port, grpc_port), log = free_ports(2), tmp_path / "out"
     variables = {"POINTREND_ROLE": "server", "POINTREND_BACKEND": "asgi", "POINTREND_TOKEN": SECRET, "PORT": str(port)}
+    variables["POINTREND_GRPC_PORT"] = str(grpc_port)
     with container(store, log, **variables) as running:
         url = f"http://127.0.0.1:{port}/predictions/pointrend"
         answer = httpx.post(url, content=photo)
@@ -75,6 +77,7 @@ def test_without_torchserve_the_secret_opens_the_api_and_sigterm_lets_requests_f
         bearer = {"Authorization": f"Bearer {SECRET}"}
         assert httpx.post(url, content=photo, headers=bearer, timeout=60).status_code == 200
         assert httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=60).status_code == 204
+        assert instances(f"127.0.0.1:{grpc_port}", SECRET, photo)
         children = psutil.Process(running.pid).children(recursive=True)
         assert not [child for child in children if child.name() == "java"]
         worker = next(child for child in children if "gateway.workers.worker" in child.cmdline())

@@ -26,8 +26,9 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
+from gateway.grpc_services import TORCHSERVE
 from gateway.limits import ServerLimits
-from gateway.nginx import SERVICE, Nginx
+from gateway.nginx import Nginx
 from pointrend.client import Client
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.torchserve import TorchServe
@@ -57,7 +58,7 @@ def headers(*more: tuple[str, str]) -> bytes:
     fields = [
         (":method", "POST"),
         (":scheme", "http"),
-        (":path", f"/{SERVICE}/Predictions"),
+        (":path", f"/{TORCHSERVE.name}/Predictions"),
         (":authority", "server"),
         ("content-type", "application/grpc"),
         ("te", "trailers"),

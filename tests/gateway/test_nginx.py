@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ import grpc
 import httpx
 import pytest
 
-import gateway.nginx as nginx_module
+from gateway.grpc_services import TORCHSERVE
 from gateway.limits import ServerLimits
 from gateway.nginx import Nginx, Upstreams
 from pointrend.client import Client
@@ -26,6 +27,7 @@ from pointrend.client.grpc_stubs import SERVICE, InferenceStub, PredictionsReque
 from pointrend.errors import ImageTooLarge, InvalidRequest, RequestError
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.torchserve import TorchServe
+from tests import open_inference_calls
 from tests.gateway.served_nginx import SECRET, MakeNginx, upstreams_of
 from tests.ports import free_ports
 
@@ -121,7 +123,7 @@ def test_a_photo_that_curl_declares_a_form_is_read(nginx: Nginx, photo: bytes) -
 
 
 def test_the_service_is_that_of_the_client() -> None:
-    assert nginx_module.SERVICE == SERVICE
+    assert TORCHSERVE.name == SERVICE
 
 
 @pytest.mark.server
@@ -235,8 +237,31 @@ def test_grpc_with_the_secret(nginx: Nginx, photo: bytes) -> None:
     assert rpc_code(nginx, None) == grpc.StatusCode.PERMISSION_DENIED
 
 
+@pytest.mark.server
+def test_the_open_inference_protocol_by_grpc_with_the_secret(
+    private_server: TorchServe, make_nginx: MakeNginx, photo: bytes
+) -> None:
+    rest_port, grpc_port = free_ports(2)
+    with Gateway(private_server, rest_port, ["--any-host", "--grpc-port", str(grpc_port)]) as gateway:
+        gateway.wait_ready()
+        both = make_nginx(replace(upstreams_of(gateway, private_server), open_inference=grpc_port))
+        alone = make_nginx(Upstreams(rest_port, None, 1, grpc_port), POINTREND_BACKEND="asgi")
+        for nginx in (both, alone):
+            address = f"127.0.0.1:{nginx.grpc_port}"
+            for secret in (None, "wrong-one"):
+                assert open_inference_calls.refusal(address, "ServerReady", secret) == grpc.StatusCode.PERMISSION_DENIED
+            for name in ("ServerLive", "ServerReady"):
+                assert open_inference_calls.refusal(address, name, SECRET) == grpc.StatusCode.OK
+            assert open_inference_calls.refusal(address, "ModelMetadata", SECRET) == grpc.StatusCode.INVALID_ARGUMENT
+            assert open_inference_calls.instances(address, SECRET, photo)
+        assert rpc_code(alone, SECRET) == grpc.StatusCode.UNIMPLEMENTED
+
+
 def test_grpc_calls_that_stream_never_arrive(closed: Nginx) -> None:
     assert rpc_code(closed, SECRET, "StreamPredictions") == grpc.StatusCode.UNIMPLEMENTED
+    assert open_inference_calls.refusal(f"127.0.0.1:{closed.grpc_port}", "ServerLive", SECRET) == (
+        grpc.StatusCode.UNIMPLEMENTED
+    )
 
 
 def test_grpc_before_nothing(closed: Nginx) -> None:

@@ -14,7 +14,8 @@ import httpx
 import psutil
 import pytest
 
-from gateway.nginx import SERVICE, Nginx, Upstreams
+from gateway.grpc_services import TORCHSERVE
+from gateway.nginx import Nginx, Upstreams
 from pointrend.client import Client
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.torchserve import TorchServe
@@ -168,7 +169,7 @@ def test_deeply_nested_protobuf_fails_alone(nginx: Nginx, photo: bytes) -> None:
     depth = 200_000
     nested = b"\xa3\x06" * depth + b"\xa4\x06" * depth  # field 100 begins, field 100 ends
     with grpc.insecure_channel(f"127.0.0.1:{nginx.grpc_port}") as channel:
-        call = channel.unary_unary(f"/{SERVICE}/Predictions")
+        call = channel.unary_unary(f"/{TORCHSERVE.name}/Predictions")
         with pytest.raises(grpc.RpcError) as caught:
             call(nested, metadata=[("authorization", f"Bearer {SECRET}")], timeout=60)
     assert caught.value.code() != grpc.StatusCode.OK

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import itertools
 import json
 import re
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +14,13 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from gateway.telemetry import exporter
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.torchserve import TorchServe
 from pointrend.system.trace_context import TraceContext
+from tests.otlp_collector import Collector, collecting
 from tests.ports import free_ports
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -112,60 +109,17 @@ def test_without_an_endpoint_nothing_is_exported() -> None:
     assert exporter({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://x", "OTEL_SDK_DISABLED": "true"}) is None
 
 
-class Collector:
-    """An OTLP/HTTP receiver: keeps the spans that it is sent."""
-
-    def __init__(self) -> None:
-        self.spans: list[Span] = []
-        self.services: set[str] = set()
-        self.headers: list[dict[str, str]] = []
-        collector = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                assert self.path == "/v1/traces"
-                assert self.headers["Content-Type"] == "application/x-protobuf"
-                collector.headers.append(dict(self.headers))
-                packed = self.headers.get("Content-Encoding") == "gzip"
-                collector.take(ExportTraceServiceRequest.FromString(gzip.decompress(body) if packed else body))
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-
-    def take(self, request: ExportTraceServiceRequest) -> None:
-        for resource in request.resource_spans:
-            self.services |= {
-                each.value.string_value for each in resource.resource.attributes if each.key == "service.name"
-            }
-            self.spans += [span for scope in resource.scope_spans for span in scope.spans]
-
-    def of(self, trace_id: str) -> dict[str, Span]:
-        """The spans of a trace, by name."""
-        return {span.name: span for span in list(self.spans) if span.trace_id.hex() == trace_id}
-
-
 @pytest.fixture(scope="module")
 def collector() -> Iterator[Collector]:
-    made = Collector()
-    thread = threading.Thread(target=made.server.serve_forever)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    thread.join()
-    made.server.server_close()
+    with collecting() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
 def traced(private_server: TorchServe, collector: Collector) -> Iterator[Gateway]:
     """A gateway with a collector."""
     variables = {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server.server_port}",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
         "OTEL_EXPORTER_OTLP_HEADERS": "x-team=vision",
         "OTEL_BSP_SCHEDULE_DELAY": "100",
     }

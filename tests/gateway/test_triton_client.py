@@ -18,6 +18,7 @@ import pytest
 from pointrend.serving.gateway_process import Gateway
 from pointrend.structures.options import names
 from pointrend.version import __version__
+from tests.gateway.documented import DOCUMENTED, documented_program
 
 pytestmark = pytest.mark.server
 CALLS = Path(__file__).with_name("triton_calls.py")
@@ -121,12 +122,10 @@ def test_what_fails_is_told_by_status_and_message(said: Any, call: str, status: 
 
 
 def test_the_documented_program_runs(gateway: Gateway, photo: bytes, triton_packages: Path, tmp_path: Path) -> None:
-    page = Path(__file__).parents[2] / "docs" / "serving" / "open-inference.md"
-    (program,) = re.findall(r"```py\n(.*?)```", page.read_text(), re.DOTALL)
+    program = documented_program("tritonclient")
     (tmp_path / "photo.jpg").write_bytes(photo)
-    assert "127.0.0.1:8080" in program
     run = subprocess.run(
-        [sys.executable, "-c", program.replace("127.0.0.1:8080", urlsplit(gateway.url).netloc)],
+        [sys.executable, "-c", program.replace(DOCUMENTED, urlsplit(gateway.url).netloc)],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(triton_packages)},
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Remove from an image's Python packages what nothing opens while it runs: ``python slim.py SITE_PACKAGES``.
+"""Remove from an image's Python packages what nothing opens while it runs: ``python trim.py SITE_PACKAGES``.
 
 Needs ``strip``, of binutils. Each package's metadata and licences stay, and so does everything that Python imports.
 """
@@ -52,7 +52,7 @@ def main(site: Path) -> None:
     for pattern in UNUSED:
         found = [path for path in site.glob(pattern) if path.relative_to(site).as_posix() not in KEPT]
         if not found and (site / pattern.split("/")[0]).is_dir():
-            print(f"slim: {pattern} matches nothing; this build of the package has none.")
+            print(f"trim: {pattern} matches nothing; this build of the package has none.")
         for path in found:
             if path.is_dir():
                 shutil.rmtree(path)
@@ -60,7 +60,7 @@ def main(site: Path) -> None:
                 path.unlink()
     libraries = [path for pattern in STRIPPED for path in site.glob(pattern)]
     subprocess.run(["strip", "--strip-unneeded", *libraries], check=True)
-    print(f"slim: {before / 2**20:.0f} MiB became {size(site) / 2**20:.0f}")
+    print(f"trim: {before / 2**20:.0f} MiB became {size(site) / 2**20:.0f}")
 
 
 def size(folder: Path) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.image import slim
+from scripts.image import trim
 
 needs_strip = pytest.mark.skipif(shutil.which("strip") is None, reason="needs Debian's binutils")
 LIBRARY = next(Path("/usr/lib").glob("*/libc.so.6"), None)
@@ -30,14 +30,14 @@ def test_unused_files_go_and_everything_else_stays(tmp_path: Path, capsys: pytes
     assert LIBRARY is not None
     (tmp_path / "torch/lib").mkdir()
     shutil.copy(LIBRARY, tmp_path / "torch/lib/libtorch_cpu.so")
-    slim.main(tmp_path)
+    trim.main(tmp_path)
     assert [name for name in gone if (tmp_path / name).exists()] == []
     assert [name for name in kept if (tmp_path / name).read_text() == name] == kept
     assert (tmp_path / "torch/lib/libtorch_cpu.so").stat().st_size > 0
     said = capsys.readouterr().out
-    assert "slim: torch/test matches nothing" in said
+    assert "trim: torch/test matches nothing" in said
     assert "gradio" not in said  # a package that is not there is nothing to wonder at
 
 
 def test_each_entry_says_why() -> None:
-    assert all(slim.UNUSED.values())
+    assert all(trim.UNUSED.values())
