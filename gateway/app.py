@@ -88,7 +88,7 @@ def build(
                 # grpcio is optional
                 from gateway.open_inference.grpc_service import GrpcServer
 
-                rpc = GrpcServer(models, routed.readiness, grpc_address, limits.buffered_bytes, export)
+                rpc = GrpcServer(models, downloads, routed.readiness, grpc_address, limits.buffered_bytes, export)
                 await rpc.start()
                 stack.push_async_callback(rpc.stop)
             yield

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import httpx
 
@@ -17,7 +17,8 @@ from pointrend.errors import ImageTooLarge, RequestError
 FETCHES = 8  # at a time; each holds an image until the model has answered
 WAIT_SECONDS = 10.0
 FETCH_SECONDS = 15.0  # from looking up the name to the last byte, redirects included
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 3.0  # to one address
+ADDRESSES = 4  # of a host, that are tried one after the other
 REDIRECTS = 3
 _REDIRECT = (301, 302, 303, 307, 308)
 
@@ -96,10 +97,17 @@ class ImageDownloads:
         self._policy.check_addresses(url, addresses)
         if self._tls is None:
             self._tls = await asyncio.to_thread(ssl.create_default_context)
-        # The connection goes to an address that was checked: a name that is looked up again may have another.
+        *others, last = addresses[:ADDRESSES]
+        for address in others:
+            with suppress(httpx.ConnectError, httpx.ConnectTimeout):
+                return await self._ask_at(url, host, address, self._tls)
+        return await self._ask_at(url, host, last, self._tls)
+
+    async def _ask_at(self, url: httpx.URL, host: str, address: str, tls: ssl.SSLContext) -> bytes | httpx.URL:
+        """The same at an address that was checked: a name that is looked up again may have another."""
         request = httpx.Request(
             "GET",
-            url.copy_with(host=addresses[0], fragment=None),
+            url.copy_with(host=address, fragment=None),
             headers={"host": url.netloc.decode("ascii"), "accept": "image/*", "accept-encoding": "identity"},
             extensions={
                 "sni_hostname": host,
@@ -107,7 +115,7 @@ class ImageDownloads:
             },
         )
         # A transport alone follows no redirect, keeps no cookies, and reads no proxies from the environment.
-        async with httpx.AsyncHTTPTransport(verify=self._tls, trust_env=False, retries=0) as transport:
+        async with httpx.AsyncHTTPTransport(verify=tls, trust_env=False, retries=0) as transport:
             answer = await transport.handle_async_request(request)
             try:
                 return await self._read(url, answer)

@@ -61,7 +61,7 @@ class Gateway:
             Route("/ping", self._ping, methods=get),
             Route("/healthz", self._healthz, methods=get),
             Route("/readyz", self._readyz, methods=get),
-            *OpenInference(self._upstream, self._uploads, self._readiness).routes(),
+            *OpenInference(self._upstream, self._downloads, self._uploads, self._readiness).routes(),
         ]
 
     async def _predict(self, request: Request) -> Response:

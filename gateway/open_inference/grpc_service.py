@@ -9,15 +9,17 @@ from typing import Any
 import grpc
 
 from gateway.grpc_services import OPEN_INFERENCE
+from gateway.image_download import ImageDownloads
 from gateway.model_server import ModelServer
 from gateway.open_inference import metadata
 from gateway.open_inference.grpc_messages import MESSAGES
-from gateway.open_inference.images import passed_id, segment_all
+from gateway.open_inference.images import passed_id, read_element, segment_all
 from gateway.open_inference.requests import OUTPUTS, InferenceRequest, check_output
 from gateway.open_inference.responses import MEDIA_TYPES
 from gateway.open_inference.tensors import (
     BYTES,
     IMAGE,
+    IMAGE_URL,
     INT32,
     PREDICTION,
     STATUS,
@@ -52,6 +54,7 @@ class GrpcServer:
 
     Args:
         upstream: TorchServe.
+        downloads: fetches images by URL.
         readiness: of all models.
         address: ``HOST:PORT`` to listen on.
         buffered_bytes: of all requests that are arriving or being answered.
@@ -61,12 +64,14 @@ class GrpcServer:
     def __init__(
         self,
         upstream: ModelServer,
+        downloads: ImageDownloads,
         readiness: Readiness,
         address: str,
         buffered_bytes: int,
         export: Export | None = None,
     ) -> None:
         self._upstream = upstream
+        self._downloads = downloads
         self._readiness = readiness
         self._address = address
         self._calls = max(1, buffered_bytes // upstream.max_request_bytes)
@@ -149,7 +154,7 @@ class GrpcServer:
         path = _path(request.model_name, request.model_version)
         asked = read(request)
         headers = passed_id(asked.id)
-        results = await segment_all(self._upstream, path, asked.images, asked.options, headers)
+        results = await segment_all(self._upstream, self._downloads, path, asked.images, asked.options, headers)
         if any(result.status >= 500 for result in results):
             await self._readiness.check_disk()
         kind = {"string_param": MEDIA_TYPES.get(asked.format, "image/png")}
@@ -179,34 +184,35 @@ def read(request: Any) -> InferenceRequest:
     parameters = {name: _value(each) for name, each in request.parameters.items()}
     options = Options.parse(parameters)
     if len(request.inputs) != 1:
-        raise invalid("inputs", f"inputs must be one input, {IMAGE!r}.", 1, len(request.inputs))
+        raise invalid("inputs", f"inputs must be one input, {IMAGE!r} or {IMAGE_URL!r}.", 1, len(request.inputs))
     (given,) = request.inputs
-    shape = check_input(given.name, given.datatype, list(given.shape))
+    name, shape = given.name, check_input(given.name, given.datatype, list(given.shape))
     elements: Sequence[bytes] = list(given.contents.bytes_contents)
     raw = request.raw_input_contents
     if raw and (elements or len(raw) != 1):
-        raise invalid("raw_input_contents", f"Send {IMAGE!r} once, in contents or in raw_input_contents.", 1, None)
+        raise invalid("raw_input_contents", f"Send {name!r} once, in contents or in raw_input_contents.", 1, None)
     # KServe's client sends by gRPC too what only HTTP needs.
-    _check_parameters(given.parameters, {_SIZE: len(raw[0])} if raw else {})
+    _check_parameters(name, given.parameters, {_SIZE: len(raw[0])} if raw else {})
     if raw:
-        elements = unpack(raw[0])
-    check_count(len(elements), shape)
+        elements = unpack(raw[0], name)
+    check_count(len(elements), shape, name)
+    images = [read_element(name, element) for element in elements]
     outputs: dict[str, bool] = {}
     for output in request.outputs:
         check_output(output.name, outputs)
         outputs[output.name] = True
     wanted = outputs or dict.fromkeys(OUTPUTS, True)
-    return InferenceRequest(request.id or None, list(elements), shape, parameters, options.format, wanted)
+    return InferenceRequest(request.id or None, images, shape, parameters, options.format, wanted)
 
 
-def _check_parameters(parameters: Mapping[str, Any], known: Mapping[str, int]) -> None:
+def _check_parameters(tensor: str, parameters: Mapping[str, Any], known: Mapping[str, int]) -> None:
     """Refuse what would be ignored otherwise, such as shared memory, and what is not so."""
     for name, parameter in parameters.items():
         if name not in known:
-            raise invalid("parameters", f"The parameter {name[:100]!r} of {IMAGE!r} is not supported.", None, name)
+            raise invalid("parameters", f"The parameter {name[:100]!r} of {tensor!r} is not supported.", None, name)
         value = _value(parameter)
         if value != known[name] or isinstance(value, bool):
-            message = f"{name} of {IMAGE!r} is {repr(value)[:100]}, and {known[name]} bytes were sent."
+            message = f"{name} of {tensor!r} is {repr(value)[:100]}, and {known[name]} bytes were sent."
             raise invalid(name, message, known[name], value)
 
 

@@ -6,11 +6,15 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.forms import BINARY, JSON, Field, write
+from gateway.image_download import ImageDownloads
+from gateway.image_urls import refused
 from gateway.model_server import ModelServer
+from gateway.open_inference.tensors import IMAGE_URL
 from gateway.refusals import body_of
 from pointrend.errors import InvalidRequest, RequestError, ResponseTooLarge
 from pointrend.serving.server_config import INFERENCE
@@ -18,6 +22,32 @@ from pointrend.serving.server_config import INFERENCE
 IN_FLIGHT = 4  # of one request, so that it leaves room in TorchServe's queue
 _REQUEST_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 ANSWER_BYTES = 64 * 2**20  # of all images of a request together
+
+
+@dataclass(frozen=True, slots=True)
+class ImageUrl:
+    """Where an image is; not checked."""
+
+    text: str
+
+
+Image = bytes | ImageUrl | RequestError
+"""An image file, where it is, or why it cannot be read."""
+
+
+def read_element(name: str, element: bytes) -> Image:
+    """What an element of a binary tensor stands for; what is wrong with it concerns this image alone.
+
+    Args:
+        name: of the input.
+        element: its bytes.
+    """
+    if name != IMAGE_URL:
+        return element
+    try:
+        return ImageUrl(element.decode())
+    except UnicodeDecodeError:
+        return refused(f"An element of {IMAGE_URL!r} is not text in UTF-8.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +70,9 @@ class ImageResult:
 
 async def segment_all(
     upstream: ModelServer,
+    downloads: ImageDownloads,
     path: str,
-    images: Sequence[bytes | RequestError],
+    images: Sequence[Image],
     options: Mapping[str, Any],
     headers: Mapping[str, str],
 ) -> list[ImageResult]:
@@ -49,8 +80,9 @@ async def segment_all(
 
     Args:
         upstream: TorchServe.
+        downloads: fetches those that are given by URL, as many at a time.
         path: of the model.
-        images: files' bytes, or errors, which stay.
+        images: errors among them stay.
         options: for all of them, checked.
         headers: for all of them, checked.
 
@@ -64,21 +96,22 @@ async def segment_all(
     fields = {name: Field(json.dumps(value).encode(), JSON) for name, value in options.items()}
     left = ANSWER_BYTES
 
-    async def ask(image: bytes | RequestError) -> ImageResult:
+    async def ask(image: Image) -> ImageResult:
         nonlocal left
         try:
             if isinstance(image, RequestError):
                 raise image
-            if not image:
-                raise InvalidRequest("The image is empty.", field="image", code="missing_image")
-            pieces, kind = write({"image": Field(image, BINARY), **fields})
-            body = bytearray()
-            async with (
-                turns,
-                upstream.ask(
-                    INFERENCE, "POST", path, headers={**headers, "content-type": kind}, pieces=pieces
-                ) as answer,
-            ):
+            async with turns, AsyncExitStack() as stack:
+                if isinstance(image, ImageUrl):
+                    image = await stack.enter_async_context(downloads.image(image.text))
+                if not image:
+                    raise InvalidRequest("The image is empty.", field="image", code="missing_image")
+                pieces, kind = write({"image": Field(image, BINARY), **fields})
+                body = bytearray()
+                sent = {**headers, "content-type": kind}
+                answer = await stack.enter_async_context(
+                    upstream.ask(INFERENCE, "POST", path, headers=sent, pieces=pieces)
+                )
                 async for piece in answer.aiter_raw():
                     left -= len(piece)
                     if left < 0:

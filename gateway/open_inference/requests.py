@@ -10,8 +10,19 @@ from typing import Any, NoReturn
 
 from starlette.datastructures import Headers
 
-from gateway.open_inference.tensors import IMAGE, PREDICTION, STATUS, check_count, check_input, invalid, unpack
-from pointrend.errors import InvalidRequest, RequestError
+from gateway.image_urls import refused
+from gateway.open_inference.images import Image, ImageUrl, read_element
+from gateway.open_inference.tensors import (
+    IMAGE,
+    IMAGE_URL,
+    PREDICTION,
+    STATUS,
+    check_count,
+    check_input,
+    invalid,
+    unpack,
+)
+from pointrend.errors import InvalidRequest
 from pointrend.images.base64_text import InvalidBase64, decode_base64
 from pointrend.structures.options import Options
 
@@ -27,7 +38,7 @@ class InferenceRequest:
 
     Attributes:
         id: the caller's name for it.
-        images: each image file's bytes, or why it could not be read.
+        images: what each element stands for.
         shape: of the input: (N,) or (N, 1).
         options: the request's parameters: checked, but as they came.
         format: of the predictions.
@@ -35,7 +46,7 @@ class InferenceRequest:
     """
 
     id: str | None
-    images: Sequence[bytes | RequestError]
+    images: Sequence[Image]
     shape: tuple[int, ...]
     options: Mapping[str, Any]
     format: str
@@ -80,54 +91,56 @@ def read(body: bytes, length: int | None) -> InferenceRequest:
     return InferenceRequest(request_id, images, shape, parameters, options.format, _outputs(tree, binary=binary))
 
 
-def _images(tree: Mapping[str, Any], raw: memoryview) -> tuple[list[bytes | RequestError], tuple[int, ...]]:
+def _images(tree: Mapping[str, Any], raw: memoryview) -> tuple[list[Image], tuple[int, ...]]:
     inputs = tree.get("inputs")
     if not isinstance(inputs, list) or len(inputs) != 1:
         count = len(inputs) if isinstance(inputs, list) else None
-        raise invalid("inputs", f"inputs must be a list of one input, {IMAGE!r}.", 1, count)
+        raise invalid("inputs", f"inputs must be a list of one input, {IMAGE!r} or {IMAGE_URL!r}.", 1, count)
     given = _object(inputs[0], "The input")
     shape = check_input(given.get("name"), given.get("datatype"), given.get("shape"))
-    parameters = _parameters(given, f"The input {IMAGE!r}")
+    name = given["name"]
+    parameters = _parameters(given, f"The input {name!r}")
     size = parameters.get("binary_data_size")
-    _known(parameters, ("binary_data_size",), f"the input {IMAGE!r}")
+    _known(parameters, ("binary_data_size",), f"the input {name!r}")
     if size is None:
         if raw:
             raise invalid(
                 "inputs", f"{len(raw)} bytes follow the JSON, and no input has binary_data_size.", 0, len(raw)
             )
-        texts = _flat(given.get("data"), shape)
-        return [_decoded(text) for text in texts], shape
+        return [_decoded(name, text) for text in _flat(name, given.get("data"), shape)], shape
     if "data" in given:
-        raise invalid("data", f"The input {IMAGE!r} has both data and binary_data_size.", None, None)
+        raise invalid("data", f"The input {name!r} has both data and binary_data_size.", None, None)
     if size != len(raw) or isinstance(size, bool):
-        message = f"binary_data_size of {IMAGE!r} is {str(size)[:100]}, and {len(raw)} bytes follow the JSON."
+        message = f"binary_data_size of {name!r} is {str(size)[:100]}, and {len(raw)} bytes follow the JSON."
         raise invalid("binary_data_size", message, len(raw), size)
-    elements = unpack(raw)
-    check_count(len(elements), shape)
-    return list(elements), shape
+    elements = unpack(raw, name)
+    check_count(len(elements), shape, name)
+    return [read_element(name, element) for element in elements], shape
 
 
-def _flat(data: object, shape: Sequence[int]) -> list[Any]:
+def _flat(name: str, data: object, shape: Sequence[int]) -> list[Any]:
     """The elements of ``data``, which may be nested as the shape is."""
     if not isinstance(data, list):
-        raise invalid("data", f"The input {IMAGE!r} has no data: send a list of base64 strings.", None, None)
+        raise invalid("data", f"The input {name!r} has no data: send a list of strings.", None, None)
     if len(shape) > 1 and all(isinstance(row, list) and len(row) == 1 for row in data):
         data = [row[0] for row in data]
-    check_count(len(data), shape)
+    check_count(len(data), shape, name)
     return data
 
 
-def _decoded(text: object) -> bytes | RequestError:
+def _decoded(name: str, text: object) -> Image:
     """The image that an element stands for; what is wrong with it concerns this image alone."""
+    if name == IMAGE_URL:
+        return ImageUrl(text) if isinstance(text, str) else refused(f"An element of {name!r} is not a string.")
     if not isinstance(text, str):
-        message = f"An element of {IMAGE!r} is not a string; send the image file in base64."
+        message = f"An element of {name!r} is not a string; send the image file in base64."
         return InvalidRequest(message, field=IMAGE, code="invalid_base64")
     if text[:5].lower() == "data:":
         text = text.partition(",")[2]
     try:
         return decode_base64(text)
     except InvalidBase64 as error:
-        message = f"An element of {IMAGE!r} is not valid base64: {error}."
+        message = f"An element of {name!r} is not valid base64: {error}."
         return InvalidRequest(message, field=IMAGE, code="invalid_base64")
 
 

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Send
 
+from gateway.image_download import ImageDownloads
 from gateway.model_server import ModelServer
 from gateway.open_inference import metadata
 from gateway.open_inference.images import passed_id, segment_all
@@ -35,12 +36,16 @@ class OpenInference:
 
     Args:
         upstream: TorchServe.
+        downloads: fetches images by URL.
         uploads: the bodies of all requests.
         readiness: of all models.
     """
 
-    def __init__(self, upstream: ModelServer, uploads: Uploads, readiness: Readiness) -> None:
+    def __init__(
+        self, upstream: ModelServer, downloads: ImageDownloads, uploads: Uploads, readiness: Readiness
+    ) -> None:
         self._upstream = upstream
+        self._downloads = downloads
         self._uploads = uploads
         self._readiness = readiness
 
@@ -89,7 +94,7 @@ class OpenInference:
                 asked = read(body, json_bytes)
                 del body
                 headers = passed_id(request.headers.get("x-request-id") or asked.id)
-                results = await segment_all(self._upstream, path, asked.images, asked.options, headers)
+                results = await segment_all(self._upstream, self._downloads, path, asked.images, asked.options, headers)
                 if any(result.status >= 500 for result in results):
                     await self._readiness.check_disk()  # what fails on a full disk should say so
             await write(asked, model, version, results)(request.scope, request.receive, send)

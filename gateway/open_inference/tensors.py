@@ -6,11 +6,13 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
+from gateway.image_urls import FIELD
 from pointrend.errors import ImageTooLarge, InvalidRequest
 from pointrend.structures.option_kinds import shown
 
-IMAGE = "image"
-"""The one input: image files."""
+IMAGE, IMAGE_URL = "image", FIELD
+INPUTS = (IMAGE, IMAGE_URL)
+"""The inputs, of which a request has one: image files, or where they are."""
 PREDICTION, STATUS = "prediction", "status"
 """The outputs: a prediction or an error for each image, and its HTTP status."""
 BYTES, INT32 = "BYTES", "INT32"
@@ -25,19 +27,20 @@ def check_input(name: object, datatype: object, shape: object) -> tuple[int, ...
         InvalidRequest: it is another tensor than the model takes.
         ImageTooLarge: it declares more than :data:`MAX_IMAGES`.
     """
-    if name != IMAGE:
-        raise invalid("name", f"There is no input {_short(name)}; the input is {IMAGE!r}.", IMAGE, name)
+    if name not in INPUTS:
+        message = f"There is no input {_short(name)}; the input is {IMAGE!r}, or {IMAGE_URL!r} where URLs are allowed."
+        raise invalid("name", message, list(INPUTS), name)
     if datatype != BYTES:
-        message = f"The input {IMAGE!r} has the datatype {_short(datatype)}; send image files as {BYTES}."
+        message = f"The input {name!r} has the datatype {_short(datatype)}; it takes {BYTES}."
         raise invalid("datatype", message, BYTES, datatype)
     sides = shape if isinstance(shape, list | tuple) else []
     numbers = [side for side in sides if isinstance(side, int) and not isinstance(side, bool) and side > 0]
     if len(numbers) != len(sides) or not sides or tuple(numbers[1:]) not in ((), (1,)):
-        message = f"The input {IMAGE!r} has the shape {_short(shape)}; for N images it is [N] or [N, 1]."
+        message = f"The input {name!r} has the shape {_short(shape)}; for N images it is [N] or [N, 1]."
         raise invalid("shape", message, None, shape)
     if numbers[0] > MAX_IMAGES:
         raise ImageTooLarge(
-            f"The input {IMAGE!r} has {numbers[0]} images; at most {MAX_IMAGES} are accepted per request.",
+            f"The input {name!r} has {numbers[0]} images; at most {MAX_IMAGES} are accepted per request.",
             field="shape",
             limit=MAX_IMAGES,
             value=numbers[0],
@@ -46,14 +49,14 @@ def check_input(name: object, datatype: object, shape: object) -> tuple[int, ...
     return tuple(numbers)
 
 
-def check_count(count: int, shape: Sequence[int]) -> None:
+def check_count(count: int, shape: Sequence[int], name: str = IMAGE) -> None:
     """Compare the number of elements with the shape.
 
     Raises:
         InvalidRequest: they differ.
     """
     if count != shape[0]:
-        message = f"The input {IMAGE!r} has {count} elements, and its shape {list(shape)} says {shape[0]}."
+        message = f"The input {name!r} has {count} elements, and its shape {list(shape)} says {shape[0]}."
         raise invalid("data", message, shape[0], count)
 
 
@@ -66,8 +69,8 @@ def pack(elements: Sequence[bytes]) -> bytes:
     return b"".join(part for element in elements for part in (_LENGTH.pack(len(element)), element))
 
 
-def unpack(raw: bytes | memoryview) -> list[bytes]:
-    """The elements that :func:`pack` wrote.
+def unpack(raw: bytes | memoryview, name: str = IMAGE) -> list[bytes]:
+    """The elements that :func:`pack` wrote, of the input of that name.
 
     Raises:
         InvalidRequest: an element ends beyond the data.
@@ -76,16 +79,14 @@ def unpack(raw: bytes | memoryview) -> list[bytes]:
     view, at = memoryview(raw), 0
     while at < len(view):
         if len(view) - at < _LENGTH.size:
-            raise invalid("data", f"The binary data of {IMAGE!r} ends within an element's length.", None, None)
+            raise invalid("data", f"The binary data of {name!r} ends within an element's length.", None, None)
         (length,) = _LENGTH.unpack_from(view, at)
         at += _LENGTH.size
         if length > len(view) - at:
-            message = f"Element {len(elements)} of {IMAGE!r} declares {length} bytes; {len(view) - at} are left."
+            message = f"Element {len(elements)} of {name!r} declares {length} bytes; {len(view) - at} are left."
             raise invalid("data", message, len(view) - at, length)
         if len(elements) == MAX_IMAGES:
-            raise invalid(
-                "data", f"The binary data of {IMAGE!r} has more than {MAX_IMAGES} elements.", MAX_IMAGES, None
-            )
+            raise invalid("data", f"The binary data of {name!r} has more than {MAX_IMAGES} elements.", MAX_IMAGES, None)
         elements.append(bytes(view[at : at + length]))
         at += length
     return elements

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,11 +18,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.image_download import REDIRECTS, ImageDownloads
+from gateway.image_download import ADDRESSES, REDIRECTS, ImageDownloads
 from gateway.image_urls import UrlPolicy, is_public
+from gateway.open_inference.grpc_messages import MESSAGES
+from gateway.open_inference.tensors import pack, unpack
 from pointrend.errors import ConfigError, RequestError
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.torchserve import TorchServe
+from tests import open_inference_calls
 from tests.ports import free_ports
 
 MAX_BYTES = 100_000
@@ -124,6 +128,23 @@ def test_an_image_is_fetched_by_its_name_from_the_address_that_was_checked(photo
     assert fetch(f"{origin}/a.png?size=1#part", f"private:{origin}", rebinding) == b"an image"
     assert lookups == ["photos.invalid"]
     assert photos.asked[-1] == ("/a.png?size=1", f"photos.invalid:{photos.server_port}")
+
+
+@pytest.mark.parametrize("closed", range(ADDRESSES + 1))
+def test_the_addresses_of_a_host_are_tried_in_turn(photos: Any, closed: int) -> None:
+    addresses = [f"127.0.0.{90 + place}" for place in range(closed)] + ["127.0.0.1"]
+    origin = f"http://photos.invalid:{photos.server_port}"
+    if closed < ADDRESSES:
+        assert fetch(f"{origin}/a.png", f"private:{origin}", lambda _: addresses) == b"an image"
+    else:
+        assert failure(f"{origin}/a.png", f"private:{origin}", lambda _: addresses).code == "image_url_failed"
+
+
+def test_a_server_that_answers_is_asked_once(photos: Any) -> None:
+    before = len(photos.asked)
+    origin = f"http://photos.invalid:{photos.server_port}"
+    assert failure(f"{origin}/status/500", f"private:{origin}", lambda _: ["127.0.0.1"] * 2).status == 424
+    assert len(photos.asked) == before + 1
 
 
 def test_proxies_of_the_environment_are_not_used(photos: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -330,13 +351,44 @@ def test_settings_that_are_refused(setting: str) -> None:
         UrlPolicy.read("https://a.example,private:https://a.example")
 
 
-@pytest.mark.server
-def test_a_request_names_its_image(
-    private_server: TorchServe, gateway: Gateway, photos: Any, photo: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    origin = f"http://127.0.0.1:{photos.server_port}"
+@pytest.fixture
+def origin(photos: Any, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> str:
+    """That of the photos, which are fetched from there now."""
+    made = f"http://127.0.0.1:{photos.server_port}"
     monkeypatch.setattr(Photos, "photo", photo)
-    monkeypatch.setenv("POINTREND_IMAGE_ORIGINS", f"private:{origin}")
+    monkeypatch.setenv("POINTREND_IMAGE_ORIGINS", f"private:{made}")
+    return made
+
+
+@pytest.mark.server
+def test_the_open_inference_protocol_takes_urls(private_server: TorchServe, origin: str, photo: bytes) -> None:
+    rest_port, grpc_port = free_ports(2)
+    with Gateway(private_server, rest_port, ["--grpc-port", str(grpc_port)]) as started:
+        started.wait_ready()
+        urls = [f"{origin}/a.png", f"{origin}/status/404", "file:///etc/passwd", f"{origin}/b.png"]
+        asked = {"name": "image_url", "datatype": "BYTES", "shape": [len(urls)], "data": urls}
+        by_rest = httpx.post(f"{started.url}/v2/models/pointrend/infer", json={"inputs": [asked]}, timeout=60).json()
+        packed = MESSAGES["ModelInferRequest"](
+            model_name="pointrend",
+            inputs=[{"name": "image_url", "datatype": "BYTES", "shape": [5]}],
+            raw_input_contents=[pack([*map(str.encode, urls), b"\xff"])],
+        )
+        by_grpc = open_inference_calls.call(f"127.0.0.1:{grpc_port}", "ModelInfer", None, packed)
+        found = open_inference_calls.instances(f"127.0.0.1:{grpc_port}", None, photo)
+        alone = {"inputs": [{**asked, "shape": [1], "data": urls[1:2]}]}
+        failed = httpx.post(f"{started.url}/v2/models/pointrend/infer", json=alone, timeout=60)
+    prediction, status = (each["data"] for each in by_rest["outputs"])
+    assert status == [200, 424, 422, 200]
+    assert list(struct.unpack("<5i", by_grpc.raw_output_contents[1])) == [*status, 422]
+    assert [json.loads(each)["error"]["code"] for each in prediction[1:3]] == ["image_url_failed", "image_url_refused"]
+    for each in (prediction[0], prediction[3], unpack(by_grpc.raw_output_contents[0])[0]):
+        assert json.loads(each)["instances"] == found
+    assert failed.status_code == 424
+    assert "answered with status 404" in failed.json()["error"]
+
+
+@pytest.mark.server
+def test_a_request_names_its_image(private_server: TorchServe, gateway: Gateway, origin: str, photo: bytes) -> None:
     options = {"score_threshold": "0.3", "masks": "polygon"}
     with Gateway(private_server, free_ports(1)[0]) as started, httpx.Client(timeout=60) as client:
         started.wait_ready()
