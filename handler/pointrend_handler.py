@@ -19,11 +19,11 @@ if not __package__:
     # tested with, must win over others that happen to be installed.
     sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import pointrend
 from handler import inputs
 from handler.config import HandlerConfig
 from handler.metrics import Metrics
 from pointrend.engines import VARIABLE
+from pointrend.inference.loading import load
 from pointrend.service.answering import ModelService
 from pointrend.service.inputs import DESCRIBE, Request
 from pointrend.service.request_ids import client_id as given_id
@@ -52,11 +52,11 @@ class PointRendHandler:
             ConfigError: one of them is not allowed, or the engine does not run here.
         """
         config = HandlerConfig.read((context.model_yaml_config or {}).get("handler"))
-        folder = Path(context.system_properties["model_dir"]) / MODEL_FOLDER
+        unpacked = Path(context.system_properties["model_dir"])  # for all workers of the model, and for nobody else
         engine = os.environ.get(VARIABLE) or config.engine
         share = os.environ.get(THREADS)
         threads = config.threads or (int(share) if share else None)
-        segmenter = pointrend.load(folder, threads=threads, engine=engine)
+        segmenter = load(unpacked / MODEL_FOLDER, threads=threads, engine=engine, share_in=unpacked)
         self._service = ModelService(segmenter, config.image_limits, config.max_response_bytes, config.max_tiles)
         self._memory = MemoryLimit()
         self._metrics = Metrics(context.metrics, context.model_name)

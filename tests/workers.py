@@ -1,4 +1,4 @@
-"""The processes that run a TorchServe's models, for tests that kill them or see that they live."""
+"""The processes that run models, for tests that kill them, see that they live, or what they share."""
 
 from __future__ import annotations
 
@@ -26,3 +26,9 @@ def wait_for_answer(server: TorchServe) -> None:
     while not client.ready():
         assert time.monotonic() < deadline, server.log()
         time.sleep(0.2)
+
+
+def weights_of(worker: psutil.Process) -> str:
+    """The file of weights that a worker, of either server, has mapped."""
+    (path,) = (each.path for each in worker.memory_maps() if each.path.endswith(".weights"))
+    return str(path)

@@ -31,6 +31,7 @@ class ModelSource:
         version: of the model.
         file: the archive's or the folder's own name.
         folder: that a worker loads.
+        shared: a folder for what its workers share, theirs alone.
         config_file: how it runs, as YAML.
         config: the same, read.
         engine: what computes its network.
@@ -43,6 +44,7 @@ class ModelSource:
     version: str
     file: str
     folder: Path
+    shared: Path
     config_file: Path
     config: ModelConfig
     engine: str
@@ -60,7 +62,7 @@ def read_table(table: Path, scratch: Path, engine: str | None = None) -> list[Mo
 
     Args:
         table: the file.
-        scratch: receives what is unpacked.
+        scratch: receives what is unpacked, and what workers share; a folder of its own for each model.
         engine: for all models, before the table's and the archives' own.
 
     Raises:
@@ -85,6 +87,7 @@ def _read(table: Path, name: str, entry: Any, scratch: Path, engine: str | None)
         if type(value) is not int or value < 1:
             raise ConfigError(f"{table}: {key} of {name} is {value!r:.100}; it must be a whole number of at least 1.")
     path = (table.parent / entry["path"]).resolve()
+    scratch.mkdir(parents=True, exist_ok=True)
     place = path
     if not path.is_dir():
         place = scratch
@@ -97,6 +100,7 @@ def _read(table: Path, name: str, entry: Any, scratch: Path, engine: str | None)
         folder.info.version,
         path.name,
         folder.path,
+        scratch,
         config_file,
         config,
         engine=engine or entry.get("engine") or config.handler.engine,

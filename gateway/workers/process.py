@@ -72,7 +72,7 @@ class WorkerProcess:
         """
         seconds = model.config.startup_seconds
         command = [sys.executable, "-m", "gateway.workers.worker", "--folder", str(model.folder)]
-        command += ["--config", str(model.config_file), "--engine", model.engine]
+        command += ["--config", str(model.config_file), "--engine", model.engine, "--share-in", str(model.shared)]
         command += ["--threads", str(model.threads)] if model.threads else []
         try:
             process = await asyncio.create_subprocess_exec(

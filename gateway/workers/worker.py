@@ -37,6 +37,7 @@ def main(
     folder: Annotated[Path, typer.Option(help="The model's folder.")],
     config: Annotated[Path, typer.Option(help="Its model-config.yaml.")],
     engine: Annotated[str, typer.Option(help="What computes its network.")],
+    share_in: Annotated[Path, typer.Option(help="A folder of the model's workers, from which they map its weights.")],
     threads: Annotated[int | None, typer.Option(min=1, help="One for each core by default.")] = None,
 ) -> None:
     """Answer requests until standard input ends."""
@@ -47,7 +48,7 @@ def main(
     requests: queue.SimpleQueue[Message] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(sys.stdin.buffer, replies, requests), daemon=True).start()
     try:
-        service = _load(folder, ModelConfig.read(config), engine, threads)
+        service = _load(folder, ModelConfig.read(config), engine, threads, share_in)
     except PointRendError as error:
         write(replies, Message(FAILED, {"why": str(error), "final": True}))
         raise SystemExit(1) from error
@@ -102,12 +103,12 @@ def read_request(body: bytes, content_type: str, headers: Mapping[str, str], lim
     return read_form(fields, headers)
 
 
-def _load(folder: Path, config: ModelConfig, engine: str, threads: int | None) -> ModelService:
+def _load(folder: Path, config: ModelConfig, engine: str, threads: int | None, share_in: Path) -> ModelService:
     """Load the model, and run it once: who is ready has answered already."""
-    import pointrend
+    from pointrend.inference.loading import load  # and PyTorch
 
     settings = config.handler
-    segmenter = pointrend.load(folder, threads=threads, engine=engine)
+    segmenter = load(folder, threads=threads, engine=engine, share_in=share_in)
     service = ModelService(segmenter, settings.image_limits, settings.max_response_bytes, settings.max_tiles)
     service.health()
     return service

@@ -17,16 +17,22 @@ from pointrend.engines.part import Network, Part, Run
 from pointrend.modeling.layers import ConvNorm
 
 
-def install(network: Network, parts: Sequence[Part], dtype: torch.dtype) -> None:
+def install(network: Network, parts: Sequence[Part], dtype: torch.dtype) -> list[Part]:
     """Let PyTorch compute the parts of a network in another precision, on the device where their weights are.
 
     Args:
         network: whose parts they are.
         parts: all of :func:`pointrend.engines.parts.parts`.
         dtype: of weights and activations.
+
+    Returns:
+        the converted parts, whose weights are no longer the network's.
     """
+    own = []
     for part in parts:
-        part.install(network, _run(converted(part, dtype), dtype))
+        own.append(converted(part, dtype))
+        part.install(network, _run(own[-1], dtype))
+    return own
 
 
 def converted(part: Part, dtype: torch.dtype) -> Part:

@@ -19,7 +19,9 @@ from pointrend.system.machine import core_quota
 from pointrend.weights.folder import ModelFolder
 
 
-def load(model: str | Path = "demo", *, threads: int | None = None, engine: str = EAGER) -> Segmenter[Any]:
+def load(
+    model: str | Path = "demo", *, threads: int | None = None, engine: str = EAGER, share_in: Path | None = None
+) -> Segmenter[Any]:
     """Load a model for inference.
 
     Args:
@@ -30,6 +32,9 @@ def load(model: str | Path = "demo", *, threads: int | None = None, engine: str 
             takes fewer where this process's container may use fewer.
         engine: what computes the network: one of :data:`pointrend.engines.NAMES`, or ``auto``, for what
             :func:`pointrend.engines.resolve` chooses.
+        share_in: a folder that only processes with this model write to; those with the same engine map their weights
+            from one file in it (some hundred MB less for each after the first, with a large model). None: each has its
+            own. Of no effect with ``cuda`` and ``detectron2``.
 
     Raises:
         ConfigError: the folder or its configuration cannot be used, or the engine is unknown, or not installed.
@@ -40,7 +45,7 @@ def load(model: str | Path = "demo", *, threads: int | None = None, engine: str 
     engine = resolve(engine, folder.network, quantised=(folder.path / OPENVINO_INT8).is_dir())
     if engine == DETECTRON2:
         return detectron2.load(folder)
-    network = open_network(folder, engine)
+    network = open_network(folder, engine, share_in)
     if not isinstance(network, InstanceNetwork):
         return SemanticSegmenter(network, folder.info, engine=engine)
     return InstanceSegmenter(network, folder.info, engine=engine, device=device_of(engine))

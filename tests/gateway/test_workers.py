@@ -34,6 +34,7 @@ from pointrend.system.processes import LaunchError
 from tests.asgi_servers import Crowd, eventually, pending, workers_of
 from tests.gateway import oddities
 from tests.ports import free_ports, is_free
+from tests.workers import weights_of
 
 HEALTH = {"health": True}
 
@@ -203,6 +204,9 @@ def test_two_workers_one_of_which_hangs(store: Path, tmp_path: Path) -> None:
             while len(pool.workers) < 2:
                 assert not failures
                 await asyncio.sleep(0.05)
+            assert {weights_of(psutil.Process(each.pid)) for each in pool.workers} == {
+                str(model.shared / "eager.weights")
+            }
             hanging = psutil.Process(pool.workers[0].pid)
             hanging.suspend()
             answers = await asyncio.gather(*(pool.answer(health(), 120) for _ in range(4)), return_exceptions=True)

@@ -23,7 +23,7 @@ from pointrend.serving.workers import GIB, SINGLE, Workers, choose
 from pointrend.system import properties
 from pointrend.weights.folder import ModelFolder
 from tests.ports import free_ports
-from tests.workers import workers_of
+from tests.workers import weights_of, workers_of
 
 PLENTY = 512 * GIB
 
@@ -98,6 +98,7 @@ def test_two_workers_share_the_queue_and_one_that_is_killed_loses_its_own_reques
         server.wait_until(lambda: server.workers_ready() == 2, 60)
         processes = workers_of(server)
         assert [each.environ()["POINTREND_THREADS"] for each in processes] == ["1", "1"]
+        assert len({weights_of(each) for each in processes}) == 1  # the same file for both
         config = server.config.read_text()
         assert "job_queue_size=28\n" in config
         assert re.search(r"vmargs=-Xmx1g .* -Xmx1536m\n", config)
