@@ -24,9 +24,16 @@ import os, sys, time
 from pathlib import Path
 from pointrend.system.run_lock import locked
 with locked(Path(sys.argv[1]), "--out"):
-    child = os.fork() if sys.argv[2] == "fork" else 1
-    print(child, flush=True) if child else None
-    sys.stdin.read() if child else time.sleep(600)
+    child = 1
+    if sys.argv[2] == "fork":
+        begun, tell = os.pipe()
+        child = os.fork()
+        if not child:
+            os.write(tell, b".")
+            time.sleep(600)
+        os.read(begun, 1)  # until then it holds the lock too
+    print(child, flush=True)
+    sys.stdin.read()
 """
 AS_NOBODY = """
 import json, os, sys
