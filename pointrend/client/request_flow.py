@@ -113,7 +113,7 @@ class RequestFlow:
                 return answer
             if error.code == answers.INVALID_TOKEN:
                 token_tries += 1
-                if token_tries >= TOKEN_TRIES or not self.tokens.refused(token):
+                if token_tries >= TOKEN_TRIES or not (yield from self.tokens.refused(token)):
                     raise error
                 continue
             pause = self.retries.wait(retried, answer.retry_after) if answer.status == 503 else None

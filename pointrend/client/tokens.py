@@ -25,13 +25,14 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from pointrend.client.messages import Answer, Flow, Renew
+from pointrend.client.messages import Answer, Flow, Renew, Wait
 from pointrend.client.urls import checked_url, is_rpc, leads_to_loopback
 from pointrend.errors import InvalidRequest
 from pointrend.system import environment, properties
 
 KEY_FILE = "key_file.json"
 RENEW_SECONDS_BEFORE = 30.0
+FILE_PAUSES = (0.0, 0.05, 0.2, 0.5)  # seconds; TorchServe ends a token before the new one is in the file
 MAX_FILE_BYTES = 2**20
 
 # How far the management port is from the one that predictions are asked at, in TorchServe's own defaults.
@@ -45,7 +46,7 @@ class Tokens(Protocol):
     def current(self) -> Flow[str | None]:
         """The token to send now; None where there is none."""
 
-    def refused(self, token: str | None) -> bool:
+    def refused(self, token: str | None) -> Flow[bool]:
         """Learn that the server refused a token; whether another try may do better."""
 
 
@@ -66,9 +67,10 @@ class FixedToken:
         return self._token
         yield  # makes this a flow, though one without steps
 
-    def refused(self, token: str | None) -> bool:
+    def refused(self, token: str | None) -> Flow[bool]:
         """A given token does not get better."""
         return False
+        yield  # as above
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +123,17 @@ class KeyFile:
         renewed = _read(path) if answer.status == 200 else None
         return (renewed or keys).inference
 
-    def refused(self, token: str | None) -> bool:
-        """Whether the file holds another token by now, as after a renewal by somebody else."""
+    def refused(self, token: str | None) -> Flow[bool]:
+        """Whether the file holds another token by now, or soon, as after a renewal by somebody else."""
         path = self._given or find_key_file(self._url)
-        keys = _read(path) if path else None
-        return keys is not None and keys.inference != token
+        if path is None:
+            return False
+        for pause in FILE_PAUSES:
+            yield Wait(pause)
+            keys = _read(path)
+            if keys is not None and keys.inference != token:
+                return True
+        return False
 
     def _begin(self) -> bool:
         """Whether the caller is the one who renews: two renewals at once would end each other's token."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pointrend.client import AsyncClient, Client, Retries
-from pointrend.client.messages import Answer, Renew, Send
+from pointrend.client.messages import Answer, Renew, Send, Wait
 from pointrend.client.request_flow import RequestFlow
 from pointrend.client.tokens import (
     MAX_FILE_BYTES,
@@ -56,11 +56,17 @@ def flow_of(tokens):
     return RequestFlow(tokens, Retries()).segment(PHOTO, {})
 
 
+def after_waits(flow, step):
+    while isinstance(step, Wait):
+        step = flow.send(None)
+    return step
+
+
 def test_a_token_that_somebody_else_renewed_is_read_again(key_file):
     flow = flow_of(KeyFile(key_file, "http://127.0.0.1:8080"))
     assert next(flow).token == "first"
     write_keys(key_file, "second")
-    step = flow.send(REFUSED)
+    step = after_waits(flow, flow.send(REFUSED))
     assert isinstance(step, Send)
     assert step.token == "second"
     with pytest.raises(StopIteration) as end:
@@ -68,11 +74,24 @@ def test_a_token_that_somebody_else_renewed_is_read_again(key_file):
     assert end.value.value.width == 2
 
 
+@pytest.mark.parametrize("meanwhile", ["as before", "half written"])
+def test_a_renewed_token_is_waited_for_that_is_not_in_the_file_yet(key_file, meanwhile):
+    """TorchServe refuses the old one from before it begins to write the file."""
+    flow = flow_of(KeyFile(key_file, "http://127.0.0.1:8080"))
+    assert next(flow).token == "first"
+    if meanwhile == "half written":
+        key_file.write_text(key_file.read_text()[:50])
+    assert flow.send(REFUSED) == Wait(0.0)
+    assert isinstance(flow.send(None), Wait)
+    write_keys(key_file, "second")
+    assert flow.send(None).token == "second"
+
+
 def test_a_token_that_stays_refused_is_not_sent_for_ever(key_file):
     flow = flow_of(KeyFile(key_file, "http://127.0.0.1:8080"))
     assert next(flow).token == "first"
     with pytest.raises(InvalidRequest, match="refuses the token"):
-        flow.send(REFUSED)
+        after_waits(flow, flow.send(REFUSED))
 
 
 @pytest.mark.parametrize("seconds", [-3600, 0, 20])
