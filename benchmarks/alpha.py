@@ -1,6 +1,6 @@
 """Soft and hard edges of cut-outs against known alphas: SAD, gradient error, and the picture before another background.
 
-    python benchmarks/alpha.py --data DATA [--split val] [--objects 40] [--defocus 0.5] [--model demo]
+    python -m benchmarks.alpha --data DATA [--split val] [--objects 40] [--defocus 0.5] [--model demo]
 
 An object of a labelled photo is cut out by its mask, two pixels inside of it, so that its colours are its own, and
 composited onto another photo at three times its size. Scaled down, its alpha is known as the share of each pixel that
@@ -31,6 +31,7 @@ from PIL import Image, ImageFilter
 from rich.console import Console
 from rich.progress import track
 
+from benchmarks.image_filters import Floats, around, band, blurred, gradient_magnitude, scaled
 from pointrend.datasets.ground_truth import GroundTruth
 from pointrend.datasets.image_file import read_pixels
 from pointrend.evaluation.bootstrap import resamples
@@ -49,11 +50,9 @@ INSIDE = 2  # pixels that an object is cut out inside of its labelled mask
 SMALLEST, LARGEST = 60**2, 0.5  # pixels, and share of the photo
 SAME = 0.5  # IoU
 TRUE_BAND, FOUND_BAND = 12, 3
-GRADIENT_SIGMA = 1.4
 MARGIN = 24  # pixels around an object that are judged
 RAMP = 1.5  # pixels of an outline from the logits
 
-Floats = NDArray[np.floating[Any]]
 Pixels = NDArray[np.uint8]
 
 
@@ -89,13 +88,13 @@ def compose(photo: Pixels, mask: NDArray[np.bool_], behind: Pixels, defocus: flo
     if core.sum() < SMALLEST / 2:
         return None
     height, width = mask.shape
-    y, x = _around(core, 8)
+    y, x = around(core, 8)
     rows, columns = core[y, x].shape
     fine = columns * FINER, rows * FINER
-    inside = _scaled(_blurred(core[y, x].astype(np.float32), 1.0), fine) >= 0.5
-    colours = np.stack([_scaled(photo[y, x, c].astype(np.float32), fine) for c in range(3)], axis=2).clip(0, 255)
+    inside = scaled(blurred(core[y, x].astype(np.float32), 1.0), fine) >= 0.5
+    colours = np.stack([scaled(photo[y, x, c].astype(np.float32), fine) for c in range(3)], axis=2).clip(0, 255)
     object_ = np.concatenate((colours, np.full((*inside.shape, 1), 255, np.float32)), axis=2) * inside[..., None]
-    object_ = _blurred(object_, defocus * FINER)
+    object_ = blurred(object_, defocus * FINER)
     object_ = object_.reshape(rows, FINER, columns, FINER, 4).mean((1, 3))  # premultiplied
     whole = np.zeros((height, width, 4), np.float32)
     whole[y, x] = object_
@@ -121,17 +120,17 @@ def found(case: Case, category: int, prediction: Prediction) -> Case | None:
             best, overlap = levels, iou
     if best is None:
         return None
-    place = _around((best > 0) | (case.alpha > 0), MARGIN)
+    place = around((best > 0) | (case.alpha > 0), MARGIN)
     return Case(case.image[place], case.alpha[place], case.colours[place], best[place])
 
 
 def errors(case: Case, alpha: Pixels, colours: Pixels, wall: Floats) -> tuple[float, float, float]:
     """SAD, gradient error and error of the picture before a wall of one colour (3,), a pixel of true outline."""
     truth = case.alpha >= 0.5
-    judged = _band(truth, TRUE_BAND) | _band(case.mask, FOUND_BAND)
-    length = max(1.0, _band(truth, 1).sum() / 2)
+    judged = band(truth, TRUE_BAND) | band(case.mask, FOUND_BAND)
+    length = max(1.0, band(truth, 1).sum() / 2)
     share = (alpha / 255).astype(np.float32)
-    gradients = _gradient(share) - _gradient(case.alpha)
+    gradients = gradient_magnitude(share) - gradient_magnitude(case.alpha)
     picture = share[..., None] * (colours - wall) - case.alpha[..., None] * (case.colours - wall)
     sums = (
         np.abs(share - case.alpha)[judged].sum(),
@@ -179,7 +178,7 @@ def _pymatting() -> dict[str, Way]:
         return alpha, (colours * 255 + 0.5).clip(0, 255).astype(np.uint8)
 
     def closed_form(case: Case) -> tuple[Pixels, Pixels]:
-        trimap = np.where(_band(case.mask, 2), 0.5, case.mask)
+        trimap = np.where(band(case.mask, 2), 0.5, case.mask)
         if not (trimap == 1).any():
             return _with_foreground(case, soft_alpha(case.mask))
         alpha = pymatting.estimate_alpha_cf(case.image / 255.0, trimap)
@@ -219,58 +218,6 @@ def row(name: str, values: NDArray[np.float64], base: NDArray[np.float64], secon
         for index, mean in enumerate(values.mean(axis=0))
     ]
     return name, *cells, f"{1000 * seconds / len(values):.0f}"
-
-
-def _around(mask: NDArray[np.bool_], margin: int) -> tuple[slice, slice]:
-    """Rows and columns of a mask, and a margin where the image has it."""
-    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    first, last = max(0, rows[0] - margin), rows[-1] + 1 + margin
-    return slice(first, last), slice(max(0, columns[0] - margin), columns[-1] + 1 + margin)
-
-
-def _band(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
-    """Pixels this near to a mask's outline, on either side."""
-    picture = Image.fromarray(mask).convert("L")
-    wide, narrow = (
-        np.asarray(picture.filter(kind(2 * pixels + 1))) > 0 for kind in (ImageFilter.MaxFilter, ImageFilter.MinFilter)
-    )
-    return wide & ~narrow
-
-
-def _scaled(values: Floats, size: tuple[int, int]) -> Floats:
-    return np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BICUBIC))
-
-
-def _kernel(sigma: float) -> tuple[Floats, Floats]:
-    """A Gaussian's samples and where they are, in pixels."""
-    reach = max(1, round(3 * sigma))
-    places = np.arange(-reach, reach + 1, dtype=np.float32)
-    weights = np.exp(-(places**2) / (2 * sigma**2))
-    return weights / weights.sum(), places
-
-
-def _correlated(values: Floats, kernel: Floats, axis: int) -> Floats:
-    reach, length = len(kernel) // 2, values.shape[axis]
-    edges = [(0, 0)] * values.ndim
-    edges[axis] = reach, reach
-    padded = np.moveaxis(np.pad(values, edges, mode="edge"), axis, 0)
-    total = sum(weight * padded[start : start + length] for start, weight in enumerate(kernel))
-    return np.moveaxis(np.asarray(total, np.float32), 0, axis)
-
-
-def _blurred(values: Floats, sigma: float) -> Floats:
-    if not sigma:
-        return values
-    kernel, _ = _kernel(sigma)
-    return _correlated(_correlated(values, kernel, 0), kernel, 1)
-
-
-def _gradient(alpha: Floats) -> Floats:
-    """Its magnitude, by derivatives of a Gaussian."""
-    kernel, places = _kernel(GRADIENT_SIGMA)
-    derivative = kernel * places / (kernel * places**2).sum()
-    down, across = (_correlated(_correlated(alpha, derivative, axis), kernel, 1 - axis) for axis in (0, 1))
-    return np.hypot(down, across)
 
 
 def main(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -11,9 +10,10 @@ from pathlib import Path
 from rich.progress import Progress, TaskID
 
 from pointrend.errors import InvalidOption, PointRendError, RequestError
-from pointrend.masks.alpha import ALPHAS, SOFT, Alpha
+from pointrend.masks.alpha import SOFT
 from pointrend.predict.files import write_file
-from pointrend.predict.images import FoundImages, ImageFile
+from pointrend.predict.images import ImageFile
+from pointrend.predict.job import Job
 from pointrend.predict.manifest import Manifest
 from pointrend.predict.names import REPORT, ResultNames
 from pointrend.predict.records import FOLDER, Record, Records
@@ -22,7 +22,6 @@ from pointrend.predict.sources import Source, asked_for
 from pointrend.predict.summary import Failed, Summary
 from pointrend.predict.walk import NotRead
 from pointrend.predict.writing import write_formats, write_shared
-from pointrend.structures.options import Options
 from pointrend.structures.prediction import Prediction
 from pointrend.system.outputs import check_folder
 from pointrend.system.progress import bar
@@ -35,57 +34,8 @@ _NO_MORE_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _IN_A_ROW = 3
 
 
-class JobError(PointRendError):
-    """A job that cannot be done as it was put."""
-
-
 class RunStopped(PointRendError):
     """A run that ended before it had tried every image."""
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What to do.
-
-    Attributes:
-        found: what to predict.
-        out: the folder of the results; what earlier runs left there is used.
-        save: names of :data:`~pointrend.predict.saving.SAVERS`.
-        options: of every prediction, with ``masks=probability`` where a format needs that.
-        alpha: the edges of cut-outs, ``soft`` or ``hard``.
-
-    Raises:
-        JobError: a format is unknown, none is named, the task has no such format, or tiles have not what it needs;
-            ``alpha`` is unknown, or hard without cut-outs to save.
-    """
-
-    found: FoundImages
-    out: Path
-    save: Sequence[str]
-    options: Options
-    alpha: Alpha = SOFT
-
-    def __post_init__(self) -> None:
-        if not self.save:
-            raise JobError(f"--save names no format. Known: {', '.join(SAVERS)}.")
-        for name in self.save:
-            if name not in SAVERS:
-                raise JobError(f"There is no format {name!r} to save. Known: {', '.join(SAVERS)}.")
-            if self.options.task not in SAVERS[name].tasks:
-                fitting = ", ".join(each for each, saver in SAVERS.items() if self.options.task in saver.tasks)
-                raise JobError(f"{name} cannot hold the task {self.options.task}; {fitting} can.")
-        if self.alpha not in ALPHAS:
-            raise JobError(f"--alpha must be {' or '.join(ALPHAS)}, not {self.alpha!r}.")
-        if self.alpha != SOFT and "cutouts" not in self.save:
-            raise JobError(f"--alpha {self.alpha} is for --save cutouts; masks are always hard.")
-        unsure = [name for name in self.save if SAVERS[name].probabilities]
-        if unsure and self.options.tiles is not None:
-            raise JobError(
-                f"{unsure[0]} needs the masks' probabilities, which objects that are joined from tiles do not have: "
-                f"leave out {unsure[0]} or tiles={self.options.tiles}."
-            )
-        if unsure:
-            object.__setattr__(self, "options", replace(self.options, masks="probability"))
 
 
 @dataclass(frozen=True, slots=True)

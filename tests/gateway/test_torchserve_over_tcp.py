@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from pointrend.client import Client
-from pointrend.serving import torchserve
+from pointrend.serving import torchserve_settings
 from pointrend.serving.gateway_process import Gateway
 from pointrend.serving.torchserve import Ports, TorchServe
 from tests.ports import free_ports
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.server
 
 
 def test_without_sockets_a_token_keeps_others_out(store: Path, photo: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torchserve, "LONGEST_SOCKET_PATH", 0)
+    monkeypatch.setattr(torchserve_settings, "LONGEST_SOCKET_PATH", 0)
     with TorchServe(store, Ports(*free_ports(6)), private=True) as server, Gateway(server, free_ports(1)[0]) as gateway:
         gateway.wait_ready()
         server.wait_ready()

@@ -25,7 +25,7 @@ import pointrend
 from pointrend.cli.main import app
 from pointrend.errors import InvalidOption
 from pointrend.predict import SAVERS, Job, LocalSource, find_images, result_folders, run
-from pointrend.predict.run import JobError
+from pointrend.predict.job import JobError
 from pointrend.structures.options import Options
 
 DEMO = Path(__file__).parent.parent / "demo"
