@@ -76,19 +76,7 @@ class Upstream:
         pieces: Sequence[bytes | bytearray] = (),
         seconds: float | None = None,
     ) -> AsyncIterator[httpx.Response]:
-        """A success, whose body is still to be read.
-
-        Args:
-            kind: which of TorchServe's addresses.
-            method: of HTTP.
-            path: built by the gateway, never a caller's.
-            headers: of the request.
-            pieces: of its body.
-            seconds: patience, if other than for a prediction.
-
-        Raises:
-            RequestError: it is none; what TorchServe says by itself is put in our form.
-        """
+        """See :meth:`gateway.model_server.ModelServer.ask`; what TorchServe says by itself is put in our form."""
         sent = sum(map(len, pieces))
         with upstream_span(f"{method} {kind}") as span:
             request = self._clients[kind].build_request(

@@ -56,7 +56,8 @@ class PointRendHandler:
         engine = os.environ.get(VARIABLE) or config.engine
         share = os.environ.get(THREADS)
         threads = config.threads or (int(share) if share else None)
-        segmenter = load(unpacked / MODEL_FOLDER, threads=threads, engine=engine, share_in=unpacked)
+        share_in = unpacked if share else None  # a share of the cores is given where there are several workers
+        segmenter = load(unpacked / MODEL_FOLDER, threads=threads, engine=engine, share_in=share_in)
         self._service = ModelService(segmenter, config.image_limits, config.max_response_bytes, config.max_tiles)
         self._memory = MemoryLimit()
         self._metrics = Metrics(context.metrics, context.model_name)

@@ -72,7 +72,8 @@ class WorkerProcess:
         """
         seconds = model.config.startup_seconds
         command = [sys.executable, "-m", "gateway.workers.worker", "--folder", str(model.folder)]
-        command += ["--config", str(model.config_file), "--engine", model.engine, "--share-in", str(model.shared)]
+        command += ["--config", str(model.config_file), "--engine", model.engine]
+        command += ["--share-in", str(model.shared)] if model.workers > 1 else []
         command += ["--threads", str(model.threads)] if model.threads else []
         try:
             process = await asyncio.create_subprocess_exec(
@@ -92,7 +93,7 @@ class WorkerProcess:
             await _end(process)
             raise WorkerError(f"A worker of {model.name} did not load its model within {seconds} s.") from error
         except (EOFError, OSError) as error:
-            status = await _exit(process)
+            status = await _end(process)
             raise WorkerError(f"A worker of {model.name} {how_ended(status)} before its model was loaded.") from error
         except BaseException:
             await _end(process)
@@ -144,6 +145,7 @@ class WorkerProcess:
             return talking.result()
         finally:
             talking.cancel()
+            await asyncio.wait({talking})  # nobody else can read before it has stopped
 
     async def ended(self) -> str:
         """Wait until it ends by itself; how, in words."""
@@ -157,7 +159,18 @@ class WorkerProcess:
 async def _end(process: asyncio.subprocess.Process) -> int:
     with contextlib.suppress(ProcessLookupError):
         process.kill()
-    return await _exit(process)
+    status = await _exit(process)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.close()
+    # Else they would be closed when Python throws the process away, which may be after the event loop's end. Another
+    # process may hold them for ever.
+    with contextlib.suppress(OSError):  # TimeoutError is one
+        async with asyncio.timeout(_LOOK_SECONDS):
+            await process.stdin.wait_closed()
+            while await process.stdout.read(_BUFFER):
+                pass
+    return status
 
 
 async def _exit(process: asyncio.subprocess.Process) -> int:

@@ -86,11 +86,7 @@ class WorkerServer:
         pieces: Sequence[bytes | bytearray] = (),
         seconds: float | None = None,
     ) -> AsyncIterator[httpx.Response]:
-        """As :meth:`gateway.upstream.Upstream.ask`.
-
-        Raises:
-            RequestError: the answer is none of success.
-        """
+        """See :meth:`gateway.model_server.ModelServer.ask`."""
         place, _, query = path.partition("?")
         if kind == METRICS:
             yield _answer(200, {"content-type": CONTENT_TYPE}, self._metrics.text().encode())

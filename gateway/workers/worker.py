@@ -37,8 +37,10 @@ def main(
     folder: Annotated[Path, typer.Option(help="The model's folder.")],
     config: Annotated[Path, typer.Option(help="Its model-config.yaml.")],
     engine: Annotated[str, typer.Option(help="What computes its network.")],
-    share_in: Annotated[Path, typer.Option(help="A folder of the model's workers, from which they map its weights.")],
     threads: Annotated[int | None, typer.Option(min=1, help="One for each core by default.")] = None,
+    share_in: Annotated[
+        Path | None, typer.Option(help="A folder of its workers, who map the weights from there.")
+    ] = None,
 ) -> None:
     """Answer requests until standard input ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -103,7 +105,7 @@ def read_request(body: bytes, content_type: str, headers: Mapping[str, str], lim
     return read_form(fields, headers)
 
 
-def _load(folder: Path, config: ModelConfig, engine: str, threads: int | None, share_in: Path) -> ModelService:
+def _load(folder: Path, config: ModelConfig, engine: str, threads: int | None, share_in: Path | None) -> ModelService:
     """Load the model, and run it once: who is ready has answered already."""
     from pointrend.inference.loading import load  # and PyTorch
 
