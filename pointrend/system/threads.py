@@ -24,17 +24,23 @@ Longer than the code between two operations takes, so that threads seldom sleep 
 TURNS_WHILE_FREE = 100_000
 """As many where :mod:`pointrend.system.spinning` ends that once others need the cores."""
 WAITED = Path("/proc/thread-self/schedstat")
-"""Where Linux describes the thread that reads it: nanoseconds on a core, nanoseconds of waiting for one, and turns."""
+"""Where Linux describes the thread that reads it: nanoseconds on a core, nanoseconds of waiting for one, and turns.
+
+Those of all threads of a process are in folders of ``/proc/self/task``.
+"""
 _OWN = (SPIN_COUNT, "OMP_WAIT_POLICY")  # either tells libgomp how to wait
 
 
 def spins_while_free(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether threads spin so long that somebody must end it, by :func:`limit_spinning`.
+    """Whether threads spin so long that :mod:`pointrend.system.spinning` must end it where others need the cores.
+
+    They do as :func:`limit_spinning` has it, and by libgomp's own default where PyTorch was loaded before this package,
+    as in a notebook.
 
     Args:
         environment: of this process.
     """
-    return "OMP_WAIT_POLICY" not in environment and environment.get(SPIN_COUNT) == str(TURNS_WHILE_FREE)
+    return "OMP_WAIT_POLICY" not in environment and environment.get(SPIN_COUNT) in {None, str(TURNS_WHILE_FREE)}
 
 
 def limit_spinning(environment: MutableMapping[str, str] = os.environ) -> None:

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from pointrend.system.spinning import CALM, CROWDED, FREE, Spinning
-from pointrend.system.threads import SPIN_COUNT, TURNS_WHILE_FREE, spins_while_free
+from pointrend.system.threads import SPIN_COUNT, TURNS, TURNS_WHILE_FREE, spins_while_free
 
 
 class Idle:
@@ -42,7 +42,17 @@ def test_an_own_setting_is_left_alone() -> None:
     assert spins_while_free({SPIN_COUNT: str(TURNS_WHILE_FREE)})
     assert not spins_while_free({SPIN_COUNT: "7"})
     assert not spins_while_free({SPIN_COUNT: str(TURNS_WHILE_FREE), "OMP_WAIT_POLICY": "passive"})
-    assert not spins_while_free({})
+    assert spins_while_free({})  # libgomp's default is longer still
+    assert not spins_while_free({SPIN_COUNT: str(TURNS)})
+
+
+def run(program: str) -> list[str]:
+    """The words that a process prints whose environment says nothing of OpenMP."""
+    environment = {name: value for name, value in os.environ.items() if name not in {"OMP_WAIT_POLICY", SPIN_COUNT}}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
 
 
 # Told by libgomp itself, whose threads appear and go; in a process whose cores nobody takes from it in a test.
@@ -69,9 +79,30 @@ print(spinning._spinning() is not None)
 """
 
 
+FOLLOWS = """
+from pointrend.system import spinning
+import torch
+
+torch.rand(10**6).relu_()
+print(spinning._spinning() is not None)
+"""
+PROCESSES = {
+    "torchserve-or-asgi": "import handler.pointrend_handler",
+    "command-line": "import pointrend.cli.main",  # predict, batch, bench, train, label-studio
+    "notebook": "import torch, pointrend",  # in whichever order
+    "batch-worker": "import pointrend.batch.worker",
+    "label-studio": "import pointrend.integrations.label_studio.backend",
+    "hugging-face": "import pointrend.integrations.huggingface.segmentation",
+    "train": "import pointrend.training.run",
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PyTorch has another OpenMP")
+@pytest.mark.parametrize("imports", PROCESSES.values(), ids=PROCESSES)
+def test_every_process_follows_the_load(imports: str) -> None:
+    assert run(imports + FOLLOWS) == ["True"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="PyTorch has another OpenMP")
 def test_idle_threads_are_more_than_the_cores_and_end() -> None:
-    environment = {name: value for name, value in os.environ.items() if name not in {"OMP_WAIT_POLICY", SPIN_COUNT}}
-    command = [sys.executable, "-c", PROGRAM]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert done.stdout.split() == ["1", "True"], done.stderr
+    assert run(PROGRAM) == ["1", "True"]
