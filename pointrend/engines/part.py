@@ -29,6 +29,7 @@ class Part(nn.Module, ABC):
         name: of the part.
         inputs: the shape of each input; -1 where it differs from image to image.
         takes_images: whether its input is images (1, 3, H, W), which come in channels-last order.
+        side_by_side: whether calls may come from several threads at once, in which PyTorch has one thread each.
         answers: names of those modules whose outputs are the network's answers; they stay float32.
         tender: beginnings of the names of other modules that stay float32.
     """
@@ -36,6 +37,7 @@ class Part(nn.Module, ABC):
     name: ClassVar[str]
     inputs: tuple[Shape, ...]
     takes_images: ClassVar[bool] = False
+    side_by_side: ClassVar[bool] = False
     answers: ClassVar[tuple[str, ...]] = ()
     tender: tuple[str, ...] = ()
 
@@ -56,6 +58,7 @@ class Points(Part):
     """
 
     name = "points"
+    side_by_side = True
 
     def __init__(self, head: PointHead, channels: int, coarse_maps: int) -> None:
         super().__init__()

@@ -194,8 +194,7 @@ def _finished(chunks: Iterable[MaskChunk], coarse: Tensor, side: int) -> Tensor:
         chunk.logits = masks[chunk.place]  # lets go of its own
 
     waiting = list(chunks)
-    # An engine that computes the points itself has threads of its own, and calls of it take turns.
-    if not waiting or waiting[0].is_finished or waiting[0].head.project is None or masks.device.type != "cpu":
+    if not waiting or waiting[0].is_finished or masks.device.type != "cpu":
         for chunk in waiting:
             finish(chunk)
     else:
