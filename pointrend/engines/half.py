@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pointrend.engines.part import Network, Part, Run
+from pointrend.engines.part import Network, Part, Points, Run
 from pointrend.modeling.layers import ConvNorm
 
 
@@ -31,7 +31,10 @@ def install(network: Network, parts: Sequence[Part], dtype: torch.dtype) -> list
     own = []
     for part in parts:
         own.append(converted(part, dtype))
-        part.install(network, _run(own[-1], dtype))
+        if isinstance(own[-1], Points):
+            own[-1].install_layers(network, dtype)
+        else:
+            part.install(network, _run(own[-1], dtype))
     return own
 
 

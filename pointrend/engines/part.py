@@ -85,6 +85,18 @@ class Points(Part):
         head.layers = lambda fine, coarse: run(fine, coarse)[0]
         head.project = None
 
+    def install_layers(self, network: Network, dtype: torch.dtype) -> None:
+        """Let PyTorch compute the layers in another precision, with this part's weights, as it does in float32.
+
+        Products are added up, of a map that is projected once: see :class:`PointHead`.
+        """
+        head, own = _point_head(network), self.head
+        assert own.project is not None  # only an engine's own layers have none
+        project, layers, after_projection = own.project, own.layers, own.after_projection
+        head.project = lambda features: project(features.to(dtype)).float()
+        head.layers = lambda fine, coarse: layers(fine.to(dtype), coarse.to(dtype)).float()
+        head.after_projection = lambda fine, coarse: after_projection(fine.to(dtype), coarse.to(dtype)).float()
+
 
 def _point_head(network: Network) -> PointHead:
     if isinstance(network, SemanticPointRend):

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pointrend.modeling.side_by_side import side_by_side
+
 UNCALIBRATED = (1.0, 0.0)
 EDGE_SHARE = 0.02  # of the image's diagonal: the band around an outline that Boundary IoU looks at
 _LEAST = 1e-6  # keeps logits of probabilities finite
@@ -68,14 +70,18 @@ def mask_qualities(
     """
     qualities = [MaskQuality(0.0, 1.0)] * len(logits)
     sides = [len(each) for each in logits]
+    chunks: list[list[int]] = []
     for side in sorted(set(sides)):
         alike = [index for index, own in enumerate(sides) if own == side]
-        for start in range(0, len(alike), _AT_ONCE):
-            chunk = alike[start : start + _AT_ONCE]
-            found = _alike(torch.stack([logits[index] for index in chunk]), boxes[chunk], image_size)
-            for index, (area, expected, uncertainty) in zip(chunk, found, strict=True):
-                if area:
-                    qualities[index] = MaskQuality(calibrated(expected, calibration), uncertainty)
+        chunks += [alike[start : start + _AT_ONCE] for start in range(0, len(alike), _AT_ONCE)]
+
+    def judge(chunk: list[int]) -> None:
+        found = _alike(torch.stack([logits[index] for index in chunk]), boxes[chunk], image_size)
+        for index, (area, expected, uncertainty) in zip(chunk, found, strict=True):
+            if area:
+                qualities[index] = MaskQuality(calibrated(expected, calibration), uncertainty)
+
+    side_by_side(judge, chunks)
     return qualities
 
 

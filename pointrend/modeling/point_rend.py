@@ -101,8 +101,8 @@ class PointHead(nn.Module):
     there.
 
     The first layer is linear before its bias, as reading a map between its cells is. So it does not matter which comes
-    first, and where points are more than cells it costs less to ``project`` the map, once. An engine whose layers begin
-    with the features themselves puts None there.
+    first, and where points are more than cells it costs less to ``project`` the map, once; ``after_projection`` is the
+    rest. An engine puts its own there too, or None for ``project`` if its layers begin with the features themselves.
 
     Args:
         channels: C of the features.
@@ -121,6 +121,7 @@ class PointHead(nn.Module):
         self.predictor = nn.Conv1d(inputs, num_mask_classes, 1)
         self.layers: Callable[[Tensor, Tensor], Tensor] = self._layers
         self.project: Callable[[Tensor], Tensor] | None = self._project
+        self.after_projection: Callable[[Tensor, Tensor], Tensor] = self._after_projection
 
     def forward(self, fine: Tensor, coarse: Tensor) -> Tensor:
         """Map fine features (R, P, C) and coarse logits (R, P, K + X) to logits of all classes (R, P, K)."""
@@ -133,13 +134,13 @@ class PointHead(nn.Module):
 
         Inputs as in :meth:`forward`; with ``projected``, ``fine`` is what ``project`` made of the features.
         """
-        hidden = self._after_projection(fine, coarse) if projected else self.layers(fine, coarse)
+        hidden = self.after_projection(fine, coarse) if projected else self.layers(fine, coarse)
         assert self.predictor.bias is not None  # nn.Conv1d has one unless told otherwise
         own, seen = self._predictor_weights()
         if len(own) == 1:  # one class for all: a product of its own for each region takes three times as long
             logit = hidden @ own[0] + self.predictor.bias
             return logit if seen is None else logit + coarse @ seen[0]
-        logits = torch.baddbmm(self.predictor.bias[classes][:, None, None], hidden, own[classes][:, :, None])
+        logits = _products(hidden, own[classes], self.predictor.bias[classes])
         if seen is not None:
             logits = logits.baddbmm_(coarse, seen[classes][:, :, None])
         return logits[:, :, 0]
@@ -171,7 +172,7 @@ class PointHead(nn.Module):
                 hidden = _plus_product(hidden, seen, of_seen.t())
             else:
                 hidden = F.linear(hidden, weight, bias)
-            hidden = F.relu(hidden, inplace=True)
+            hidden = _rectified(hidden)
         return hidden.view(*coarse.shape[:2], -1)
 
     def layer(self, index: int) -> tuple[Tensor, Tensor]:
@@ -186,6 +187,24 @@ def _plus_product(terms: Tensor, left: Tensor, right: Tensor) -> Tensor:
     if torch.is_grad_enabled() or terms.dtype != left.dtype:  # the latter under autocast
         return torch.addmm(terms, left, right)
     return terms.addmm_(left, right)
+
+
+def _rectified(features: Tensor) -> Tensor:
+    """ReLU in place."""
+    if features.element_size() == 2 and features.device.type == "cpu" and not torch.is_grad_enabled():
+        # A negative number is one as an integer too: of 16 bits, which takes a seventh of the time of two conversions.
+        features.view(torch.int16).clamp_(min=0)
+        return features
+    return F.relu(features, inplace=True)
+
+
+def _products(features: Tensor, weights: Tensor, biases: Tensor) -> Tensor:
+    """Each region's features (R, P, F) with its own weights (R, F), and its bias (R,): (R, P, 1)."""
+    if features.device.type != "cpu" or torch.is_grad_enabled():
+        return torch.baddbmm(biases[:, None, None], features, weights[:, :, None])
+    # One by one they take two thirds of a batched product's time.
+    products = torch.stack([own @ weight for own, weight in zip(features, weights, strict=True)])
+    return products.add_(biases[:, None])[:, :, None]
 
 
 def subdivision_plan(coarse_side: int, config: PointHeadConfig) -> tuple[int, int]:

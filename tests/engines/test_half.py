@@ -45,6 +45,28 @@ def test_a_folded_normalisation_changes_nothing() -> None:
     assert torch.allclose(layer(photo), before, atol=1e-5)
 
 
+def test_points_are_rounded_between_reading_a_projected_map_and_the_predictor() -> None:
+    network, rounded = small(), small()
+    half.install(rounded, parts(rounded), torch.bfloat16)
+    (head, _), (own, _) = network.mask_heads(), rounded.mask_heads()
+    assert head is not None
+    assert own is not None
+    assert own.point_head.project is not None
+    generator = torch.Generator().manual_seed(0)
+    fine = torch.randn(2, 50, network.config.fpn.channels, generator=generator)
+    coarse = torch.randn(2, 50, head.coarse_head.num_maps, generator=generator)
+    classes = torch.tensor([3, 5])
+    with torch.inference_mode():
+        expected = head.point_head.predict(fine, coarse, classes)
+        answers = [
+            own.point_head.predict(fine, coarse, classes),
+            own.point_head.predict(own.point_head.project(fine), coarse, classes, projected=True),
+        ]
+    for answer in answers:
+        assert answer.dtype == torch.float32
+        assert 0 < (answer - expected).norm() / expected.norm() < 0.03
+
+
 def test_a_replaced_part_lets_go_of_its_weights() -> None:
     network = small()
     half.install(network, parts(network), torch.bfloat16)

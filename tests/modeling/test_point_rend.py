@@ -7,6 +7,7 @@ from pointrend.config.schema import PointHeadConfig
 from pointrend.modeling.point_rend import (
     FeatureMap,
     PointHead,
+    _rectified,
     double,
     most_uncertain_points,
     next_points,
@@ -132,3 +133,14 @@ def test_a_prediction_is_the_published_network_with_and_without_gradients(classe
             torch.autograd.grad(each.square().sum(), parameter, retain_graph=True)[0] for each in (predicted, expected)
         )
         torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_rectified_features_are_relus(dtype: torch.dtype) -> None:
+    values = torch.tensor([-torch.inf, -3.0, -1e-6, -0.0, 0.0, 1e-6, 3.0, torch.inf]).to(dtype).repeat(4, 1)
+    with torch.no_grad():
+        assert torch.equal(_rectified(values.clone()), values.relu())
+    learned = torch.tensor([-3.0, 3.0], dtype=dtype, requires_grad=True)
+    _rectified(learned * 1).sum().backward()
+    assert learned.grad is not None
+    assert learned.grad.tolist() == [0, 1]
