@@ -82,7 +82,7 @@ def _images_below(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if has_image_suffix(path.name) and path.is_file())
 
 
-def _network_input(path: Path, network: Network) -> tuple[Tensor, tuple[int, int]]:
+def network_input(path: Path, network: Network) -> tuple[Tensor, tuple[int, int]]:
     """A photo as the network takes it: see :func:`pointrend.modeling.preprocess.to_input`.
 
     Raises:
@@ -115,7 +115,7 @@ def record(network: Network, parts: Sequence[Part], paths: Sequence[Path]) -> In
         part.install(watched, _keeping(part, seen[part.name]))
     with torch.inference_mode():
         for path in paths:
-            images, size = _network_input(path, network)
+            images, size = network_input(path, network)
             if isinstance(watched, InstanceNetwork):
                 _look(watched, images, size)
             else:

@@ -22,12 +22,14 @@ import torch
 from torch import Tensor
 
 from pointrend.engines import EAGER, OPENVINO, OPENVINO_INT8, require, require_fit, store
+from pointrend.engines.agreement import check_classes
 from pointrend.engines.calibration import find_images, record
 from pointrend.engines.openvino import Compiled
 from pointrend.engines.part import Network, Part, Points, Run
 from pointrend.engines.parts import parts
 from pointrend.engines.quantise import quantised
 from pointrend.errors import ConfigError, InaccurateExport, PointRendError
+from pointrend.modeling.semantic import SemanticPointRend
 from pointrend.system.processes import child_environment
 from pointrend.weights.checkpoint import load_network, read_checkpoint
 from pointrend.weights.folder import ModelFolder
@@ -78,7 +80,8 @@ def export(folder: ModelFolder, destination: Path, engine: str, images: Path | N
             scikit-image.
 
     Raises:
-        InaccurateExport: a converted part answers too differently.
+        InaccurateExport: a converted part answers too differently, or a semantic model gives too many pixels other
+            classes.
         ConfigError: a package is missing, the model has no such parts, or an image cannot be read, or there is none.
     """
     require(engine)
@@ -123,13 +126,17 @@ def _main(model: str, destination: str, engine: str, threads: str, *images: str)
     import openvino  # optional, and here after its telemetry was turned off
 
     into.mkdir(parents=True, exist_ok=True)
+    runs = []
     for part in own:
         inputs, file = seen.pop(part.name), into / f"{part.name}.xml"
         model_ = converted(part, inputs[0])
         if engine == OPENVINO_INT8:
             model_ = quantised(model_, part, inputs)
         openvino.save_model(model_, str(file), compress_to_fp16=engine == OPENVINO_INT8)
-        check(part, Compiled(file, part), inputs[0], MOST_OFF[engine])
+        runs.append(Compiled(file, part))
+        check(part, runs[-1], inputs[0], MOST_OFF[engine])
+    if engine == OPENVINO_INT8 and isinstance(network, SemanticPointRend):
+        check_classes(network, own, runs, chosen)
     store.stamp(into, folder, len(images))
 
 

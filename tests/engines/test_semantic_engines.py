@@ -14,9 +14,10 @@ from PIL import Image
 
 import pointrend
 from pointrend.engines import BF16, CUDA, EAGER, OPENVINO, OPENVINO_INT8, export, half, store
+from pointrend.engines.agreement import check_classes
 from pointrend.engines.network import open_network
 from pointrend.engines.parts import parts
-from pointrend.errors import ConfigError
+from pointrend.errors import ConfigError, InaccurateExport
 from pointrend.images.limits import ImageLimits
 from pointrend.inference.semantic import SemanticSegmenter
 from pointrend.modeling.semantic import SemanticPointRend
@@ -119,3 +120,21 @@ def test_an_archive_brings_the_files(folder: Path, tmp_path: Path) -> None:
 def test_a_gpu_is_refused(folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"engine: cuda supports instance models only.* openvino-int8, bf16 or eager"):
         pointrend.load(folder, engine=CUDA)
+
+
+def test_parts_that_change_too_many_classes_are_refused(folder: Path) -> None:
+    own = open_network(ModelFolder.open(folder))
+    assert isinstance(own, SemanticPointRend)
+    trunk, points = parts(own)
+
+    def other_classes(images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        features, coarse = trunk(images)
+        return features, coarse.roll(1, dims=1)
+
+    check_classes(own, [trunk, points], [trunk, points], [PHOTO])
+    with pytest.raises(
+        InaccurateExport,
+        match=r"only \d+\.\d% of the pixels of 1 photos would keep their classes; the limit is 90%\. "
+        r"Choose the engine eager or bf16, or calibrate",
+    ):
+        check_classes(own, [trunk, points], [other_classes, points], [PHOTO])
