@@ -16,16 +16,15 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 from pointrend.system.threads import WAITED, spins_while_free
 
-TASKS = Path("/proc/self/task")
 CROWDED = 0.2
-"""Of a prediction's time, what all threads together waited for cores, from which on the next one's hardly spin."""
+"""Of a prediction's time, spent waiting for a core, from which on the next one's threads hardly spin."""
 FREE = 0.1
 """Below it, several times in a row, they spin again."""
 CALM = 3
@@ -91,7 +90,7 @@ class Spinning:
         """Note a prediction.
 
         Args:
-            share: of its time, what the process's threads together waited for cores; 1 is as if one had none at all.
+            share: of its time, 0 to 1, that the thread which called it waited for a core.
         """
         with self._lock:
             if self._idle is None:
@@ -130,18 +129,14 @@ def follow_load() -> Iterator[None]:
 
 
 def _waited() -> int | None:
-    """Nanoseconds that this process's threads have waited for a core, together; None where Linux does not tell.
+    """Nanoseconds that this thread has waited for a core; None where Linux does not tell.
 
-    All of them, since one that sleeps until another is done does not wait itself: the other does.
+    Not those of the process's other threads: OpenVINO's wait for PyTorch's though nobody else needs the cores.
     """
-    total = 0
     try:
-        for thread in TASKS.iterdir():
-            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
-                total += int((thread / "schedstat").read_bytes().split()[1])
+        return int(WAITED.read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):
         return None
-    return total
 
 
 @cache

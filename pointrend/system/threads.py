@@ -24,10 +24,7 @@ Longer than the code between two operations takes, so that threads seldom sleep 
 TURNS_WHILE_FREE = 100_000
 """As many where :mod:`pointrend.system.spinning` ends that once others need the cores."""
 WAITED = Path("/proc/thread-self/schedstat")
-"""Where Linux describes the thread that reads it: nanoseconds on a core, nanoseconds of waiting for one, and turns.
-
-Those of all threads of a process are in folders of ``/proc/self/task``.
-"""
+"""Where Linux describes the thread that reads it: nanoseconds on a core, nanoseconds of waiting for one, and turns."""
 _OWN = (SPIN_COUNT, "OMP_WAIT_POLICY")  # either tells libgomp how to wait
 
 

@@ -32,15 +32,6 @@ with spinning.follow_load():
 print(spinning._spinning().is_limited)
 """
 # As one does whose other thread has no core.
-ASLEEP = """
-    import threading
-    def compute():
-        while stopped() < before + 5:
-            pass
-    other = threading.Thread(target=compute)
-    other.start()
-    other.join()
-"""
 
 
 def run_in(group: Group, program: str, *arguments: str) -> str:
@@ -81,10 +72,3 @@ def test_threads_hardly_spin_in_a_process_that_its_quota_stops() -> None:
     with quota(0.3) as group:
         assert run_in(group, SPIN, str(group.folder / "cpu.stat")) == "True"
         assert group.throttled() > 0
-
-
-def test_what_another_thread_waits_for_counts() -> None:
-    program = SPIN.replace("    while stopped() < before + 5:\n        pass\n", ASLEEP)
-    assert program != SPIN
-    with quota(0.3) as group:
-        assert run_in(group, program, str(group.folder / "cpu.stat")) == "True"
