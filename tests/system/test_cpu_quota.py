@@ -31,7 +31,6 @@ with spinning.follow_load():
         pass
 print(spinning._spinning().is_limited)
 """
-# As one does whose other thread has no core.
 
 
 def run_in(group: Group, program: str, *arguments: str) -> str:
