@@ -103,6 +103,28 @@ def test_what_cannot_be_split_says_so_and_what_was_hidden_stays_so(page):
     assert look(page, "[...viewer.scene.hidden].map((index) => viewer.scene.objects[index].label)") == ["person 1"]
 
 
+def test_an_object_of_several_parts_is_split_and_exported_in_parts(page, tmp_path):
+    page.locator("#examples [data-key=wine]").click()
+    wait_for(page, "#status", "Found .*wine glass")
+    before = labels(page)
+    for name in ("bottle 1", "wine glass 1"):
+        page.locator("#found").get_by_label(f"Select {name}").check()
+    page.locator("#edit-merge").click()
+    edited(page, 1)
+    assert len(labels(page)) == len(before) - 1
+    merged = coco(page, tmp_path)["annotations"]
+    page.locator("#found li .pr-name").filter(has_text="bottle 1").click()
+    page.locator("#edit-split").click()
+    edited(page, 2)
+    wait_for(page, "#edit-note", "Split bottle 1.")
+    parts = coco(page, tmp_path)["annotations"]
+    assert len(parts) > len(merged)
+    assert sum(each["area"] for each in parts) == sum(each["area"] for each in merged)
+    page.locator("#edit-undo").click()
+    edited(page, 1)
+    assert [each["area"] for each in coco(page, tmp_path)["annotations"]] == [each["area"] for each in merged]
+
+
 def test_another_visitors_example_is_as_the_model_found_it(browser, page, page_url):
     before = several_people(page)
     page.locator("#found li .pr-name").first.click()
