@@ -86,7 +86,7 @@ def test_the_archives_own_packages_win(model_folder, tmp_path):
 
     program = (
         "import pointrend_handler as p, sys; "
-        "print(p.pointrend.__file__, sys.modules[p.ModelService.__module__].__file__, p.inputs.__file__)"
+        "print(*(sys.modules[name].__file__ for name in ('pointrend', p.ModelService.__module__)), p.inputs.__file__)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program],
