@@ -216,15 +216,7 @@ def test_the_bill_of_materials_lists_what_is_installed(container: Container) -> 
 def test_a_worker_that_dies_comes_back(container: Container) -> None:
     killed = container.execute("python", "-c", KILL_WORKERS)
     assert int(killed.stdout) >= 1
-    deadline = time.monotonic() + 60
-    with Client(container.url, token=SECRET) as client:
-        while True:
-            try:
-                assert client.segment(PHOTO).instances
-                return
-            except RequestError:
-                assert time.monotonic() < deadline
-                time.sleep(0.5)
+    container.wait_until_it_segments()
 
 
 def test_sigterm_lets_a_request_finish_and_a_restart_serves_again(container: Container) -> None:

@@ -14,7 +14,6 @@ from gradio_client import Client as PageClient
 from gradio_client import handle_file
 
 from pointrend.client import Client
-from pointrend.errors import RequestError
 from tests.container.test_built_image import UNCOMPILED
 from tests.container.workshop import HARDENED, LIMITS, PHOTO, PODMAN, SECRET, Container, call, missing, running
 from tests.open_inference_calls import instances, refusal
@@ -85,15 +84,7 @@ def test_rest_the_page_and_grpc(container: Container, collector: Collector) -> N
 
 def test_a_worker_that_dies_comes_back(container: Container) -> None:
     assert container.execute("python", "-c", KILL_WORKERS).stdout.split()
-    deadline = time.monotonic() + 60
-    with Client(container.url, token=SECRET) as client:
-        while True:
-            try:
-                assert client.segment(PHOTO).instances
-                return
-            except RequestError:
-                assert time.monotonic() < deadline
-                time.sleep(0.5)
+    container.wait_until_it_segments()
 
 
 def test_torchserve_is_refused(slim_image: str) -> None:

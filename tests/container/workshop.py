@@ -24,6 +24,8 @@ from typing import Any
 
 import httpx
 
+from pointrend.client import Client
+from pointrend.errors import RequestError
 from tests.ports import free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -203,6 +205,18 @@ class Container:
             return httpx.get(f"{self.url}/readyz", timeout=20).status_code == 204
         except httpx.TransportError:
             return False
+
+    def wait_until_it_segments(self) -> None:
+        """Return once the model finds something, a minute from now at most."""
+        deadline = time.monotonic() + 60
+        with Client(self.url, token=SECRET) as client:
+            while True:
+                try:
+                    assert client.segment(PHOTO).instances
+                    return
+                except RequestError:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.5)
 
 
 @contextmanager
